@@ -1,0 +1,220 @@
+"""Files of a dataset: writing its parts, publishing it whole, reading it back.
+
+Layout: manifest.json, genes.parquet, stats.parquet, samples/fold=K/part-NNNNN.parquet. Any URL that fsspec knows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import posixpath
+from collections.abc import Iterable, Sequence
+
+import fsspec
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from contract.errors import InputError, fault
+from contract.manifest import MANIFEST_NAME, Manifest, PartFile, write_manifest
+from contract.schema import GENE_SCHEMA, SAMPLE_SCHEMA, STATS_SCHEMA, check_schema
+
+GENES_NAME = "genes.parquet"
+STATS_NAME = "stats.parquet"
+
+
+def staging_root(root: str) -> str:
+    """Where a dataset is written before it is published under `root`."""
+    return str(root).rstrip("/") + ".partial"
+
+
+def prepare_staging(root: str) -> str:
+    """Empty the staging folder of `root` and return it; what stands at `root` is not touched."""
+    staging = staging_root(root)
+    filesystem, path = fsspec.core.url_to_fs(staging)
+    if filesystem.exists(path):
+        filesystem.rm(path, recursive=True)
+    filesystem.makedirs(path)
+    return staging
+
+
+def part_path(fold: int, part: int) -> str:
+    """Path of a part file relative to the dataset's root."""
+    return f"samples/fold={fold}/part-{part:05d}.parquet"
+
+
+def write_part(root: str, path: str, rows: pa.Table, row_group_size: int) -> PartFile:
+    """Write rows of one fold as one Parquet file with row groups of equal size.
+
+    Parameters
+    ----------
+    root
+        The dataset's (staging) folder.
+    path
+        Relative path, see `part_path`.
+    rows
+        Columns of `SAMPLE_SCHEMA`, in row order; only a fold's last part may end in a smaller row group.
+    row_group_size
+        Rows of a row group.
+    """
+    buffer = io.BytesIO()
+    pq.write_table(
+        rows.select(SAMPLE_SCHEMA.names).cast(SAMPLE_SCHEMA),
+        buffer,
+        row_group_size=row_group_size,
+        compression="zstd",
+    )
+    content = buffer.getvalue()
+    _write_bytes(posixpath.join(root, path), content)
+    row_groups = -(-rows.num_rows // row_group_size)
+    return PartFile(
+        path=path, rows=rows.num_rows, row_groups=row_groups, sha256=hashlib.sha256(content).hexdigest()
+    )
+
+
+def write_genes(root: str, genes: pd.DataFrame) -> None:
+    """Write genes.parquet; `genes` has the columns of `GENE_SCHEMA` in genome order."""
+    _write_frame(posixpath.join(root, GENES_NAME), genes, GENE_SCHEMA)
+
+
+def write_stats(root: str, stats: pd.DataFrame) -> None:
+    """Write stats.parquet; `stats` has the columns of `STATS_SCHEMA`, sorted by fold, channel, gene."""
+    _write_frame(posixpath.join(root, STATS_NAME), stats, STATS_SCHEMA)
+
+
+def publish(root: str, manifest: Manifest) -> None:
+    """Commit a staged dataset: manifest last, then the staging folder takes the place of `root`.
+
+    A dataset that stood at `root` before is removed only after the new one is complete.
+    """
+    staging = staging_root(root)
+    write_manifest(manifest, staging)
+    filesystem, staged = fsspec.core.url_to_fs(staging)
+    _, final = fsspec.core.url_to_fs(str(root))
+    final = final.rstrip("/")
+    previous = final + ".previous"
+    if filesystem.exists(previous):
+        filesystem.rm(previous, recursive=True)
+    if filesystem.exists(final):
+        filesystem.mv(final, previous, recursive=True)
+    filesystem.mv(staged, final, recursive=True)
+    if filesystem.exists(previous):
+        filesystem.rm(previous, recursive=True)
+
+
+def fold_stats(fold: int, indices: np.ndarray, values: np.ndarray, n: int, n_genes: int) -> pd.DataFrame:
+    """Sums of the stored (non-zero) features of one fold.
+
+    Parameters
+    ----------
+    fold
+        Index of the fold.
+    indices, values
+        Flat feature indices and values of all samples of the fold, in any order.
+    n
+        Samples in the fold: zeros count.
+    n_genes
+        Length of the gene axis.
+    """
+    present, inverse = np.unique(indices, return_inverse=True)
+    values = values.astype(np.float64)
+    return pd.DataFrame(
+        {
+            "fold": np.int32(fold),
+            "channel": (present // n_genes).astype(np.int32),
+            "gene": (present % n_genes).astype(np.int32),
+            "n": np.int64(n),
+            "sum": np.bincount(inverse, weights=values, minlength=len(present)),
+            "sum_squares": np.bincount(inverse, weights=values**2, minlength=len(present)),
+        }
+    )
+
+
+def read_genes(root: str) -> pd.DataFrame:
+    """The gene axis in genome order, columns of `GENE_SCHEMA`."""
+    return _read_table(posixpath.join(str(root), GENES_NAME), GENE_SCHEMA).to_pandas()
+
+
+def read_stats(root: str) -> pd.DataFrame:
+    """Per fold × channel × gene sums, columns of `STATS_SCHEMA`; absent features have sums of 0."""
+    return _read_table(posixpath.join(str(root), STATS_NAME), STATS_SCHEMA).to_pandas()
+
+
+def read_samples(
+    root: str, manifest: Manifest, folds: Iterable[int], columns: Sequence[str] = tuple(SAMPLE_SCHEMA.names)
+) -> pd.DataFrame:
+    """Rows of some folds, in the order of folds, files and rows.
+
+    Parameters
+    ----------
+    root
+        The dataset's folder.
+    manifest
+        Its manifest: only files that it lists are read.
+    folds
+        Indices of the folds wanted.
+    columns
+        Columns wanted.
+    """
+    wanted = pa.schema([SAMPLE_SCHEMA.field(name) for name in columns])
+    filesystem, base = fsspec.core.url_to_fs(str(root))
+    tables = [wanted.empty_table()]
+    for index in folds:
+        for file in manifest.fold(index).files:
+            with filesystem.open(posixpath.join(base, file.path), "rb") as stream:
+                parquet = pq.ParquetFile(stream)
+                check_schema(parquet.schema_arrow, SAMPLE_SCHEMA, file.path)
+                tables.append(parquet.read(columns=list(columns)).select(list(columns)).cast(wanted))
+    return pa.concat_tables(tables).to_pandas()
+
+
+def verify(root: str, manifest: Manifest) -> None:
+    """Compare every part file with its checksum in the manifest.
+
+    Raises
+    ------
+    InputError
+        With one sentence for each file that is absent or differs.
+    """
+    filesystem, base = fsspec.core.url_to_fs(str(root))
+    faults = []
+    for fold in manifest.folds:
+        for file in fold.files:
+            try:
+                found = hashlib.sha256(filesystem.cat_file(posixpath.join(base, file.path))).hexdigest()
+            except FileNotFoundError:
+                faults.append(fault(root, file.path, found="no such file", wanted=f"{file.rows} rows"))
+                continue
+            if found != file.sha256:
+                faults.append(
+                    fault(root, f"{file.path} sha256", found=found[:12], wanted=f"{file.sha256[:12]} ({MANIFEST_NAME})")
+                )
+    if faults:
+        raise InputError(faults)
+
+
+def _write_frame(path: str, frame: pd.DataFrame, schema: pa.Schema) -> None:
+    buffer = io.BytesIO()
+    table = pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)
+    pq.write_table(table.replace_schema_metadata(None), buffer, compression="zstd")
+    _write_bytes(path, buffer.getvalue())
+
+
+def _write_bytes(path: str, content: bytes) -> None:
+    filesystem, inside = fsspec.core.url_to_fs(path)
+    filesystem.makedirs(posixpath.dirname(inside), exist_ok=True)
+    with filesystem.open(inside + ".partial", "wb") as stream:
+        stream.write(content)
+    filesystem.mv(inside + ".partial", inside)
+
+
+def _read_table(path: str, schema: pa.Schema) -> pa.Table:
+    filesystem, inside = fsspec.core.url_to_fs(path)
+    try:
+        with filesystem.open(inside, "rb") as stream:
+            table = pq.ParquetFile(stream).read()
+    except FileNotFoundError:
+        raise InputError(fault(path, "whole file", found="no such file", wanted="a file of the dataset")) from None
+    check_schema(table.schema, schema, path)
+    return table

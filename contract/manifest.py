@@ -1,0 +1,159 @@
+"""manifest.json: what a dataset holds and where it comes from. Its presence is the commit mark."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from typing import Any
+
+import fsspec
+from pydantic import Field, ValidationError, model_validator
+
+from contract.config import ConfigModel
+from contract.errors import InputError, fault
+from contract.schema import FORMAT_VERSION
+
+MANIFEST_NAME = "manifest.json"
+
+
+class PartFile(ConfigModel):
+    """One Parquet file of samples."""
+
+    path: str = Field(description="relative to the dataset's root, '/' between folders")
+    rows: int = Field(ge=0)
+    row_groups: int = Field(ge=0)
+    sha256: str
+
+
+class Fold(ConfigModel):
+    """One of the partitions that families never cross."""
+
+    index: int = Field(ge=0)
+    n_samples: int = Field(ge=0)
+    n_cases: int = Field(ge=0)
+    n_controls: int = Field(ge=0)
+    files: list[PartFile] = Field(description="in row order; all row groups but a fold's last are full")
+
+    @property
+    def n_row_groups(self) -> int:
+        """Row groups over all files of the fold."""
+        return sum(file.row_groups for file in self.files)
+
+
+class Channel(ConfigModel):
+    """One gene × sample feature plane: a burden mask with its full definition."""
+
+    name: str
+    definition: dict[str, Any]
+
+
+class LedgerEntry(ConfigModel):
+    """One line of the attrition ledger: what a step dropped, and why."""
+
+    step: str
+    unit: str = Field(description="samples, variants or genotypes")
+    reason: str
+    count: int = Field(ge=0, description="units that carry the reason; a unit may carry several")
+
+
+class Manifest(ConfigModel):
+    """All that a reader needs to know before the first row."""
+
+    format_version: int = FORMAT_VERSION
+    reference_genome: str
+    n_samples: int = Field(ge=0)
+    n_genes: int = Field(ge=1)
+    channels: list[Channel] = Field(min_length=1)
+    covariates: list[str]
+    row_group_size: int = Field(ge=1, description="rows of every row group but the last of a fold")
+    test_fold: int = Field(ge=0, description="the sealed fold, read once, by evaluation")
+    folds: list[Fold]
+    fitted_on: dict[str, str] = Field(
+        default_factory=dict, description="what uses labels or was fitted -> the people it saw"
+    )
+    counts: dict[str, int] = Field(default_factory=dict)
+    ledger: list[LedgerEntry] = Field(default_factory=list)
+    qc_profile: dict[str, Any] = Field(default_factory=dict)
+    config: dict[str, Any] = Field(default_factory=dict)
+    software: dict[str, str] = Field(default_factory=dict)
+    digests: dict[str, str] = Field(default_factory=dict)
+    seed: int
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Manifest:
+        if sum(fold.n_samples for fold in self.folds) != self.n_samples:
+            raise ValueError("the folds' n_samples do not add up to n_samples")
+        if self.test_fold not in [fold.index for fold in self.folds]:
+            raise ValueError(f"test_fold {self.test_fold} is none of the folds")
+        return self
+
+    @property
+    def n_features(self) -> int:
+        """Length of the flat feature axis: channels × genes."""
+        return len(self.channels) * self.n_genes
+
+    def fold(self, index: int) -> Fold:
+        """The fold of that index.
+
+        Raises
+        ------
+        InputError
+            If the dataset has no such fold.
+        """
+        for fold in self.folds:
+            if fold.index == index:
+                return fold
+        known = [fold.index for fold in self.folds]
+        raise InputError(fault(MANIFEST_NAME, "folds", found=f"no fold {index}", wanted=f"one of {known}"))
+
+
+def write_manifest(manifest: Manifest, root: str) -> None:
+    """Write manifest.json under a temporary name and rename it: the dataset is complete from then on."""
+    filesystem, path = fsspec.core.url_to_fs(str(root))
+    final = posixpath.join(path, MANIFEST_NAME)
+    with filesystem.open(final + ".partial", "w") as stream:
+        json.dump(manifest.model_dump(mode="json"), stream, indent=1)
+    filesystem.mv(final + ".partial", final)
+
+
+def read_manifest(root: str) -> Manifest:
+    """Read and check the manifest of a dataset.
+
+    Parameters
+    ----------
+    root
+        The dataset's folder: any URL that fsspec knows.
+
+    Raises
+    ------
+    InputError
+        If there is no manifest (the dataset was never finished), if its format version is another
+        than `FORMAT_VERSION`, or with a sentence for each fault in it.
+    """
+    filesystem, path = fsspec.core.url_to_fs(str(root))
+    name = posixpath.join(path, MANIFEST_NAME)
+    try:
+        with filesystem.open(name, "r") as stream:
+            content = json.load(stream)
+    except FileNotFoundError:
+        raise InputError(
+            fault(root, MANIFEST_NAME, found="no such file", wanted="a finished dataset (written last by the ETL)")
+        ) from None
+    except (ValueError, UnicodeDecodeError):
+        raise InputError(fault(name, "whole file", found="no valid JSON", wanted="a manifest")) from None
+    version = content.get("format_version") if isinstance(content, dict) else None
+    if version != FORMAT_VERSION:
+        raise InputError(fault(name, "format_version", found=version, wanted=str(FORMAT_VERSION)))
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        raise InputError(
+            [
+                fault(name, _field_name(item["loc"]), found=repr(item["input"])[:80], wanted=item["msg"])
+                for item in error.errors()
+            ]
+        ) from None
+
+
+def _field_name(location: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, location)) or "whole file"

@@ -1,0 +1,35 @@
+"""Versions and digests that are stored with every output."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+
+
+def software_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Installed version of each distribution; 'absent' where it is not installed."""
+    versions = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "absent"
+    return versions
+
+
+def source_digest(folder: Path) -> str:
+    """Digest of all Python sources under a package folder: the code's own version."""
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        total.update(path.relative_to(folder).as_posix().encode())
+        total.update(path.read_bytes())
+    return total.hexdigest()[:16]
+
+
+def file_digest(path: Path) -> str:
+    """First 16 hexadecimal digits of the SHA-256 of a file's content."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
