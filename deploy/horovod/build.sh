@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# Build Horovod for the torch of one Python environment, keep the wheel, install it.
+#
+#   deploy/horovod/build.sh [python]        default: .venv/bin/python of this checkout
+#
+# HOROVOD_GPU_OPERATIONS=NCCL builds for CUDA; by default the build uses gloo on CPUs.
+# EXOSHARD_CACHE moves the folder in which the finished wheel is kept.
+set -euo pipefail
+
+version=0.28.1
+sha256=92a43f5a94c43907a56805bad15f19700c62ffc83b7ca483f9e104e229f67ef0
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+python=${1:-$here/../../.venv/bin/python}
+gpu=${HOROVOD_GPU_OPERATIONS:-}
+cache=${EXOSHARD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/exoshard}/wheels
+
+say() { printf 'horovod: %s\n' "$*"; }
+die() { printf 'horovod: %s\n' "$*" >&2; exit 1; }
+
+command -v "$python" >/dev/null || die "no Python at $python; run deploy/setup.sh first"
+python=$(command -v "$python")
+bin=$(cd "$(dirname "$python")" && pwd)
+python=$bin/$(basename "$python")
+export PATH=$bin:$PATH
+
+torch_version=$("$python" -c 'import importlib.metadata as m; print(m.version("torch"))' 2>/dev/null) ||
+    die "torch is missing in $bin; install deploy/locks/local.lock first"
+platform=$("$python" -c 'import sys, sysconfig
+print(f"cp{sys.version_info[0]}{sys.version_info[1]}-{sysconfig.get_platform()}")')
+script_digest=$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-12)
+kept=$cache/horovod-$version-torch-$torch_version-$platform-${gpu:-cpu}-$script_digest
+
+install_wheel() {
+    "$python" -m pip install --quiet --no-index --no-deps --force-reinstall "$1"
+    "$python" -c 'import horovod.torch' || die "the wheel $1 installed, but horovod.torch does not import"
+}
+
+check_tools() {
+    local missing=()
+    command -v "${CXX:-g++}" >/dev/null || missing+=("a C++17 compiler (${CXX:-g++})")
+    command -v make >/dev/null || missing+=("make")
+    command -v cmake >/dev/null || missing+=("cmake (it is in deploy/locks/local.lock)")
+    "$python" -c 'import setuptools, wheel' 2>/dev/null || missing+=("setuptools and wheel")
+    "$python" -m pip --version >/dev/null 2>&1 || missing+=("pip in $bin")
+    [ -z "$gpu" ] || command -v nvcc >/dev/null || missing+=("nvcc, for HOROVOD_GPU_OPERATIONS=$gpu")
+    [ ${#missing[@]} -eq 0 ] && return
+    local list
+    list=$(printf '%s; ' "${missing[@]}")
+    die "cannot be built, this is missing: ${list%; }"
+}
+
+fetch_source() {
+    printf 'horovod==%s --hash=sha256:%s\n' "$version" "$sha256" >"$work/horovod.txt"
+    "$python" -m pip download --quiet --no-deps --no-build-isolation --no-binary horovod --require-hashes \
+        -r "$work/horovod.txt" -d "$work" >"$log" 2>&1 || fail "its source could not be fetched"
+    tar -xzf "$work/horovod-$version.tar.gz" -C "$work"
+    local file
+    for file in CMakeLists.txt horovod/torch/CMakeLists.txt; do # torch's headers need C++17
+        grep -q 'CMAKE_CXX_STANDARD 14' "$source/$file" || die "$file does not ask for C++14 as $version should"
+        sed -i 's/CMAKE_CXX_STANDARD 14/CMAKE_CXX_STANDARD 17/' "$source/$file"
+    done
+}
+
+fail() {
+    local saved
+    mkdir -p "$cache"
+    saved=$cache/horovod-$version-failed.log
+    cp "$log" "$saved"
+    tail -n 25 "$log" >&2
+    die "$1; the lines above are the end of $saved"
+}
+
+build_wheel() {
+    local jobs pid started=$SECONDS
+    jobs=$(getconf _NPROCESSORS_ONLN)
+    # The bundled gloo asks for a policy version older than CMake 4 accepts.
+    env CMAKE_POLICY_VERSION_MINIMUM=3.5 MAKEFLAGS="-j$jobs" \
+        HOROVOD_WITH_PYTORCH=1 HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1 \
+        HOROVOD_WITHOUT_TENSORFLOW=1 HOROVOD_WITHOUT_MXNET=1 \
+        "$python" -m pip wheel -v --no-deps --no-build-isolation -w "$work/out" "$source" >"$log" 2>&1 &
+    pid=$!
+    while kill -0 "$pid" 2>/dev/null; do
+        sleep 1
+        (((SECONDS - started) % 10)) || say "building, $((SECONDS - started)) s, $(progress)"
+    done
+    wait "$pid" || fail "the build failed"
+    say "built in $((SECONDS - started)) s"
+}
+
+progress() { grep -oE '\[ *[0-9]+%\]' "$log" | tail -n 1 | tr -d '[] ' | grep . || echo configuring; }
+
+keep_wheel() {
+    mkdir -p "$cache"
+    local partial
+    partial=$(mktemp -d "$cache/.partial-XXXXXX")
+    cp "$work"/out/horovod-*.whl "$partial/"
+    # Another checkout may have finished the same build first: its wheel is as good.
+    mv -T "$partial" "$kept" 2>/dev/null || rm -rf "$partial"
+}
+
+if ! compgen -G "$kept/horovod-*.whl" >/dev/null; then
+    check_tools
+    work=$(mktemp -d "${TMPDIR:-/tmp}/horovod-build-XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    source=$work/horovod-$version
+    log=$work/build.log
+    say "building $version for torch $torch_version (about two minutes, once per machine)"
+    fetch_source
+    build_wheel
+    keep_wheel
+fi
+wheels=("$kept"/horovod-*.whl)
+install_wheel "${wheels[0]}"
+say "$version is installed for torch $torch_version"
