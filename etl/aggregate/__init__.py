@@ -1,0 +1,1 @@
+"""From variants × samples to gene features × samples: burden masks and their sums."""

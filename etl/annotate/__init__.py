@@ -1,0 +1,1 @@
+"""What a variant does to which gene: the gene axis and the consequences of variants on it."""

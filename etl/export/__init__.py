@@ -1,0 +1,1 @@
+"""Writing the dataset of `contract/` from Spark."""

@@ -1,0 +1,1 @@
+"""The quality report: one HTML file from the frames that the steps leave behind."""
