@@ -13,6 +13,7 @@ sha256=92a43f5a94c43907a56805bad15f19700c62ffc83b7ca483f9e104e229f67ef0
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 python=${1:-$here/../../.venv/bin/python}
 gpu=${HOROVOD_GPU_OPERATIONS:-}
+: "${HOME:=$(cd ~ && pwd)}" # unset in some containers
 cache=${EXOSHARD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/exoshard}/wheels
 
 say() { printf 'horovod: %s\n' "$*"; }
@@ -42,6 +43,9 @@ check_tools() {
     command -v make >/dev/null || missing+=("make")
     command -v cmake >/dev/null || missing+=("cmake (it is in deploy/locks/local.lock)")
     "$python" -c 'import setuptools, wheel' 2>/dev/null || missing+=("setuptools and wheel")
+    "$python" -c 'import pathlib, sysconfig
+raise SystemExit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").is_file())' ||
+        missing+=("Python's headers (Python.h)")
     "$python" -m pip --version >/dev/null 2>&1 || missing+=("pip in $bin")
     [ -z "$gpu" ] || command -v nvcc >/dev/null || missing+=("nvcc, for HOROVOD_GPU_OPERATIONS=$gpu")
     [ ${#missing[@]} -eq 0 ] && return

@@ -1,0 +1,35 @@
+# Each target makes .venv first, where it is missing or out of date.
+SHELL := bash
+PYTHON_IN_VENV := .venv/bin/python
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo real test lint bench clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+setup: ## make .venv with everything; nothing to do when it is there
+	@deploy/setup.sh
+
+demo: setup ## simulate a cohort, run the ETL, train on two ranks, write both reports
+	@$(PYTHON_IN_VENV) -m deploy.run_demo
+
+real: setup ## the same chain on 1000 Genomes people, with permuted labels beside it
+	@$(PYTHON_IN_VENV) -m deploy.run_real
+
+test: setup ## all tests but those marked slow
+	@$(PYTHON_IN_VENV) -m pytest
+
+lint: setup ## style, formatting, types and the edges between packages
+	@ruff check .
+	@ruff format --check .
+	@mypy contract train etl
+	@lint-imports --no-cache
+
+bench: setup ## measure the ETL, the loaders and the training; table and build/figures/bench.json
+	@$(PYTHON_IN_VENV) -m deploy.bench
+
+clean: ## remove what was generated; .venv stays
+	@rm -rf build .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
