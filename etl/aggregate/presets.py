@@ -18,8 +18,8 @@ def _per_class(**limits: Any) -> tuple[dict[str, Any], ...]:
 
 
 PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
-    # Classes of BipEx (damaging: PolyPhen probably_damaging and SIFT deleterious). Its minor allele count of at
-    # most 5 belongs to 28,000 people and leaves too little in smaller cohorts: here up to 1 %.
+    # Classes of BipEx (damaging: PolyPhen probably_damaging and SIFT deleterious). Its cut, a minor allele
+    # count of at most 5, belongs to 28,000 people and leaves too little of smaller cohorts: here up to 1 %.
     "bipex": _per_class(max_frequency=RARE),
     # The same classes with the published cut (BipEx, gene_analyses: MAC <= 5).
     "bipex_mac5": _per_class(max_allele_count=5),
