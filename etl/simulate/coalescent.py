@@ -1,0 +1,96 @@
+"""Haplotypes of one locus from the coalescent, under a two-population human demography."""
+
+from __future__ import annotations
+
+import functools
+
+import msprime
+import numpy as np
+
+from etl.simulate.config import GenesConfig
+from etl.simulate.loci import Locus
+
+
+@functools.cache
+def demography() -> msprime.Demography:
+    """
+    European-like and African-like populations after Tennessen et al. 2012 (Science 337:64).
+
+    Out-of-Africa split, two bottlenecks, slow growth, and explosive growth in the last 5,115 years;
+    25 years a generation. It is what makes most variants rare.
+    """
+    model = msprime.Demography()
+    model.add_population(name="european", initial_size=501_436, growth_rate=0.0195)
+    model.add_population(name="african", initial_size=432_125, growth_rate=0.0166)
+    model.set_symmetric_migration_rate(["european", "african"], 2.5e-5)
+    model.add_population_parameters_change(
+        time=204.6, population="european", initial_size=9_279, growth_rate=0.00307
+    )
+    model.add_population_parameters_change(
+        time=204.6, population="african", initial_size=14_474, growth_rate=0
+    )
+    model.add_population_parameters_change(time=920, population="european", initial_size=1_861, growth_rate=0)
+    model.add_symmetric_migration_rate_change(time=920, populations=["european", "african"], rate=15e-5)
+    model.add_symmetric_migration_rate_change(time=2_040, populations=["european", "african"], rate=0)
+    model.add_mass_migration(time=2_040, source="european", dest="african", proportion=1)
+    model.add_population_parameters_change(time=5_920, population="african", initial_size=7_310)
+    return model
+
+
+def simulate_haplotypes(
+    locus: Locus, counts: tuple[int, int], config: GenesConfig, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Mutations of one locus.
+
+    Parameters
+    ----------
+    locus
+        Where; mutations fall only on its captured intervals, recombination anywhere inside it.
+    counts
+        Numbers of European-like and of African-like haplotypes.
+    config
+        Mutation and recombination rate.
+    rng
+        Source of the two seeds.
+
+    Returns
+    -------
+    positions
+        Ascending, distinct, 1-based; one for each mutation kept.
+    haplotypes
+        uint8, mutations × haplotypes, 1 = derived; European-like haplotypes first.
+    """
+    captured = locus.captured()
+    first = captured[0][0]
+    length = captured[-1][1] - first + 1
+    ancestry_seed, mutation_seed = (int(seed) for seed in rng.integers(1, 2**31 - 1, size=2))
+    trees = msprime.sim_ancestry(
+        samples={"european": counts[0], "african": counts[1]},
+        ploidy=1,
+        demography=demography(),
+        sequence_length=length,
+        recombination_rate=config.recombination_rate,
+        random_seed=ancestry_seed,
+    )
+    mutated = msprime.sim_mutations(
+        trees,
+        rate=_rate_map(captured, length, config.mutation_rate),
+        model=msprime.BinaryMutationModel(),
+        discrete_genome=False,
+        random_seed=mutation_seed,
+    )
+    positions = np.floor(mutated.tables.sites.position).astype(np.int64) + first
+    distinct = np.concatenate([[True], np.diff(positions) > 0]) if len(positions) else np.zeros(0, bool)
+    haplotypes = mutated.genotype_matrix().astype(np.uint8)
+    return positions[distinct], haplotypes[distinct]
+
+
+def _rate_map(captured: tuple[tuple[int, int], ...], length: int, rate: float) -> msprime.RateMap:
+    """Mutation rate `rate` on the captured intervals, zero between them; local coordinates."""
+    first = captured[0][0]
+    edges = [edge for start, end in captured for edge in (start - first, end + 1 - first)]
+    rates = [rate if i % 2 == 0 else 0.0 for i in range(len(edges) - 1)]
+    if edges[-1] != length:
+        raise RuntimeError("captured intervals do not end with their locus")
+    return msprime.RateMap(position=edges, rate=rates)
