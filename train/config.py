@@ -1,0 +1,117 @@
+"""Everything a training run can be told, with units and meanings; YAML only overrides these defaults."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from contract.config import ConfigModel
+
+
+class DataConfig(ConfigModel):
+    """Which people and features, and how they travel."""
+
+    dataset: str = Field(description="folder or URL of a finished dataset (it holds manifest.json)")
+    reader: Literal["petastorm", "arrow"] = Field("petastorm", description="who decodes the Parquet row groups")
+    cache: Literal["none", "memory"] = Field(
+        "none", description="memory: a rank keeps each row group it has decoded, still sparse, for later epochs"
+    )
+    validation_folds: tuple[int, ...] | None = Field(
+        None, description="folds for early stopping; null: the lowest fold that is not the test fold"
+    )
+    batch_size: int = Field(64, ge=1, description="people per optimizer step, over all ranks together")
+    streams: int = Field(
+        8, ge=1, description="row groups are dealt to this many streams, whatever the number of ranks; see train.order"
+    )
+    shuffle_window: int = Field(32, ge=1, description="row groups of a stream whose rows are shuffled together")
+    prefetch: int = Field(4, ge=1, description="batches prepared ahead of the step")
+    scaling: Literal["standard", "channel"] = Field(
+        "standard",
+        description="standard: each feature by its own standard deviation; channel: by its channel's pooled one, "
+        "which leaves rare features small",
+    )
+    covariates: bool = Field(True, description="give the model the dataset's covariates")
+    permute_labels: bool = Field(False, description="null run: labels shuffled among people, by the seed")
+
+
+class GeneCNNConfig(ConfigModel):
+    """The project's network; see train.model.GeneCNN."""
+
+    kind: Literal["gene_cnn"] = "gene_cnn"
+    burdens: int = Field(4, ge=1, description="mixtures of channels, shared by all genes")
+    filters: int = Field(16, ge=1, description="convolution filters along the genome")
+    kernel_size: int = Field(5, ge=1, description="genes seen by one filter, odd")
+    layers: int = Field(2, ge=1, description="convolutions along the genome")
+    window: int = Field(8, ge=1, description="neighbouring genes pooled into one window")
+    hidden: int = Field(16, ge=1, description="units after the pooled windows")
+    dropout: float = Field(0.5, ge=0, lt=1, description="share of window and hidden units left out in training")
+    gene_dropout: float = Field(0.2, ge=0, lt=1, description="share of gene burdens left out in training")
+    batch_norm: bool = True
+
+
+class PaperCNNConfig(ConfigModel):
+    """The published network, doi 10.1515/jib-2024-0057; see train.model.PaperCNN."""
+
+    kind: Literal["paper"] = "paper"
+    filters: int = Field(16, ge=1, description="convolution filters")
+    kernel_size: int = Field(3, ge=1, description="neighbouring features seen by one filter")
+    dense: int = Field(128, ge=1, description="units of the dense layer")
+    dropout: float = Field(0.5, ge=0, lt=1, description="share of units left out in training")
+    batch_norm: bool = True
+
+
+ModelConfig = Annotated[GeneCNNConfig | PaperCNNConfig, Field(discriminator="kind")]
+
+
+class OptimizerConfig(ConfigModel):
+    """AdamW with warm-up, clipping and a plateau schedule."""
+
+    learning_rate: float = Field(1e-3, gt=0, description="after warm-up")
+    weight_decay: float = Field(1e-2, ge=0, description="decoupled, of all weights but norms and biases")
+    gene_weight_decay: float = Field(1e-1, ge=0, description="decoupled, of the weights that belong to one gene")
+    clip_norm: float = Field(1.0, gt=0, description="largest norm of the averaged gradient")
+    warmup_steps: int = Field(20, ge=0, description="steps over which the learning rate rises from 0")
+    plateau_factor: float = Field(0.5, gt=0, lt=1, description="learning rate is multiplied by this on a plateau")
+    plateau_patience: int = Field(3, ge=0, description="epochs without a better validation loss before that")
+    minimum_rate: float = Field(1e-5, ge=0, description="the schedule goes no lower")
+
+
+class StoppingConfig(ConfigModel):
+    """When training ends; the weights of the best validation loss are kept."""
+
+    max_epochs: int = Field(60, ge=1)
+    patience: int = Field(10, ge=1, description="epochs without a better validation loss before training stops")
+    min_delta: float = Field(1e-4, ge=0, description="a validation loss is better when it is lower by this much")
+
+
+class EvaluationConfig(ConfigModel):
+    """How the sealed test fold is judged."""
+
+    bootstrap_draws: int = Field(1000, ge=1, description="resamplings of whole families")
+    threshold: float = Field(0.5, gt=0, lt=1, description="score from which a person is called a case (accuracy)")
+
+
+class RunConfig(ConfigModel):
+    """Where a run lives and what it runs on."""
+
+    out: str = Field(description="folder of the run: checkpoints, history, bundle, metrics, report")
+    overwrite: bool = Field(False, description="replace a run with another configuration that stands at out")
+    backend: Literal["auto", "horovod", "ddp", "none"] = Field(
+        "auto", description="auto: horovod under horovodrun, ddp under torchrun, else one process"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
+    mixed_precision: bool = Field(True, description="bfloat16 arithmetic on GPUs that have it; never on the CPU")
+    agree_steps: int = Field(20, ge=1, description="ranks ask each other this often (steps) whether to stop and save")
+
+
+class TrainConfig(ConfigModel):
+    """One training run."""
+
+    seed: int = Field(1, ge=0, description="of weights, dropout, sample order, permuted labels and bootstrap")
+    data: DataConfig
+    model: ModelConfig = GeneCNNConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    stopping: StoppingConfig = StoppingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    run: RunConfig

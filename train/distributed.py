@@ -1,0 +1,194 @@
+"""Ranks working together: the only module that knows Horovod.
+
+Three backends answer the same calls: horovod (under horovodrun), ddp (torch.distributed, under torchrun) and none
+(one process). A collective that only some ranks enter waits for ever, so every call here must be made by all.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.optim import Optimizer
+
+from contract.errors import InputError, fault
+
+Backend = Literal["auto", "horovod", "ddp", "none"]
+
+
+class Comm:
+    """One process alone; the base of the other backends."""
+
+    backend = "none"
+    rank = 0
+    size = 1
+    local_rank = 0
+    local_size = 1
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this rank prints and writes."""
+        return self.rank == 0
+
+    def wrap(self, model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
+        """Model and optimizer to train with: after `average_gradients` all ranks hold the same gradients."""
+        return model, optimizer
+
+    def average_gradients(self, optimizer: Optimizer) -> None:
+        """Wait until the gradients are the mean over ranks."""
+
+    def step(self, optimizer: Optimizer) -> None:
+        """Take the optimizer's step with the gradients as they are."""
+        optimizer.step()
+
+    def share(self, value: Any) -> Any:
+        """The leader's value, on every rank."""
+        return value
+
+    def sum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum over ranks, element by element."""
+        return values
+
+    def gather(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values of all ranks, joined along the first axis in the order of ranks; lengths may differ."""
+        return values
+
+    def close(self) -> None:
+        """Leave the group."""
+
+    def any(self, decision: bool) -> bool:
+        """Whether any rank says so."""
+        return bool(self.sum(np.array([float(decision)]))[0] > 0)
+
+    def barrier(self) -> None:
+        """Wait for all ranks."""
+        self.sum(np.zeros(1))
+
+    def average_buffers(self, model: nn.Module) -> None:
+        """Give all ranks the mean of the running statistics that each has kept of its own people.
+
+        The statistics are exponential averages, hence the mean over ranks is that of the whole batches.
+        """
+        buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+        if self.size == 1 or not buffers:
+            return
+        flat = torch.cat([buffer.flatten() for buffer in buffers])
+        mean = torch.from_numpy(self.sum(flat.double().cpu().numpy()) / self.size).to(flat)
+        for buffer, part in zip(buffers, mean.split([buffer.numel() for buffer in buffers]), strict=True):
+            buffer.copy_(part.view_as(buffer))
+
+
+class HorovodComm(Comm):
+    """Under horovodrun. `broadcast_optimizer_state` is avoided: on a fresh optimizer it takes a step."""
+
+    backend = "horovod"
+
+    def __init__(self) -> None:
+        import horovod.torch as hvd
+
+        hvd.init()
+        self._hvd = hvd
+        self.rank, self.size = hvd.rank(), hvd.size()
+        self.local_rank, self.local_size = hvd.local_rank(), hvd.local_size()
+
+    def wrap(self, model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
+        return model, self._hvd.DistributedOptimizer(optimizer, named_parameters=model.named_parameters())
+
+    def average_gradients(self, optimizer: Any) -> None:
+        optimizer.synchronize()
+
+    def step(self, optimizer: Any) -> None:
+        with optimizer.skip_synchronize():
+            optimizer.step()
+
+    def share(self, value: Any) -> Any:
+        return self._hvd.broadcast_object(value, root_rank=0)
+
+    def sum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        total = self._hvd.allreduce(torch.from_numpy(values.copy()), op=self._hvd.Sum)
+        return np.asarray(total.numpy())
+
+    def gather(self, values: NDArray[Any]) -> NDArray[Any]:
+        return np.concatenate(self._hvd.allgather_object(values))
+
+    def close(self) -> None:
+        self._hvd.shutdown()
+
+
+class DdpComm(Comm):
+    """Under torchrun, with gloo on CPUs and NCCL beside it on GPUs."""
+
+    backend = "ddp"
+
+    def __init__(self) -> None:
+        import torch.distributed as group
+
+        group.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        self._group = group
+        self.rank, self.size = group.get_rank(), group.get_world_size()
+        self.local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+        self.local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+    def wrap(self, model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
+        return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False), optimizer
+
+    def share(self, value: Any) -> Any:
+        holder = [value]
+        self._group.broadcast_object_list(holder, src=0)
+        return holder[0]
+
+    def sum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        total = torch.from_numpy(values.copy())
+        self._group.all_reduce(total)
+        return total.numpy()
+
+    def gather(self, values: NDArray[Any]) -> NDArray[Any]:
+        parts: list[Any] = [None] * self.size
+        self._group.all_gather_object(parts, values)
+        return np.concatenate(parts)
+
+    def close(self) -> None:
+        self._group.destroy_process_group()
+
+
+def start(backend: Backend = "auto") -> Comm:
+    """Join the group that the launcher made.
+
+    Raises
+    ------
+    InputError
+        If the backend asked for is not installed, or its launcher did not start this process.
+    """
+    launched = launcher()
+    wanted = launched if backend == "auto" else backend
+    if wanted == "none":
+        return Comm()
+    if wanted != launched:
+        runner = {"horovod": "horovodrun", "ddp": "torchrun"}[wanted]
+        raise InputError(
+            fault("configuration", "run.backend", found=f"{wanted} without {runner}", wanted=f"a start by {runner}")
+        )
+    if wanted == "ddp":
+        return DdpComm()
+    try:
+        return HorovodComm()
+    except ImportError as error:
+        raise InputError(fault("environment", "horovod", found=str(error), wanted="deploy/horovod/build.sh run"))
+
+
+def launcher() -> Literal["horovod", "ddp", "none"]:
+    """Which launcher started this process."""
+    if "HOROVOD_RANK" in os.environ:
+        return "horovod"
+    if "RANK" in os.environ and "MASTER_ADDR" in os.environ:
+        return "ddp"
+    return "none"
+
+
+def launched_rank() -> int:
+    """This process's rank before any group is joined."""
+    return int({"horovod": os.environ.get("HOROVOD_RANK"), "ddp": os.environ.get("RANK")}.get(launcher()) or 0)

@@ -1,0 +1,320 @@
+"""The training loop, read from top to bottom: epochs, steps, validation, decisions that all ranks take together."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from train.config import OptimizerConfig, TrainConfig
+from train.distributed import Comm
+from train.metrics import auroc
+from train.model import GeneCNN, PaperCNN
+from train.people import UNKNOWN
+from train.scaling import Batch, Densifier
+
+Network = GeneCNN | PaperCNN
+Batches = Callable[[int, int], Iterator[Batch]]
+"""Batches of an epoch (first argument), without the first so many steps (second)."""
+
+
+class TrainingError(Exception):
+    """Training cannot go on; nothing saved so far is lost."""
+
+
+class Stopped(Exception):  # noqa: N818 - not an error
+    """The process was asked to end; the state is saved."""
+
+
+@dataclass
+class Progress:
+    """How far a run has come; `history` holds one entry per finished epoch."""
+
+    epoch: int = 0
+    step: int = 0
+    total_steps: int = 0
+    loss_sum: float = 0.0
+    best_loss: float = math.inf
+    best_epoch: int = -1
+    finished: bool = False
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Logits of M people, ascending by sample_index, the same on every rank."""
+
+    sample_M: NDArray[np.int64]
+    logit_M: NDArray[np.float64]
+
+    @property
+    def probability_M(self) -> NDArray[np.float64]:
+        """Probability of being a case that the model gives each person."""
+        return np.asarray(1 / (1 + np.exp(-self.logit_M)))
+
+
+class Trainer:
+    """A model, its optimizer and schedule on one rank, and how to save, load and step them."""
+
+    def __init__(self, model: Network, config: TrainConfig, comm: Comm, densify: Densifier, device: torch.device):
+        self.model, self.config, self.comm, self.densify, self.device = model, config, comm, densify, device
+        self.base_optimizer = make_optimizer(model, config.optimizer)
+        self.replica, self.optimizer = comm.wrap(model, self.base_optimizer)
+        self.schedule = ReduceLROnPlateau(
+            self.base_optimizer,
+            factor=config.optimizer.plateau_factor,
+            patience=config.optimizer.plateau_patience,
+            min_lr=config.optimizer.minimum_rate,
+        )
+        self.progress = Progress()
+        self.best_weights = _copy(model.state_dict())
+        self.autocast = config.run.mixed_precision and device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+    def state(self) -> dict[str, Any]:
+        """All that a resumed run needs."""
+        return {
+            "model": self.model.state_dict(),
+            "best_weights": self.best_weights,
+            "optimizer": self.base_optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "progress": asdict(self.progress),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.model.load_state_dict(state["model"])
+        self.best_weights = state["best_weights"]
+        self.base_optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.progress = Progress(**state["progress"])
+
+    def logits(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Logits of a batch that is on the device."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+            logit_B: Tensor = network(self.densify(batch), batch.covariates_BP)
+        return logit_B.float()
+
+    def train_step(self, batch: Batch) -> tuple[float, float]:
+        """One optimizer step on this rank's people; returns its loss and the norm of the averaged gradient.
+
+        Raises
+        ------
+        TrainingError
+            On every rank, before the weights move, if the gradient is not finite anywhere.
+        """
+        self._warm_up()
+        batch = batch.to(self.device)
+        self.optimizer.zero_grad()
+        loss = case_loss(self.logits(self.replica, batch), batch.is_case_B)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.comm.average_gradients(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip_norm).item()
+        if not math.isfinite(norm):
+            raise TrainingError(self._blame(f"gradient norm {norm}, loss {loss.item()} on rank {self.comm.rank}"))
+        self.comm.step(self.optimizer)
+        return loss.item(), norm
+
+    def finish_epoch(self, loss: float, scores: Scores, is_case_M: NDArray[np.int8]) -> dict[str, float]:
+        """Judge the epoch by the validation people; the same on every rank because its inputs are."""
+        known = is_case_M != UNKNOWN
+        validation_loss = log_loss(is_case_M[known], scores.logit_M[known])
+        if not (math.isfinite(loss) and math.isfinite(validation_loss)):
+            raise TrainingError(self._blame(f"training loss {loss}, validation loss {validation_loss}"))
+        progress = self.progress
+        if validation_loss < progress.best_loss - self.config.stopping.min_delta:
+            progress.best_loss, progress.best_epoch = validation_loss, progress.epoch
+            self.best_weights = _copy(self.model.state_dict())
+        entry = {
+            "epoch": progress.epoch,
+            "training_loss": loss,
+            "validation_loss": validation_loss,
+            "validation_auroc": auroc(is_case_M[known], scores.logit_M[known]),
+            "learning_rate": self.base_optimizer.param_groups[0]["lr"],
+        }
+        if progress.total_steps >= self.config.optimizer.warmup_steps:
+            self.schedule.step(validation_loss)
+        progress.epoch, progress.step, progress.loss_sum = progress.epoch + 1, 0, 0.0
+        stale = progress.epoch - 1 - progress.best_epoch
+        stopping = self.config.stopping
+        progress.finished = stale >= stopping.patience or progress.epoch >= stopping.max_epochs
+        progress.history.append(entry)
+        return entry
+
+    def _warm_up(self) -> None:
+        steps, optimizer = self.progress.total_steps, self.config.optimizer
+        if steps < optimizer.warmup_steps:
+            for group in self.base_optimizer.param_groups:
+                group["lr"] = optimizer.learning_rate * (steps + 1) / optimizer.warmup_steps
+
+    def _blame(self, found: str) -> str:
+        progress = self.progress
+        return (
+            f"epoch {progress.epoch + 1}, step {progress.step + 1}: found {found}, wanted finite numbers; "
+            "the weights were not changed. Try a lower optimizer.learning_rate or clip_norm"
+        )
+
+
+def make_optimizer(model: Network, config: OptimizerConfig) -> Optimizer:
+    """AdamW with a decay for shared weights, another for weights of single genes, none for norms and biases."""
+    own_gene = {id(parameter) for parameter in model.gene_parameters()}
+    shared = [weight for weight in model.parameters() if id(weight) not in own_gene]
+    groups = [
+        {"params": [weight for weight in shared if weight.dim() > 1], "weight_decay": config.weight_decay},
+        {"params": [weight for weight in shared if weight.dim() <= 1], "weight_decay": 0.0},
+        {"params": model.gene_parameters(), "weight_decay": config.gene_weight_decay},
+    ]
+    return AdamW([group for group in groups if group["params"]], lr=config.learning_rate)
+
+
+def case_loss(logit_B: Tensor, is_case_B: Tensor) -> Tensor:
+    """Mean cross-entropy over the batch; people without a label count as zero, so that ranks weigh alike."""
+    known_B = (is_case_B != UNKNOWN).float()
+    each_B = binary_cross_entropy_with_logits(logit_B, is_case_B.clamp(min=0), reduction="none")
+    return (each_B * known_B).mean()
+
+
+def log_loss(is_case_M: NDArray[np.int8], logit_M: NDArray[np.float64]) -> float:
+    """Mean cross-entropy of people with a label."""
+    return float(np.mean(np.logaddexp(0, logit_M) - is_case_M * logit_M))
+
+
+def run_epochs(
+    trainer: Trainer,
+    training: Batches,
+    validate: Callable[[], tuple[Scores, NDArray[np.int8]]],
+    save: Callable[[], None],
+    tell: Callable[[dict[str, float]], None],
+) -> Progress:
+    """Train until the validation loss stops falling.
+
+    Parameters
+    ----------
+    trainer
+        Model and state, fresh or restored.
+    training
+        This rank's batches of an epoch, equally many on every rank.
+    validate
+        Scores of the validation people and their labels, the same on every rank.
+    save
+        Writes the trainer's state (on the leader).
+    tell
+        Shows a finished epoch (on the leader).
+
+    Raises
+    ------
+    TrainingError
+        If a loss or gradient is not finite.
+    Stopped
+        If the process was asked to end (SIGTERM or SIGINT on any rank), after saving.
+    """
+    progress = trainer.progress
+    with StopRequest() as request:
+        while not progress.finished:
+            started = time.perf_counter()
+            timing = run_steps(trainer, training(progress.epoch, progress.step), request, save)
+            trainer.comm.average_buffers(trainer.model)
+            sums = trainer.comm.sum(np.array([progress.loss_sum, timing.waited, timing.people]))
+            scores, is_case_M = validate()
+            n_steps, n_ranks = max(progress.step, 1), trainer.comm.size
+            entry = trainer.finish_epoch(sums[0] / n_steps / n_ranks, scores, is_case_M)
+            entry["seconds"] = time.perf_counter() - started
+            entry["people_per_second"] = sums[2] / timing.seconds
+            entry["waiting_share"] = sums[1] / n_ranks / timing.seconds
+            save()
+            tell(entry)
+    return progress
+
+
+@dataclass
+class Timing:
+    """Seconds of an epoch's steps, of which this rank waited for data; people it saw."""
+
+    seconds: float = 0.0
+    waited: float = 0.0
+    people: int = 0
+
+
+def run_steps(trainer: Trainer, batches: Iterator[Batch], request: StopRequest, save: Callable[[], None]) -> Timing:
+    """All steps that are left of an epoch."""
+    progress, comm, timing = trainer.progress, trainer.comm, Timing()
+    if not comm.is_leader and progress.step:
+        progress.loss_sum = 0.0  # of a resumed epoch, the leader carries the sum over ranks
+    trainer.model.train()
+    started = mark = time.perf_counter()
+    for batch in batches:
+        timing.waited += time.perf_counter() - mark
+        seed_step(trainer.config.seed, progress.total_steps, comm.rank)
+        loss, _ = trainer.train_step(batch)
+        progress.loss_sum += loss
+        progress.step += 1
+        progress.total_steps += 1
+        timing.people += len(batch.sample_B)
+        if progress.step % trainer.config.run.agree_steps == 0 and comm.any(request.made):
+            progress.loss_sum = float(comm.sum(np.array([progress.loss_sum]))[0])
+            comm.average_buffers(trainer.model)
+            save()
+            raise Stopped
+        mark = time.perf_counter()
+    timing.seconds = time.perf_counter() - started
+    if comm.any(request.made):
+        progress.loss_sum = float(comm.sum(np.array([progress.loss_sum]))[0])
+        comm.average_buffers(trainer.model)
+        save()
+        raise Stopped
+    return timing
+
+
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """Random numbers (dropout) of a step depend on nothing before it, so that a resumed run draws the same."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint32)[0]))
+
+
+def score(trainer: Trainer, batches: Iterator[Batch]) -> Scores:
+    """One exact pass: this rank's batches through the model, gathered from all ranks by sample_index."""
+    samples, logits = [np.empty(0, np.int64)], [np.empty(0)]
+    trainer.model.eval()
+    with torch.no_grad():
+        for batch in batches:
+            logit_B = trainer.logits(trainer.model, batch.to(trainer.device))
+            samples.append(batch.sample_B.numpy())
+            logits.append(logit_B.double().cpu().numpy())
+    sample_M = trainer.comm.gather(np.concatenate(samples))
+    logit_M = trainer.comm.gather(np.concatenate(logits))
+    order = np.argsort(sample_M)
+    return Scores(sample_M[order], logit_M[order])
+
+
+class StopRequest:
+    """Notes SIGTERM and SIGINT while it is entered, instead of dying in the middle of a step."""
+
+    def __init__(self) -> None:
+        self.made = False
+
+    def __enter__(self) -> StopRequest:
+        self._before = {
+            number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.made = True
+
+
+def _copy(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}

@@ -1,0 +1,308 @@
+"""One training run: what it needs is prepared and checked, then trained, then left as a bundle."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+
+from contract.config import digest, dump_config
+from contract.dataset import read_genes, read_stats
+from contract.errors import InputError, fault
+from contract.manifest import Manifest, read_manifest
+from contract.provenance import software_versions
+from train.bundle import Bundle, BundleFacts, genes_digest, save_bundle
+from train.checkpoint import load_state, save_state
+from train.config import TrainConfig
+from train.data import RowGroupReader, open_reader, prefetch, scoring_rows, training_rows
+from train.distributed import Comm
+from train.engine import Scores, Trainer, run_epochs, score
+from train.model import InputShape, build_model
+from train.order import RowGroup, Schedule, list_row_groups, plan_schedule
+from train.people import UNKNOWN, People, permute_labels, read_people, require_both_classes
+from train.scaling import Batch, Densifier, Scaler, fit_scaler, make_batch
+
+PACKAGES = ("torch", "petastorm", "pyarrow", "numpy", "scikit-learn", "horovod", "pydantic")
+RUN_NAME = "run.json"
+HISTORY_NAME = "history.json"
+BUNDLE_NAME = "bundle"
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Checked inputs of a run, the same on every rank. The test fold's files are not among them."""
+
+    config: TrainConfig
+    manifest: Manifest
+    genes: pd.DataFrame
+    training_folds: tuple[int, ...]
+    validation_folds: tuple[int, ...]
+    people: People
+    scaler: Scaler
+    schedule: Schedule
+
+    @property
+    def validation_groups(self) -> tuple[RowGroup, ...]:
+        """Row groups of the validation folds."""
+        return list_row_groups(self.manifest, self.validation_folds)
+
+
+def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
+    """Train, or go on with a run that was interrupted; returns the run's folder.
+
+    Parameters
+    ----------
+    config
+        The run.
+    comm
+        The ranks that share it.
+    console
+        Where the leader shows progress.
+
+    Raises
+    ------
+    InputError
+        On every rank, for whatever the user can mend.
+    TrainingError, Stopped
+        See `train.engine.run_epochs`.
+    """
+    prepared = prepare(config, comm.size)
+    out = Path(config.run.out)
+    state = on_leader(comm, lambda: _open_run(out, prepared, comm))
+    trainer = build_trainer(prepared, comm)
+    if state is not None:
+        trainer.restore(state)
+    if comm.is_leader:
+        _announce(console, prepared, comm, trainer)
+    reader = open_reader(config.data.dataset, prepared.manifest, config.data)
+
+    def save() -> None:
+        if comm.is_leader:
+            save_state(out, trainer.state())
+            _write_json(out / HISTORY_NAME, trainer.progress.history)
+
+    def validate() -> tuple[Scores, NDArray[np.int8]]:
+        scores = score(trainer, scoring_batches(prepared, reader, prepared.validation_groups, comm))
+        return scores, prepared.people.is_case_M[prepared.people.rows(scores.sample_M)]
+
+    def tell(entry: dict[str, float]) -> None:
+        if comm.is_leader:
+            console.print(_epoch_line(entry))
+
+    def training(epoch: int, step: int) -> Iterator[Batch]:
+        return training_batches(prepared, reader, epoch, comm, step)
+
+    run_epochs(trainer, training, validate, save, tell)
+    if comm.is_leader:
+        save_bundle(out / BUNDLE_NAME, _bundle(prepared, trainer))
+    comm.barrier()
+    return out
+
+
+def prepare(config: TrainConfig, world_size: int) -> Prepared:
+    """Read and check everything that the run needs beside the features.
+
+    Raises
+    ------
+    InputError
+        If the dataset, the folds, the labels or the number of ranks do not serve.
+    """
+    root = config.data.dataset
+    manifest = read_manifest(root)
+    training, validation = choose_folds(manifest, config.data.validation_folds)
+    schedule = plan_schedule(
+        list_row_groups(manifest, training),
+        world_size,
+        batch_size=config.data.batch_size,
+        streams=config.data.streams,
+        window=config.data.shuffle_window,
+        seed=config.seed,
+    )
+    people = read_people(root, manifest, (*training, *validation), covariates=config.data.covariates)
+    if config.data.permute_labels:
+        people = permute_labels(people, config.seed)
+    require_both_classes(people, training, "the training folds")
+    require_both_classes(people, validation, "the validation folds")
+    scaler = fit_scaler(read_stats(root), manifest, people, training, config.data.scaling)
+    return Prepared(config, manifest, read_genes(root), training, validation, people, scaler, schedule)
+
+
+def choose_folds(manifest: Manifest, wanted: Sequence[int] | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Training and validation folds; the test fold is in neither.
+
+    Raises
+    ------
+    InputError
+        If a validation fold is unknown or the test fold, or none is left for training.
+    """
+    open_folds = [fold.index for fold in manifest.folds if fold.index != manifest.test_fold and fold.n_samples]
+    validation = tuple(wanted) if wanted is not None else tuple(open_folds[:1])
+    bad = [fold for fold in validation if fold not in open_folds]
+    training = tuple(fold for fold in open_folds if fold not in validation)
+    if bad or not validation or not training:
+        found = f"{list(validation)} (test fold {manifest.test_fold})"
+        wanted_text = f"some but not all of the folds {open_folds}"
+        raise InputError(fault("configuration", "data.validation_folds", found=found, wanted=wanted_text))
+    return training, validation
+
+
+def build_trainer(prepared: Prepared, comm: Comm) -> Trainer:
+    """Model and optimizer with the same weights on every rank."""
+    config, people = prepared.config, prepared.people
+    device = choose_device(config, comm)
+    shape = InputShape(
+        len(prepared.manifest.channels), people.covariates_MP.shape[1], tuple(prepared.genes["contig"])
+    )
+    torch.manual_seed(config.seed)
+    model = build_model(config.model, shape)
+    labels = people.is_case_M[np.isin(people.fold_M, prepared.training_folds)]
+    model.start_from(float(np.mean(labels[labels != UNKNOWN])))
+    model.load_state_dict(comm.share(model.state_dict()))
+    densify = Densifier(prepared.scaler, shape.n_channels, device)
+    return Trainer(model.to(device), config, comm, densify, device)
+
+
+def choose_device(config: TrainConfig, comm: Comm) -> torch.device:
+    """This rank's GPU, or the CPU with this rank's share of the cores.
+
+    Raises
+    ------
+    InputError
+        If a GPU is asked for and there is none.
+    """
+    if config.run.device == "cuda" and not torch.cuda.is_available():
+        raise InputError(fault("configuration", "run.device", found="no usable GPU", wanted="cpu, auto or a GPU"))
+    if config.run.device != "cpu" and torch.cuda.is_available():
+        device = torch.device("cuda", comm.local_rank % torch.cuda.device_count())
+        torch.cuda.set_device(device)
+        return device
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // comm.local_size))
+    return torch.device("cpu")
+
+
+def training_batches(
+    prepared: Prepared, reader: RowGroupReader, epoch: int, comm: Comm, first_step: int = 0
+) -> Iterator[Batch]:
+    """This rank's batches of an epoch from a step on, made ahead by a thread."""
+    rows = training_rows(reader, prepared.schedule, epoch, rank=comm.rank, world_size=comm.size)
+    batches = (make_batch(part, prepared.people, prepared.scaler) for part in itertools.islice(rows, first_step, None))
+    return prefetch(batches, prepared.config.data.prefetch)
+
+
+def scoring_batches(
+    prepared: Prepared, reader: RowGroupReader, groups: Sequence[RowGroup], comm: Comm
+) -> Iterator[Batch]:
+    """This rank's batches of one exact pass over some row groups."""
+    data = prepared.config.data
+    size = max(1, data.batch_size // comm.size)
+    rows = scoring_rows(reader, groups, batch_size=size, rank=comm.rank, world_size=comm.size)
+    return prefetch((make_batch(part, prepared.people, prepared.scaler) for part in rows), data.prefetch)
+
+
+def on_leader(comm: Comm, action: Callable[[], Result]) -> Result:
+    """The leader's result on every rank; what the user can mend is raised on every rank too."""
+    result: Any = None
+    faults: list[str] = []
+    if comm.is_leader:
+        try:
+            result = action()
+        except InputError as error:
+            faults = error.faults
+    result, faults = comm.share((result, faults))
+    if faults:
+        raise InputError(faults)
+    return result  # type: ignore[no-any-return]
+
+
+def training_digest(config: TrainConfig) -> str:
+    """Digest of what decides the course of training; not of where it runs or how it is judged."""
+    return digest(config.model_dump(mode="json", exclude={"run", "evaluation"}))
+
+
+def _open_run(out: Path, prepared: Prepared, comm: Comm) -> dict[str, Any] | None:
+    config = prepared.config
+    identity = {"config_digest": training_digest(config), "manifest_digest": digest(prepared.manifest)}
+    if (out / RUN_NAME).exists():
+        before = json.loads((out / RUN_NAME).read_text())
+        changed = [name for name, value in identity.items() if before.get(name) != value]
+        if not changed:
+            return load_state(out)
+        if not config.run.overwrite:
+            found = f"a run with another {' and '.join(changed)}"
+            raise InputError(fault(out, RUN_NAME, found=found, wanted="an empty folder, or run.overwrite=true"))
+        shutil.rmtree(out)
+    elif out.exists() and any(out.iterdir()):
+        raise InputError(fault(out, "run.out", found="a folder with other content", wanted="an empty folder"))
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.yaml").write_text(dump_config(config))
+    facts = {"seed": config.seed, "ranks": comm.size, "backend": comm.backend, "versions": software_versions(PACKAGES)}
+    _write_json(out / RUN_NAME, {**identity, **facts})
+    return None
+
+
+def _bundle(prepared: Prepared, trainer: Trainer) -> Bundle:
+    manifest, config = prepared.manifest, prepared.config
+    facts = BundleFacts(
+        model=config.model,
+        reference_genome=manifest.reference_genome,
+        channels=manifest.channels,
+        covariates=manifest.covariates if config.data.covariates else [],
+        genes_digest=genes_digest(prepared.genes),
+        training_folds=list(prepared.training_folds),
+        validation_folds=list(prepared.validation_folds),
+        test_fold=manifest.test_fold,
+        permuted_labels=config.data.permute_labels,
+        best_epoch=trainer.progress.best_epoch + 1,
+        validation_loss=trainer.progress.best_loss,
+        config=config.model_dump(mode="json"),
+        manifest_digest=digest(manifest),
+        versions=software_versions(PACKAGES),
+    )
+    return Bundle(facts, prepared.genes, prepared.scaler, trainer.best_weights)
+
+
+def _announce(console: Console, prepared: Prepared, comm: Comm, trainer: Trainer) -> None:
+    manifest, schedule = prepared.manifest, prepared.schedule
+    n_training = sum(manifest.fold(fold).n_samples for fold in prepared.training_folds)
+    n_validation = sum(manifest.fold(fold).n_samples for fold in prepared.validation_folds)
+    weights = sum(parameter.numel() for parameter in trainer.model.parameters())
+    console.print(
+        f"{n_training} people to train on, {n_validation} to validate, "
+        f"{len(manifest.channels)} channels × {manifest.n_genes} genes"
+    )
+    console.print(
+        f"{prepared.config.model.kind}, {weights:,} weights, {comm.size} rank(s) (backend {comm.backend}) on "
+        f"{trainer.device.type}; {schedule.steps} steps of {schedule.batch_size} people an epoch, "
+        f"{prepared.config.data.reader} reader"
+    )
+    if trainer.progress.total_steps:
+        console.print(f"going on from epoch {trainer.progress.epoch + 1}, step {trainer.progress.step + 1}")
+
+
+def _epoch_line(entry: dict[str, float]) -> str:
+    return (
+        f"epoch {entry['epoch'] + 1:.0f}  loss {entry['training_loss']:.4f}  "
+        f"validation loss {entry['validation_loss']:.4f}  AUROC {entry['validation_auroc']:.3f}  "
+        f"rate {entry['learning_rate']:.1e}  {entry['people_per_second']:.0f} people/s  "
+        f"waiting {entry['waiting_share']:.0%}"
+    )
+
+
+def _write_json(path: Path, content: object) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=1))
+    partial.replace(path)

@@ -1,0 +1,140 @@
+"""What a score is worth: pure functions on arrays, each with a bootstrap interval over families."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, balanced_accuracy_score, roc_auc_score
+
+Labels = NDArray[np.int8]
+Values = NDArray[np.float64]
+Metric = Callable[[Labels, Values], float]
+
+EDGE = 1e-6  # probabilities are kept this far from 0 and 1 where their logit is taken
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95 % interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def auroc(is_case_M: Labels, score_M: Values) -> float:
+    """Probability that a case scores above a control, ties counting half; NaN without both classes."""
+    if len(np.unique(is_case_M)) < 2:
+        return float("nan")
+    return float(roc_auc_score(is_case_M, score_M))
+
+
+def average_precision(is_case_M: Labels, score_M: Values) -> float:
+    """Precision averaged over the recall gained at each score."""
+    return float(average_precision_score(is_case_M, score_M))
+
+
+def accuracy(is_case_M: Labels, score_M: Values, threshold: float = 0.5) -> float:
+    """Share of people on the right side of the threshold."""
+    return float(np.mean((score_M >= threshold) == (is_case_M == 1)))
+
+
+def balanced_accuracy(is_case_M: Labels, score_M: Values, threshold: float = 0.5) -> float:
+    """Mean of the shares of cases and of controls on the right side of the threshold."""
+    return float(balanced_accuracy_score(is_case_M, score_M >= threshold))
+
+
+def brier(is_case_M: Labels, probability_M: Values) -> float:
+    """Mean squared distance between probability and outcome."""
+    return float(np.mean((probability_M - is_case_M) ** 2))
+
+
+def calibration_slope(is_case_M: Labels, probability_M: Values) -> float:
+    """Slope of a logistic regression of the outcome on the logit of the probability: 1 is calibrated, less is
+    overconfident (Cox 1958)."""
+    clipped = np.clip(probability_M, EDGE, 1 - EDGE)
+    logit_M1 = np.log(clipped / (1 - clipped))[:, None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # people split perfectly have no finite slope
+        fitted = LogisticRegression(C=1e6, solver="newton-cholesky").fit(logit_M1, is_case_M)
+    return float(fitted.coef_[0, 0])
+
+
+def expected_calibration_error(is_case_M: Labels, probability_M: Values, n_bins: int = 10) -> float:
+    """Mean distance between mean probability and share of cases over equal-width bins, weighted by people
+    (Naeini et al. 2015)."""
+    bin_M = np.minimum((probability_M * n_bins).astype(int), n_bins - 1)
+    gap = np.bincount(bin_M, probability_M - is_case_M, n_bins)
+    return float(np.abs(gap).sum() / len(is_case_M))
+
+
+def standard_metrics(threshold: float) -> dict[str, Metric]:
+    """All metrics of a probability; `threshold` serves the two accuracies."""
+    return {
+        "auroc": auroc,
+        "average_precision": average_precision,
+        "accuracy": lambda y, p: accuracy(y, p, threshold),
+        "balanced_accuracy": lambda y, p: balanced_accuracy(y, p, threshold),
+        "brier": brier,
+        "calibration_slope": calibration_slope,
+        "expected_calibration_error": expected_calibration_error,
+    }
+
+
+def family_draws(is_case_M: Labels, family_M: NDArray[np.int32], draws: int, seed: int) -> list[NDArray[np.int64]]:
+    """People of each bootstrap draw: whole families with replacement, as many as there are.
+
+    Draws that hold only one class are drawn again, at most `draws` times in all.
+
+    Parameters
+    ----------
+    is_case_M
+        1 or 0.
+    family_M
+        People of a family are drawn together.
+    draws
+        Number of draws.
+    seed
+        Of the draws.
+    """
+    rng = np.random.default_rng([seed, 11])
+    families, inverse = np.unique(family_M, return_inverse=True)
+    order = np.argsort(inverse, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(inverse))[:-1])
+    kept: list[NDArray[np.int64]] = []
+    for _ in range(2 * draws):
+        chosen = rng.integers(0, len(families), len(families))
+        people = np.concatenate([members[family] for family in chosen])
+        if 0 < is_case_M[people].sum() < len(people):
+            kept.append(people)
+        if len(kept) == draws:
+            break
+    return kept
+
+
+def with_intervals(
+    metrics: Mapping[str, Metric], is_case_M: Labels, score_M: Values, drawn: list[NDArray[np.int64]]
+) -> dict[str, Interval]:
+    """Each metric on all people, with the middle 95 % of its values over the draws (percentile bootstrap)."""
+    found: dict[str, Interval] = {}
+    for name, metric in metrics.items():
+        values = [metric(is_case_M[people], score_M[people]) for people in drawn]
+        low, high = np.quantile(values, [0.025, 0.975]) if values else (float("nan"), float("nan"))
+        found[name] = Interval(metric(is_case_M, score_M), float(low), float(high))
+    return found
+
+
+def difference(
+    metric: Metric, is_case_M: Labels, scores: tuple[Values, Values], drawn: list[NDArray[np.int64]]
+) -> Interval:
+    """First score's metric minus the second's, with its interval over the same draws."""
+    first, second = scores
+    values = [metric(is_case_M[p], first[p]) - metric(is_case_M[p], second[p]) for p in drawn]
+    low, high = np.quantile(values, [0.025, 0.975])
+    return Interval(metric(is_case_M, first) - metric(is_case_M, second), float(low), float(high))

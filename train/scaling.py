@@ -1,0 +1,120 @@
+"""Means and deviations of the training folds, and sparse rows made dense and scaled on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from contract.manifest import Manifest
+from train.people import People
+from train.sparse import SparseRows
+
+Scaling = Literal["standard", "channel"]
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Feature f becomes (f - mean_F) * factor_F; a factor of 0 silences a feature that never varies."""
+
+    mean_F: NDArray[np.float32]
+    factor_F: NDArray[np.float32]
+    covariate_mean_P: NDArray[np.float32]
+    covariate_factor_P: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """People on their way into the model; `is_case_B` is -1 where the label is unknown."""
+
+    sample_B: Tensor
+    row_N: Tensor
+    index_N: Tensor
+    value_N: Tensor
+    covariates_BP: Tensor
+    is_case_B: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on a device."""
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in vars(self).values()))
+
+
+def fit_scaler(
+    stats: pd.DataFrame, manifest: Manifest, people: People, folds: Sequence[int], kind: Scaling = "standard"
+) -> Scaler:
+    """Means and standard deviations (population form) over the training folds alone.
+
+    Parameters
+    ----------
+    stats
+        The dataset's per-fold sums; people without a label count too.
+    manifest
+        Sizes of the axes and of the folds.
+    people
+        Covariates of (at least) the training folds.
+    folds
+        Training folds.
+    kind
+        standard: each feature has a deviation of its own; channel: the root of its channel's mean variance.
+    """
+    used = stats[stats["fold"].isin(folds)]
+    flat = used["channel"].to_numpy() * manifest.n_genes + used["gene"].to_numpy()
+    n = sum(manifest.fold(fold).n_samples for fold in folds)
+    mean_F = np.bincount(flat, used["sum"], manifest.n_features) / n
+    variance_F = np.bincount(flat, used["sum_squares"], manifest.n_features) / n - mean_F**2
+    variance_F[variance_F < 1e-9] = 0.0
+    deviation_F = np.sqrt(variance_F)
+    if kind == "channel":
+        variance_CG = variance_F.reshape(-1, manifest.n_genes)
+        pooled_CG = np.sqrt(variance_CG.mean(axis=1, keepdims=True)).repeat(manifest.n_genes, axis=1)
+        deviation_F = np.where(variance_F > 0, pooled_CG.ravel(), 0.0)
+    covariates_MP = people.covariates_MP[np.isin(people.fold_M, folds)]
+    return Scaler(
+        mean_F.astype(np.float32),
+        _inverse(deviation_F),
+        covariates_MP.mean(axis=0),
+        _inverse(covariates_MP.std(axis=0)),
+    )
+
+
+def make_batch(rows: SparseRows, people: People, scaler: Scaler) -> Batch:
+    """Sparse rows with their people's labels and scaled covariates, as tensors in main memory."""
+    at = people.rows(rows.sample_R)
+    covariates_BP = (people.covariates_MP[at] - scaler.covariate_mean_P) * scaler.covariate_factor_P
+    return Batch(
+        sample_B=torch.from_numpy(rows.sample_R.astype(np.int64)),
+        row_N=torch.from_numpy(rows.row_N),
+        index_N=torch.from_numpy(rows.indices_N.astype(np.int64)),
+        value_N=torch.from_numpy(rows.values_N.astype(np.float32)),
+        covariates_BP=torch.from_numpy(covariates_BP),
+        is_case_B=torch.from_numpy(people.is_case_M[at].astype(np.float32)),
+    )
+
+
+class Densifier:
+    """Makes scaled dense features on a device from sparse batches: one copy of the zero row, one scatter."""
+
+    def __init__(self, scaler: Scaler, n_channels: int, device: torch.device) -> None:
+        self._n_channels = n_channels
+        self._mean_F = torch.from_numpy(scaler.mean_F).to(device)
+        self._factor_F = torch.from_numpy(scaler.factor_F).to(device)
+        self._zero_F = -self._mean_F * self._factor_F
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """x_BCG: people × channels × genes, scaled."""
+        n_rows, n_features = len(batch.sample_B), len(self._zero_F)
+        x_BF = self._zero_F.repeat(n_rows, 1)
+        scaled_N = (batch.value_N - self._mean_F[batch.index_N]) * self._factor_F[batch.index_N]
+        x_BF.view(-1)[batch.row_N * n_features + batch.index_N] = scaled_N
+        return x_BF.view(n_rows, self._n_channels, -1)
+
+
+def _inverse(deviation: NDArray[np.floating]) -> NDArray[np.float32]:
+    safe = np.where(deviation > 0, deviation, 1.0)
+    return np.where(deviation > 0, 1.0 / safe, 0.0).astype(np.float32)
