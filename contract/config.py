@@ -69,7 +69,9 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{path}: configuration: found no readable file ({error.strerror}), wanted YAML") from None
+        raise InputError(
+            f"{path}: configuration: found no readable file ({error.strerror}), wanted YAML"
+        ) from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: configuration: found a binary file, wanted YAML") from None
     try:

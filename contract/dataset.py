@@ -188,7 +188,12 @@ def verify(root: str, manifest: Manifest) -> None:
                 continue
             if found != file.sha256:
                 faults.append(
-                    fault(root, f"{file.path} sha256", found=found[:12], wanted=f"{file.sha256[:12]} ({MANIFEST_NAME})")
+                    fault(
+                        root,
+                        f"{file.path} sha256",
+                        found=found[:12],
+                        wanted=f"{file.sha256[:12]} ({MANIFEST_NAME})",
+                    )
                 )
     if faults:
         raise InputError(faults)
@@ -215,6 +220,8 @@ def _read_table(path: str, schema: pa.Schema) -> pa.Table:
         with filesystem.open(inside, "rb") as stream:
             table = pq.ParquetFile(stream).read()
     except FileNotFoundError:
-        raise InputError(fault(path, "whole file", found="no such file", wanted="a file of the dataset")) from None
+        raise InputError(
+            fault(path, "whole file", found="no such file", wanted="a file of the dataset")
+        ) from None
     check_schema(table.schema, schema, path)
     return table

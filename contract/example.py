@@ -30,7 +30,9 @@ class Example(ConfigModel):
     n_samples: int = Field(200, ge=N_FOLDS)
     n_genes: int = Field(50, ge=1)
     channels: tuple[str, ...] = CHANNELS
-    causal: tuple[int, ...] = Field((), description="genes whose first channel raises the odds of being a case")
+    causal: tuple[int, ...] = Field(
+        (), description="genes whose first channel raises the odds of being a case"
+    )
     effect: float = Field(2.0, description="log odds per allele in a causal gene")
     density: float = Field(0.01, gt=0, le=1, description="share of features that are not zero")
     row_group_size: int = Field(64, ge=1)
@@ -116,7 +118,9 @@ def _fold_rows(
             "batch": np.where(rng.random(n) < 0.5, "batch1", "batch2"),
             "ancestry": ["group1"] * n,
             "family": pa.array(families, pa.int32()),
-            "covariates": pa.array([[value] for value in is_female.astype(np.float32)], pa.list_(pa.float32())),
+            "covariates": pa.array(
+                [[value] for value in is_female.astype(np.float32)], pa.list_(pa.float32())
+            ),
             "indices": pa.ListArray.from_arrays(offsets, pa.array(indices)),
             "values": pa.ListArray.from_arrays(offsets, pa.array(values)),
         }

@@ -137,7 +137,12 @@ def read_manifest(root: str) -> Manifest:
             content = json.load(stream)
     except FileNotFoundError:
         raise InputError(
-            fault(root, MANIFEST_NAME, found="no such file", wanted="a finished dataset (written last by the ETL)")
+            fault(
+                root,
+                MANIFEST_NAME,
+                found="no such file",
+                wanted="a finished dataset (written last by the ETL)",
+            )
         ) from None
     except (ValueError, UnicodeDecodeError):
         raise InputError(fault(name, "whole file", found="no valid JSON", wanted="a manifest")) from None

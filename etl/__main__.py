@@ -1,0 +1,98 @@
+"""Command line: `python -m etl simulate | plan | check | run CONFIG [key=value ...]`.
+
+The same file runs under spark-submit: `spark-submit … etl/__main__.py run CONFIG`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+if __package__ in (None, ""):  # started as a file, by spark-submit
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from contract.config import load_config
+from contract.errors import InputError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+console = Console(stderr=True)
+
+ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file, see conf/")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="settings that replace the file's")
+]
+
+
+@app.command()
+def plan(config: ConfigPath, overrides: Overrides = None) -> None:
+    """Show the steps, and what a run would compute again."""
+    from etl.config import EtlConfig
+    from etl.pipeline import plan as planned
+
+    with _faults_told():
+        for status in planned(load_config(EtlConfig, config, overrides or ())):
+            state = "up to date" if status.done else f"to do ({status.reason})"
+            typer.echo(f"{status.step.folder:24} {status.step.title:58} {state}")
+
+
+@app.command()
+def check(config: ConfigPath, overrides: Overrides = None) -> None:
+    """Report every fault of the configuration and the inputs, without starting Hail."""
+    from etl.check import check as checked
+    from etl.config import EtlConfig
+
+    with _faults_told():
+        faults = checked(load_config(EtlConfig, config, overrides or ()))
+        if faults:
+            raise InputError(faults)
+    typer.echo("no faults found")
+
+
+@app.command()
+def run(config: ConfigPath, overrides: Overrides = None) -> None:
+    """Run every step that is not up to date."""
+    from etl.check import check as checked
+    from etl.config import EtlConfig
+    from etl.pipeline import run as run_pipeline
+
+    with _faults_told():
+        settings = load_config(EtlConfig, config, overrides or ())
+        faults = checked(settings)
+        if faults:
+            raise InputError(faults)
+        run_pipeline(settings, console=console)
+    typer.echo(f"dataset: {settings.dataset}\nreport:  {settings.report}")
+
+
+@app.command()
+def simulate(config: ConfigPath, overrides: Overrides = None) -> None:
+    """Simulate a cohort with known truth (conf/simulate)."""
+    from etl.simulate import run_simulation
+
+    with _faults_told():
+        run_simulation(config, overrides or ())
+
+
+@contextmanager
+def _faults_told() -> Iterator[None]:
+    logging.basicConfig(
+        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
+    )
+    try:
+        yield
+    except InputError as error:
+        for text in error.faults:
+            console.print(f"[bold red]error[/] {text}", highlight=False, markup=True, soft_wrap=True)
+        raise typer.Exit(2) from None
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,53 @@
+"""Start-up check: every fault of the configuration and of the inputs, in seconds, without Hail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from contract.errors import InputError
+from etl.annotate.csq_format import csq_fields
+from etl.annotate.genes import read_genes
+from etl.config import EtlConfig
+from etl.ingest.files import missing_fields, read_headers
+from etl.ingest.header import VcfHeader
+from etl.ingest.samples import match_samples, read_samples
+
+Found = TypeVar("Found")
+
+
+def check(config: EtlConfig) -> list[str]:
+    """All faults that can be seen before any work: an empty list means that a run may start.
+
+    Reads the profile, the VCF headers and first records, the samples table and the gene table.
+    """
+    faults: list[str] = []
+
+    def attempt(read: Callable[[], Found]) -> Found | None:
+        try:
+            return read()
+        except InputError as error:
+            faults.extend(error.faults)
+            return None
+
+    attempt(config.resolved_profile)
+    headers = attempt(lambda: read_headers(config.input, config.reference))
+    samples = attempt(lambda: read_samples(config.samples))
+    attempt(lambda: read_genes(config.genes, config.reference))
+    if headers and samples is not None:
+        faults += match_samples(samples, headers[0].samples, config.samples.path, headers[0].path)
+    for header in headers or []:
+        faults += _content_faults(header, config)
+    return faults
+
+
+def _content_faults(header: VcfHeader, config: EtlConfig) -> list[str]:
+    faults = []
+    if config.genotype_qc == "apply":
+        faults += missing_fields(header.format_fields, header.path)
+    if config.annotation.kind == "csq":
+        try:
+            csq_fields(config.annotation, header.info_descriptions.get(config.annotation.field), header.path)
+        except InputError as error:
+            faults += error.faults
+    return faults

@@ -1,0 +1,148 @@
+"""The ETL's configuration: one YAML file, see conf/etl for commented examples."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from contract.config import ConfigModel, load_config
+from contract.errors import InputError, fault
+from etl.aggregate.config import MasksConfig
+from etl.annotate.config import AnnotationConfig, GenesConfig
+from etl.thresholds import Profile
+
+PROFILES = Path(__file__).resolve().parent.parent / "conf" / "profiles"
+
+
+class VcfConfig(ConfigModel):
+    """The variant calls."""
+
+    vcf: list[str] = Field(min_length=1, description="files or globs; all with the same people in one order")
+    half_calls: Literal["missing", "haploid"] = Field(
+        "missing", description="0/. read as no call, or as a haploid call (men on X and Y; no call elsewhere)"
+    )
+    min_partitions: int | None = Field(
+        None, ge=1, description="parts to read bgzipped files in; null: by size"
+    )
+
+    @field_validator("vcf", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
+class StatusColumn(ConfigModel):
+    """Case/control status."""
+
+    column: str
+    case: list[str] = Field(min_length=1, description="values that mean case")
+    control: list[str] = Field(min_length=1, description="values that mean control; others are unknown")
+
+
+class SexColumn(ConfigModel):
+    """Reported sex."""
+
+    column: str
+    female: list[str] = Field(["female", "F", "2"], min_length=1)
+    male: list[str] = Field(["male", "M", "1"], min_length=1)
+
+
+class SamplesConfig(ConfigModel):
+    """The samples table: tab-separated, or comma-separated when its name ends in .csv."""
+
+    path: str
+    sample_id: str = Field("sample_id", description="column with the VCF's sample names")
+    status: StatusColumn
+    sex: SexColumn | None = None
+    batch: str | None = Field(None, description="column: sequencing batch, wave or capture kit")
+    family: str | None = Field(None, description="column: declared family; empty for none")
+    ancestry: str | None = Field(None, description="column: known ancestry; null: groups found by PCA")
+
+
+class FoldsConfig(ConfigModel):
+    """The assignment of families to folds."""
+
+    test: int = Field(0, ge=0, le=9, description="the sealed fold")
+    seed: int = 1
+
+
+class SparkConfig(ConfigModel):
+    """Where it runs; under spark-submit the cluster's own settings win."""
+
+    master: str = "local[*]"
+    driver_memory: str = "3g"
+    conf: dict[str, str] = Field(default_factory=dict)
+
+
+class EtlConfig(ConfigModel):
+    """Everything a run depends on."""
+
+    data: str = Field("", description="folder of the inputs: written {data} in their paths")
+    out: str = Field(description="folder of the outputs")
+    reference: Literal["GRCh37", "GRCh38"]
+    input: VcfConfig
+    samples: SamplesConfig
+    genes: GenesConfig
+    annotation: AnnotationConfig
+    masks: MasksConfig
+    profile: str = Field("bipex", description="a name in conf/profiles, or a YAML file")
+    thresholds: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="single thresholds that differ from the profile's"
+    )
+    genotype_qc: Literal["apply", "skip"] = Field("apply", description="skip: for calls that carry GT alone")
+    folds: FoldsConfig = FoldsConfig()
+    covariates: list[Literal["is_female", "ancestry_pcs", "batch"]] = ["is_female", "ancestry_pcs"]
+    row_group_size: int = Field(64, ge=1, description="rows of a Parquet row group")
+    spark: SparkConfig = SparkConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_data(cls, settings: Any) -> Any:
+        return _replaced(settings, str(settings.get("data", ""))) if isinstance(settings, dict) else settings
+
+    @property
+    def work(self) -> str:
+        """Folder of the steps' outputs."""
+        return f"{self.out}/steps"
+
+    @property
+    def dataset(self) -> str:
+        """Folder of the finished dataset."""
+        return f"{self.out}/dataset"
+
+    @property
+    def report(self) -> str:
+        """Path of the quality-control report."""
+        return f"{self.out}/qc_report.html"
+
+    def resolved_profile(self) -> Profile:
+        """The profile with this run's own thresholds in it.
+
+        Raises
+        ------
+        InputError
+            If there is no such profile, or a threshold is unknown or out of range.
+        """
+        path = PROFILES / f"{self.profile}.yaml" if "/" not in self.profile else Path(self.profile)
+        if not path.exists():
+            known = sorted(found.stem for found in PROFILES.glob("*.yaml"))
+            raise InputError(
+                fault(path, "profile", found="no such file", wanted=f"a YAML file or one of {known}")
+            )
+        overrides = [
+            f"{group}.{name}={json.dumps(value)}"
+            for group, values in self.thresholds.items()
+            for name, value in values.items()
+        ]
+        return load_config(Profile, path, overrides)
+
+
+def _replaced(value: Any, data: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _replaced(inner, data) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_replaced(inner, data) for inner in value]
+    return value.replace("{data}", data) if isinstance(value, str) else value

@@ -1,0 +1,1 @@
+"""Reading what users bring: VCF files and the samples table."""

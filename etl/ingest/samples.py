@@ -1,0 +1,140 @@
+"""The samples table: status, reported sex, batch, declared family, known ancestry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from contract.errors import InputError, fault
+from etl.config import SamplesConfig
+
+MISSING = ["", "NA", "NaN", "nan", "."]
+
+
+def read_samples(config: SamplesConfig) -> pd.DataFrame:
+    """Read the samples table into the project's own columns.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per person in the table's order: sample_id, is_case (1, 0, missing), reported_sex
+        (female, male, missing), batch ('all' when the configuration names no column), declared_family,
+        known_ancestry.
+
+    Raises
+    ------
+    InputError
+        If the file is absent or unreadable, a named column is absent, an id stands twice, or the status
+        column lacks cases or controls.
+    """
+    table = _read_text(Path(config.path))
+    columns = [config.sample_id, config.status.column, config.batch, config.family, config.ancestry]
+    if config.sex:
+        columns.append(config.sex.column)
+    faults = [
+        fault(
+            config.path, f"column '{name}'", found=f"columns {', '.join(table.columns)}", wanted=f"'{name}'"
+        )
+        for name in columns
+        if name is not None and name not in table.columns
+    ]
+    if faults:
+        raise InputError(faults)
+    samples = pd.DataFrame(
+        {
+            "sample_id": table[config.sample_id],
+            "is_case": _coded(table[config.status.column], config.status.case, config.status.control),
+            "reported_sex": _sex(table, config),
+            "batch": table[config.batch].fillna("unknown") if config.batch else "all",
+            "declared_family": table[config.family] if config.family else None,
+            "known_ancestry": table[config.ancestry] if config.ancestry else None,
+        }
+    )
+    faults = _identity_faults(samples, config.path) + _status_faults(samples, table, config)
+    if faults:
+        raise InputError(faults)
+    return samples
+
+
+def match_samples(samples: pd.DataFrame, in_vcf: Sequence[str], table_path: str, vcf_path: str) -> list[str]:
+    """Faults where the table and the VCF name different people; counts only, no ids."""
+    in_table, called = set(samples["sample_id"]), set(in_vcf)
+    faults = []
+    if len(called) < len(in_vcf):
+        faults.append(
+            fault(
+                vcf_path,
+                "#CHROM line",
+                found=f"{len(in_vcf) - len(called)} repeated names",
+                wanted="each once",
+            )
+        )
+    if absent := len(in_table - called):
+        faults.append(
+            fault(vcf_path, "samples", found=f"{absent} people of {table_path} absent", wanted="all of them")
+        )
+    if extra := len(called - in_table):
+        faults.append(
+            fault(table_path, "samples", found=f"{extra} people of {vcf_path} absent", wanted="all of them")
+        )
+    return faults
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(
+            path,
+            sep="," if path.suffix == ".csv" else "\t",
+            dtype=str,
+            na_values=MISSING,
+            keep_default_na=False,
+            index_col=False,
+        )
+    except FileNotFoundError:
+        raise InputError(
+            fault(path, "samples.path", found="no such file", wanted="a samples table")
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            fault(path, "samples.path", found=f"an unreadable table ({error})", wanted="text")
+        ) from None
+    table.columns = [str(name).strip() for name in table.columns]
+    return table
+
+
+def _coded(column: pd.Series, case: list[str], control: list[str]) -> pd.Series:
+    coded = pd.Series(pd.NA, index=column.index, dtype="Int8")
+    coded[column.isin(case)] = 1
+    coded[column.isin(control)] = 0
+    return coded
+
+
+def _sex(table: pd.DataFrame, config: SamplesConfig) -> pd.Series:
+    sex = pd.Series(None, index=table.index, dtype=object)
+    if config.sex:
+        sex[table[config.sex.column].isin(config.sex.female)] = "female"
+        sex[table[config.sex.column].isin(config.sex.male)] = "male"
+    return sex
+
+
+def _identity_faults(samples: pd.DataFrame, path: str) -> list[str]:
+    faults = []
+    if unnamed := int(samples["sample_id"].isna().sum()):
+        faults.append(fault(path, "sample id", found=f"{unnamed} empty", wanted="one in every row"))
+    if repeated := int(samples["sample_id"].dropna().duplicated().sum()):
+        faults.append(fault(path, "sample id", found=f"{repeated} repeated", wanted="each once"))
+    return faults
+
+
+def _status_faults(samples: pd.DataFrame, table: pd.DataFrame, config: SamplesConfig) -> list[str]:
+    present = set(samples["is_case"].dropna())
+    if present == {0, 1}:
+        return []
+    values = sorted(table[config.status.column].dropna().unique())
+    shown = ", ".join(values[:6]) + (", …" if len(values) > 6 else "")
+    wanted = (
+        f"two values: case ({', '.join(config.status.case)}) and control ({', '.join(config.status.control)})"
+    )
+    return [fault(config.path, f"column '{config.status.column}'", found=shown or "nothing", wanted=wanted)]

@@ -1,0 +1,149 @@
+"""Running the steps in order: what is up to date is kept, what changed is computed again with all after it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import hail as hl
+from py4j.protocol import Py4JError
+from rich.console import Console
+
+from contract.config import digest
+from contract.errors import InputError
+from contract.provenance import file_digest, software_versions, source_digest
+from etl.config import EtlConfig
+from etl.session import hail_session
+from etl.steps import STEPS
+from etl.steps.base import Run, Step
+from etl.thresholds import Profile
+from etl.workspace import Record, Workspace
+
+SOFTWARE = ("hail", "pyspark", "gnomad", "numpy", "pandas", "pyarrow", "scikit-learn", "exoshard")
+PACKAGE = Path(__file__).resolve().parent
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StepStatus:
+    """Whether a step has to run, and why."""
+
+    step: Step
+    digest: str
+    settings: dict[str, object]
+    done: bool
+    reason: str
+
+
+def plan(config: EtlConfig) -> list[StepStatus]:
+    """What a run would do, without starting Hail.
+
+    A step is done when the record in its folder carries the digest of its settings, its inputs, its code
+    and the step before it.
+    """
+    profile, workspace = config.resolved_profile(), Workspace(config.work)
+    statuses: list[StepStatus] = []
+    upstream, stale = "", False
+    for step in STEPS:
+        inputs = {str(path): _input_digest(path) for path in step.inputs(config)}
+        settings = {**step.settings(config, profile), "inputs": inputs}
+        code = {name: source_digest(PACKAGE / name) for name in step.packages}
+        upstream = digest({"settings": settings, "code": code, "before": upstream})
+        record = workspace.record(step.folder)
+        reason = _reason(record, upstream, settings, stale)
+        stale = stale or reason != "up to date"
+        statuses.append(StepStatus(step, upstream, settings, not stale, reason))
+    return statuses
+
+
+def run(config: EtlConfig, *, console: Console) -> None:
+    """Compute every step that is not up to date.
+
+    Raises
+    ------
+    InputError
+        If a step can't go on; finished steps stay and are not computed again by the next run.
+    """
+    statuses = plan(config)
+    to_do = [status for status in statuses if not status.done]
+    for status in statuses:
+        if status.done:
+            console.print(f"  {status.step.folder:24} up to date")
+    if not to_do:
+        return
+    profile, workspace = config.resolved_profile(), Workspace(config.work)
+    workspace.root.mkdir(parents=True, exist_ok=True)
+    with hail_session(config.spark, log=str(workspace.root / "hail.log")):
+        for status in to_do:
+            _run_step(status, config, profile, workspace, console)
+
+
+def _run_step(
+    status: StepStatus, config: EtlConfig, profile: Profile, workspace: Workspace, console: Console
+) -> None:
+    step = status.step
+    started = time.monotonic()
+    out = workspace.begin(step.folder)
+    with console.status(f"  {step.folder:24} {step.title} …"):
+        try:
+            result = step.work(Run(config, profile, workspace, out))
+        except (hl.utils.FatalError, hl.utils.HailUserError, Py4JError) as error:
+            raise InputError(_hail_sentence(step, error, workspace)) from None
+    seconds = round(time.monotonic() - started, 2)
+    record = Record(
+        **result.model_dump(),
+        digest=status.digest,
+        settings=status.settings,
+        software=software_versions(SOFTWARE),
+        seconds=seconds,
+    )
+    workspace.finish(step.folder, record)
+    console.print(f"  {step.folder:24} {seconds:6.1f} s  {_told(result.facts)}")
+
+
+def _reason(record: Record | None, wanted: str, settings: dict[str, object], stale: bool) -> str:
+    if record is None:
+        return "not computed yet"
+    if record.digest == wanted:
+        return "up to date"
+    changed = list(_differences(record.settings, settings))
+    if changed:
+        return f"changed: {', '.join(changed[:4])}"
+    return "an earlier step is computed again" if stale else "the inputs or the code changed"
+
+
+def _differences(old: object, new: object, prefix: str = "") -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            yield from _differences(old.get(key), new.get(key), f"{prefix}.{key}" if prefix else str(key))
+    elif old != new:
+        yield prefix
+
+
+def _input_digest(path: Path) -> str:
+    """Digest of a file's content; of a large file, of its size and time of change instead."""
+    state = path.stat()
+    if state.st_size <= 64 * 2**20:
+        return file_digest(path)
+    return digest([state.st_size, state.st_mtime_ns])
+
+
+def _hail_sentence(step: Step, error: Exception, workspace: Workspace) -> str:
+    text = str(error)
+    summary = (
+        text.rsplit("Error summary:", 1)[-1].strip().splitlines()[0] if text.strip() else type(error).__name__
+    )
+    source = next((word for word in text.split() if word.startswith("file:/")), "")
+    where = f" while reading {source.split(':offset')[0].removeprefix('file:')}" if source else ""
+    return (
+        f"step {step.folder} ({step.title}): found a failure in Hail{where}: {summary[:300]}; "
+        f"steps before it are kept, the full text is in {workspace.root / 'hail.log'}"
+    )
+
+
+def _told(facts: dict[str, object]) -> str:
+    plain = {name: value for name, value in facts.items() if isinstance(value, int | float)}
+    return ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in list(plain.items())[:5])

@@ -1,0 +1,1 @@
+"""Quality control: each module measures, names reasons, or decides; nothing here knows paths."""

@@ -1,0 +1,52 @@
+"""What all steps have in common: their interface and what they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from etl.config import EtlConfig
+from etl.thresholds import Profile
+from etl.workspace import StepResult, Workspace
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the pipeline, as a step sees it."""
+
+    config: EtlConfig
+    profile: Profile
+    workspace: Workspace
+    out: Path
+    """Folder that the step writes in."""
+
+    def path(self, step: Step, name: str) -> str:
+        """An output of an earlier step, absolute."""
+        return str((self.workspace.folder(step.folder) / name).resolve())
+
+    def output(self, name: str) -> str:
+        """A file or folder of the step that runs, absolute."""
+        return str((self.out / name).resolve())
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: what it is called, what it depends on, what it does."""
+
+    number: int
+    name: str
+    title: str
+    work: Callable[[Run], StepResult]
+    settings: Callable[[EtlConfig, Profile], dict[str, Any]]
+    """The part of the configuration that its output depends on, as JSON content."""
+    packages: tuple[str, ...]
+    """Folders under etl/ whose code it runs."""
+    inputs: Callable[[EtlConfig], list[Path]] = lambda config: []
+    """Files from outside that it reads."""
+
+    @property
+    def folder(self) -> str:
+        """Name of its output folder."""
+        return f"{self.number:02d}_{self.name}"

@@ -1,0 +1,76 @@
+"""Thresholds of a QC profile. The profiles in conf/profiles give every number with its unit and source."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from contract.config import ConfigModel
+
+
+class GenotypeThresholds(ConfigModel):
+    """A called genotype that fails, or lacks a value that its rule needs, becomes missing."""
+
+    min_dp: int = Field(ge=0, description="reads at the site, all genotypes")
+    min_gq_hom_ref: int = Field(ge=0, description="Phred, homozygous reference calls")
+    min_pl_hom_ref: int = Field(ge=0, description="Phred likelihood of 0/0 in calls that are not 0/0")
+    min_allele_balance_het: float = Field(ge=0, le=1, description="AD[1] / DP in heterozygous calls")
+    min_allelic_reads_het: float = Field(ge=0, le=1, description="(AD[0] + AD[1]) / DP in heterozygous calls")
+    min_allele_balance_hom_var: float = Field(ge=0, le=1, description="AD[1] / DP, homozygous alternate")
+
+
+class SampleThresholds(ConfigModel):
+    """People outside these are dropped, each with every reason named."""
+
+    min_call_rate: float = Field(ge=0, le=1, description="share of autosomal genotypes that are called")
+    min_mean_dp: float = Field(ge=0, description="reads")
+    min_mean_gq: float = Field(ge=0, description="Phred")
+    max_charr: float = Field(ge=0, le=1, description="contamination by CHARR, share of reads")
+    max_f_female: float = Field(description="inbreeding coefficient on X at or below which sex is female")
+    min_f_male: float = Field(description="inbreeding coefficient on X at or above which sex is male")
+    min_sites_on_x: int = Field(ge=1, description="fewer typed common sites on X leave sex unmeasured")
+    max_deviations: float = Field(gt=0, description="median absolute deviations within batch × ancestry")
+    outlier_metrics: list[str] = Field(description="metrics that the deviations are counted for")
+    min_stratum: int = Field(ge=2, description="people; smaller strata are compared with everybody")
+
+
+class RelatednessThresholds(ConfigModel):
+    """Markers, kinship, and who counts as family."""
+
+    min_marker_maf: float = Field(gt=0, lt=0.5, description="minor allele frequency of markers")
+    min_marker_call_rate: float = Field(ge=0, le=1)
+    max_r2: float = Field(gt=0, le=1, description="squared correlation left by LD pruning")
+    window_bp: int = Field(gt=0, description="base pairs, LD pruning")
+    max_markers: int = Field(ge=10, description="a seeded draw of markers where there are more")
+    n_components: int = Field(ge=2, description="principal components that PC-Relate corrects for")
+    min_individual_maf: float = Field(gt=0, lt=0.5, description="PC-Relate's minimum individual-specific MAF")
+    min_kinship_family: float = Field(gt=0, lt=0.5, description="second degree: shares a fold")
+    min_kinship_duplicate: float = Field(gt=0, le=0.5, description="same person or identical twin")
+
+
+class AncestryThresholds(ConfigModel):
+    """Principal components and ancestry groups."""
+
+    n_components: int = Field(ge=2, description="principal components kept as covariates")
+    max_groups: int = Field(ge=1, description="ancestry groups looked for")
+    min_silhouette: float = Field(ge=0, le=1, description="below it the cohort is taken as one group")
+
+
+class VariantThresholds(ConfigModel):
+    """Variants outside these are dropped, each with every reason named. Labels: people outside the test fold."""
+
+    max_alleles: int = Field(ge=2, description="alleles of a record, the reference counted")
+    require_pass: bool = Field(description="FILTER must be PASS or absent")
+    min_call_rate: float = Field(ge=0, le=1, description="overall, in cases, and in controls")
+    max_call_rate_difference: float = Field(ge=0, le=1, description="cases against controls, absolute")
+    min_hwe_p: float = Field(ge=0, le=1, description="exact test in controls within each ancestry group")
+
+
+class Profile(ConfigModel):
+    """All thresholds of one quality-control profile."""
+
+    name: str
+    genotype: GenotypeThresholds
+    sample: SampleThresholds
+    relatedness: RelatednessThresholds
+    ancestry: AncestryThresholds
+    variant: VariantThresholds
