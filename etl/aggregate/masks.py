@@ -1,0 +1,149 @@
+"""Burden masks applied to annotated variants: what each variant adds to which gene feature."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import hail as hl
+
+from contract.errors import InputError, fault
+from contract.manifest import Channel
+from etl.aggregate.config import MaskConfig
+
+RARE_MISSING = 0.01
+"""Allele frequency up to which a missing call adds nothing: its expected dosage is at most 0.02."""
+
+GRID = 2.0**14
+"""Contributions are multiples of 1/GRID: sums of them are exact, so the order of summation cannot show."""
+
+BETA_SHAPE = 25
+"""Second shape of the Beta(1, 25) density that SKAT weighs alleles by."""
+
+
+def mask_channels(masks: Sequence[MaskConfig]) -> list[Channel]:
+    """The masks as channels of the manifest, with their full definition and missing-data rule."""
+    return [
+        Channel(
+            name=mask.name,
+            definition=mask.model_dump(mode="json")
+            | {
+                "frequency_of": "alternate allele, people outside the test fold",
+                "missing_call": "0" if _missing_is_zero(mask) else "expected value at the allele frequency",
+            },
+        )
+        for mask in masks
+    ]
+
+
+def check_masks(masks: Sequence[MaskConfig], available: Collection[str], where: object) -> None:
+    """Compare the classes that masks count with those that the annotation can tell apart.
+
+    Raises
+    ------
+    InputError
+        With one sentence for each mask that counts a class which no variant could have.
+    """
+    faults = []
+    for mask in masks:
+        absent = sorted(set(mask.classes) - set(available))
+        if absent:
+            wanted = f"classes among {', '.join(sorted(available))} (what the annotation can tell apart)"
+            faults.append(
+                fault(where, f"mask {mask.name}", found=f"class {', '.join(absent)}", wanted=wanted)
+            )
+    if faults:
+        raise InputError(faults)
+
+
+def mask_features(annotated: hl.Table, masks: Sequence[MaskConfig], n_genes: int) -> hl.Table:
+    """What each variant adds to the gene features that it counts in.
+
+    A missing call is not reference. Where a mask stops at an allele frequency of `RARE_MISSING`, it adds 0
+    (expected dosage at most 0.02); elsewhere it adds what a person is expected to carry at the variant's
+    allele frequency p: 2p alleles, 1 − (1 − p)² carriers, or p² homozygotes by the mask's coding.
+
+    Parameters
+    ----------
+    annotated
+        Keyed by locus and alleles; fields consequences (see `annotate_variants`), allele_count and
+        allele_number of people outside the test fold.
+    masks
+        In the order of the channels.
+    n_genes
+        Length of the gene axis.
+
+    Returns
+    -------
+    Keyed likewise, with features: array<struct{index: int32, het: float64, hom: float64, missing: float64}>:
+    flat index = channel × n_genes + gene, and the contribution of one, of two alternate alleles and of a
+    missing call. Variants that count in no feature are left out.
+    """
+    frequency = annotated.allele_count / annotated.allele_number
+    features = hl.flatten(
+        [
+            hl.if_else(
+                _counts(annotated, mask, frequency),
+                _features_expr(annotated, mask, channel * n_genes, frequency),
+                hl.empty_array(_FEATURE),
+            )
+            for channel, mask in enumerate(masks)
+        ]
+    )
+    table = annotated.select(features=hl.or_else(features, hl.empty_array(_FEATURE)))
+    return table.filter(hl.len(table.features) > 0).select_globals()
+
+
+_FEATURE = hl.tstruct(index=hl.tint32, het=hl.tfloat64, hom=hl.tfloat64, missing=hl.tfloat64)
+
+
+def _counts(annotated: hl.Table, mask: MaskConfig, frequency: hl.Float64Expression) -> hl.BooleanExpression:
+    counts = (annotated.allele_number > 0) & (frequency <= mask.max_frequency)
+    if mask.min_frequency > 0:
+        counts &= frequency > mask.min_frequency
+    if mask.max_allele_count is not None:
+        counts &= annotated.allele_count <= mask.max_allele_count
+    return counts
+
+
+def _features_expr(
+    annotated: hl.Table, mask: MaskConfig, offset: int, frequency: hl.Float64Expression
+) -> hl.ArrayExpression:
+    consequences = annotated.consequences
+    if "any" not in mask.classes:
+        classes = hl.literal(set(mask.classes))
+        consequences = consequences.filter(lambda entry: classes.contains(entry.variant_class))
+    weight = _weight_expr(mask, frequency)
+    het = 0.0 if mask.coding == "recessive" else 1.0
+    hom = 2.0 if mask.coding == "additive" else 1.0
+    missing = 0.0 if _missing_is_zero(mask) else _expected_expr(mask, frequency)
+    return consequences.map(
+        lambda entry: hl.struct(
+            index=hl.int32(offset + entry.gene),
+            het=_on_grid(het * weight),
+            hom=_on_grid(hom * weight),
+            missing=_on_grid(missing * weight),
+        )
+    )
+
+
+def _weight_expr(mask: MaskConfig, frequency: hl.Float64Expression) -> hl.Float64Expression:
+    if mask.weight == "none":
+        return hl.float64(1.0)
+    minor = hl.min(frequency, 1 - frequency)
+    return BETA_SHAPE * (1 - minor) ** (BETA_SHAPE - 1)
+
+
+def _missing_is_zero(mask: MaskConfig) -> bool:
+    return mask.max_frequency <= RARE_MISSING
+
+
+def _expected_expr(mask: MaskConfig, frequency: hl.Float64Expression) -> hl.Float64Expression:
+    if mask.coding == "additive":
+        return 2 * frequency
+    if mask.coding == "dominant":
+        return 1 - (1 - frequency) ** 2
+    return frequency**2
+
+
+def _on_grid(value: hl.Float64Expression) -> hl.Float64Expression:
+    return hl.floor(value * GRID + 0.5) / GRID

@@ -1,0 +1,29 @@
+"""What the caller of the export knows of the dataset, beside its rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from contract.config import ConfigModel
+from contract.manifest import Channel, LedgerEntry
+
+
+class DatasetFacts(ConfigModel):
+    """The fields of the manifest that do not follow from the rows; names and meanings are the manifest's."""
+
+    reference_genome: str
+    channels: list[Channel] = Field(min_length=1)
+    covariates: list[str]
+    row_group_size: int = Field(64, ge=1)
+    row_groups_per_file: int = Field(16, ge=1, description="a file is what one task holds in memory")
+    test_fold: int = Field(ge=0)
+    fitted_on: dict[str, str] = Field(default_factory=dict)
+    counts: dict[str, int] = Field(default_factory=dict)
+    ledger: list[LedgerEntry] = Field(default_factory=list)
+    qc_profile: dict[str, Any] = Field(default_factory=dict)
+    config: dict[str, Any] = Field(default_factory=dict)
+    software: dict[str, str] = Field(default_factory=dict)
+    digests: dict[str, str] = Field(default_factory=dict)
+    seed: int = Field(description="of the order of people within a fold")

@@ -1,0 +1,159 @@
+"""From features by person in Spark to the dataset of the contract: sample-major, manifest last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as sql
+
+from contract.dataset import prepare_staging, publish, write_genes, write_stats
+from contract.errors import InputError, fault
+from contract.manifest import Fold, Manifest, PartFile
+from contract.schema import N_FOLDS
+from etl.export.config import DatasetFacts
+from etl.export.parts import PART_COLUMNS, write_people
+
+_SAMPLE_COLUMNS = (
+    "sample_id string, sample_index int, is_case tinyint, sex string, batch string, ancestry string, "
+    "family int, covariates array<float>, fold int, part int, place int"
+)
+
+
+def write_dataset(
+    root: str, samples: pd.DataFrame, features: DataFrame, genes: pd.DataFrame, *, facts: DatasetFacts
+) -> Manifest:
+    """Write and publish the dataset.
+
+    Spark shuffles the non-zero features to the part that holds their person; each part is written where it
+    lies, so that `root` must be reachable from the executors. Within a fold people stand in a seeded random
+    order. Features of people who are not in `samples` are left out.
+
+    Parameters
+    ----------
+    root
+        Any URL that fsspec knows. What stands there is replaced once the new dataset is complete.
+    samples
+        One row per person: sample_id, sample_index (0 … n − 1), is_case (1, 0 or missing), sex, batch,
+        ancestry, family, covariates (list of floats), fold.
+    features
+        Columns sample_index, index, value; read twice, so give a frame that was written before.
+    genes
+        The gene axis.
+    facts
+        The rest of the manifest.
+
+    Raises
+    ------
+    InputError
+        If no person is left.
+    """
+    placed = place_samples(samples, facts)
+    staging = prepare_staging(root)
+    people = _spark_samples(features.sparkSession, placed, _SAMPLE_COLUMNS)
+    homes = _spark_samples(features.sparkSession, placed, "sample_index int, fold int, part int")
+    at_home = features.join(sql.broadcast(homes), "sample_index").withColumn(
+        "value", sql.col("value").cast("float")
+    )
+    parts = _write_parts(staging, people, at_home, facts.row_group_size)
+    write_genes(staging, genes)
+    write_stats(staging, _stats(at_home, placed, len(genes)))
+    manifest = _manifest(placed, parts, len(genes), facts)
+    publish(root, manifest)
+    return manifest
+
+
+def place_samples(samples: pd.DataFrame, facts: DatasetFacts) -> pd.DataFrame:
+    """Give each person a part and a place: a random order within the fold that the seed fixes.
+
+    Raises
+    ------
+    InputError
+        If there is no person.
+    ValueError
+        If `sample_index` does not run from 0 without gaps.
+    """
+    if samples.empty:
+        raise InputError(fault("cohort", "people after quality control", found="none", wanted="at least one"))
+    placed = samples.sort_values("sample_index", ignore_index=True)
+    if not np.array_equal(placed["sample_index"].to_numpy(), np.arange(len(placed))):
+        raise ValueError("sample_index must run from 0 to the number of people without gaps")
+    place = np.empty(len(placed), dtype=np.int64)
+    for fold in range(N_FOLDS):
+        members = np.flatnonzero(placed["fold"] == fold)
+        place[members] = np.random.default_rng([facts.seed, fold]).permutation(len(members))
+    return placed.assign(place=place, part=place // (facts.row_group_size * facts.row_groups_per_file))
+
+
+def _spark_samples(spark: SparkSession, placed: pd.DataFrame, columns: str) -> DataFrame:
+    names = [column.split()[0] for column in columns.split(", ")]
+    plain = placed[names].astype(object).where(placed[names].notna(), None)
+    if "covariates" in names:
+        plain["covariates"] = [[float(value) for value in values] for values in placed["covariates"]]
+    return spark.createDataFrame(list(plain.itertuples(index=False, name=None)), columns)
+
+
+def _write_parts(staging: str, people: DataFrame, at_home: DataFrame, row_group_size: int) -> pd.DataFrame:
+    def write(samples: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
+        return write_people(samples, features, staging, row_group_size)
+
+    key = ["fold", "part"]
+    groups = people.groupBy(key).cogroup(at_home.groupBy(key))
+    with _arrow(people.sparkSession):
+        return groups.applyInPandas(write, PART_COLUMNS).toPandas().sort_values(key, ignore_index=True)
+
+
+def _stats(at_home: DataFrame, placed: pd.DataFrame, n_genes: int) -> pd.DataFrame:
+    value = sql.col("value").cast("double")
+    sums = at_home.groupBy("fold", "index").agg(
+        sql.sum(value).alias("sum"), sql.sum(value * value).alias("sum_squares")
+    )
+    with _arrow(at_home.sparkSession):
+        stats = sums.toPandas().sort_values(["fold", "index"], ignore_index=True)
+    people = placed["fold"].value_counts()
+    return stats.assign(
+        channel=(stats["index"] // n_genes).astype(np.int32),
+        gene=(stats["index"] % n_genes).astype(np.int32),
+        n=stats["fold"].map(people).astype(np.int64),
+    )
+
+
+def _manifest(placed: pd.DataFrame, parts: pd.DataFrame, n_genes: int, facts: DatasetFacts) -> Manifest:
+    folds = [
+        _fold(index, placed[placed["fold"] == index], parts[parts["fold"] == index])
+        for index in range(N_FOLDS)
+    ]
+    return Manifest(
+        n_samples=len(placed),
+        n_genes=n_genes,
+        folds=folds,
+        **{name: value for name, value in facts if name in Manifest.model_fields},
+    )
+
+
+def _fold(index: int, members: pd.DataFrame, parts: pd.DataFrame) -> Fold:
+    files = [PartFile(**{name: row[name] for name in PartFile.model_fields}) for _, row in parts.iterrows()]
+    if sum(file.rows for file in files) != len(members):
+        raise RuntimeError(f"fold {index}: {sum(file.rows for file in files)} rows written of {len(members)}")
+    return Fold(
+        index=index,
+        n_samples=len(members),
+        n_cases=int((members["is_case"] == 1).sum()),
+        n_controls=int((members["is_case"] == 0).sum()),
+        files=files,
+    )
+
+
+@contextmanager
+def _arrow(spark: SparkSession) -> Iterator[None]:
+    """Let small results reach the driver as Arrow batches."""
+    name = "spark.sql.execution.arrow.pyspark.enabled"
+    before = spark.conf.get(name)
+    spark.conf.set(name, "true")
+    try:
+        yield
+    finally:
+        spark.conf.set(name, before)
