@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -44,6 +45,8 @@ def _start(config: SparkConfig, scratch: str, log: str) -> None:
     options: dict[str, object] = {}
     if not submitted:
         use_java()
+        # Spark would start its Python workers with whatever `python3` is first on PATH.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         conf = {"spark.driver.memory": config.driver_memory, "spark.ui.enabled": "false"}
         options = {"master": config.master, "spark_conf": conf | config.conf}
     logging.getLogger("py4j").setLevel(logging.ERROR)
@@ -51,6 +54,15 @@ def _start(config: SparkConfig, scratch: str, log: str) -> None:
     context = hl.spark_context()
     context.setLogLevel("ERROR")
     context.addPyFile(_zip_packages(scratch))
+    _fit_shuffles(config)
+
+
+def _fit_shuffles(config: SparkConfig) -> None:
+    """Two shuffle partitions per core instead of Spark's 200, unless the configuration says otherwise."""
+    name = "spark.sql.shuffle.partitions"
+    if name not in config.conf and "PYSPARK_GATEWAY_PORT" not in os.environ:
+        session = hl.utils.java.Env.spark_session()
+        session.conf.set(name, str(2 * hl.spark_context().defaultParallelism))
 
 
 def use_java() -> str:
