@@ -63,22 +63,23 @@ class Annotator:
         same place it is an intron or splice variant, or, inside an exon, a coding class drawn anew.
         """
         entries = []
-        names = _csq_alleles(rows.ref.tolist(), rows.alt.tolist())
-        for row, name in enumerate(names):
-            rng = generator(
-                self._seed,
-                f"annotation {rows.alt[row]}",
-                int(rows.position[row]) * 32 + int(rows.chromosome[row]),
-            )
-            own = self._loci[rows.locus[row]]
-            kind = Consequence(int(rows.consequence[row]))
-            found = [(own, kind)] if own.is_gene else []
-            for gene in self._genes_at(own, int(rows.position[row])):
+        for row, name in enumerate(_csq_alleles(rows.ref.tolist(), rows.alt.tolist())):
+            position, own = int(rows.position[row]), self._loci[rows.locus[row]]
+            rng = generator(self._seed, f"annotation {own.chromosome} {rows.alt[row]}", position)
+            drawn = Consequence(int(rows.consequence[row]))
+            found = [(own, drawn)]
+            for gene in self._genes_at(own, position):
                 found.append((gene, self._elsewhere(rng, gene, rows, row)))
-            if not found:
-                found = [(own, Consequence.INTERGENIC)]
+            if not own.is_gene and len(found) > 1:
+                del found[0]
             for gene, consequence in found:
-                entries.append(_entry(rng, gene, consequence, rows, row, name))
+                low_confidence = bool(rows.low_confidence[row]) and gene is own
+                values = {"Allele": name, "ALLELE_NUM": str(row + 1)}
+                values |= _gene_values(gene) if gene.is_gene else {}
+                values |= _consequence_values(rng, consequence, low_confidence)
+                if consequence == Consequence.INFRAME_INDEL and len(rows.alt[row]) > len(rows.ref[row]):
+                    values["Consequence"] = "inframe_insertion"
+                entries.append("|".join(values.get(field, "") for field in CSQ_FIELDS))
         return ",".join(entries)
 
     def _genes_at(self, own: Locus, position: int) -> list[Locus]:
@@ -118,40 +119,34 @@ def _csq_alleles(ref: list[str], alt: list[str]) -> list[str]:
     return full
 
 
-def _entry(
-    rng: np.random.Generator, gene: Locus, kind: Consequence, rows: Alleles, row: int, allele: str
-) -> str:
-    term, impact = _TERMS[kind]
-    if kind == Consequence.INFRAME_INDEL and len(rows.alt[row]) > len(rows.ref[row]):
-        term = "inframe_insertion"
-    sift, polyphen = _missense_scores(rng, kind)
-    low, high = _CADD_PLOF if kind in PLOF else _CADD_RANGE.get(kind, _CADD_NONCODING)
-    lof, lof_filter = "", ""
-    if kind in PLOF:
-        low_confidence = bool(rows.low_confidence[row]) and gene.index == rows.locus[row]
-        lof, lof_filter = ("LC", "END_TRUNC") if low_confidence else ("HC", "")
+def _gene_values(gene: Locus) -> dict[str, str]:
+    return {
+        "SYMBOL": gene.symbol,
+        "Gene": gene.gene_id,
+        "Feature_type": "Transcript",
+        "Feature": gene.transcript_id,
+        "BIOTYPE": "protein_coding",
+        "CANONICAL": "YES",
+        "STRAND": "1" if gene.strand == "+" else "-1",
+    }
+
+
+def _consequence_values(
+    rng: np.random.Generator, consequence: Consequence, low_confidence: bool
+) -> dict[str, str]:
+    term, impact = _TERMS[consequence]
+    sift, polyphen = _missense_scores(rng, consequence)
+    default = _CADD_PLOF if consequence in PLOF else _CADD_NONCODING
     values = {
-        "Allele": allele,
         "Consequence": term,
         "IMPACT": impact,
         "SIFT": sift,
         "PolyPhen": polyphen,
-        "CADD_PHRED": f"{rng.uniform(low, high):.1f}",
-        "LoF": lof,
-        "LoF_filter": lof_filter,
-        "ALLELE_NUM": str(row + 1),
+        "CADD_PHRED": f"{rng.uniform(*_CADD_RANGE.get(consequence, default)):.1f}",
     }
-    if gene.is_gene:
-        values |= {
-            "SYMBOL": gene.symbol,
-            "Gene": gene.gene_id,
-            "Feature_type": "Transcript",
-            "Feature": gene.transcript_id,
-            "BIOTYPE": "protein_coding",
-            "CANONICAL": "YES",
-            "STRAND": "1" if gene.strand == "+" else "-1",
-        }
-    return "|".join(values.get(field, "") for field in CSQ_FIELDS)
+    if consequence in PLOF:
+        values |= {"LoF": "LC", "LoF_filter": "END_TRUNC"} if low_confidence else {"LoF": "HC"}
+    return values
 
 
 def _missense_scores(rng: np.random.Generator, kind: Consequence) -> tuple[str, str]:

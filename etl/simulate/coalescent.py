@@ -72,6 +72,7 @@ def simulate_haplotypes(
         sequence_length=length,
         recombination_rate=config.recombination_rate,
         random_seed=ancestry_seed,
+        record_provenance=False,
     )
     mutated = msprime.sim_mutations(
         trees,
@@ -79,6 +80,7 @@ def simulate_haplotypes(
         model=msprime.BinaryMutationModel(),
         discrete_genome=False,
         random_seed=mutation_seed,
+        record_provenance=False,
     )
     positions = np.floor(mutated.tables.sites.position).astype(np.int64) + first
     distinct = np.concatenate([[True], np.diff(positions) > 0]) if len(positions) else np.zeros(0, bool)

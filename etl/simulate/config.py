@@ -165,9 +165,7 @@ class PhenotypeConfig(ConfigModel):
     interaction_pairs: Count = 0  # pairs of causal genes; 0 switches the interaction off
     interaction_share: Share = 0.3  # of the genetic variance, where there are pairs
     ancestry_shift: float = 0.0  # liability of African ancestry 1 against 0, in standard deviations
-    pool_margin: Annotated[float, Field(ge=1.1)] = (
-        1.4  # population drawn / smallest that could hold the sample
-    )
+    pool_margin: Annotated[float, Field(ge=1.1)] = 1.4  # people drawn / fewest that could hold the sample
 
 
 class SimulateConfig(ConfigModel):

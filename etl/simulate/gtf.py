@@ -30,14 +30,14 @@ def _gene_lines(gene: Locus, reference_genome: str) -> Iterator[str]:
     }
     of_transcript = {**names, "transcript_id": gene.transcript_id, "transcript_type": "protein_coding"}
     tag = {"tag": "Ensembl_canonical"}
-    yield _line(contig, "gene", (gene.start, gene.end), gene.strand, ".", names)
-    yield _line(contig, "transcript", (gene.start, gene.end), gene.strand, ".", of_transcript | tag)
+    yield _line(gene, contig, "gene", (gene.start, gene.end), names)
+    yield _line(gene, contig, "transcript", (gene.start, gene.end), of_transcript | tag)
     phases = _phases(gene)
     order = gene.exons if gene.strand == "+" else gene.exons[::-1]
     for number, exon in enumerate(order, start=1):
         numbered = of_transcript | {"exon_number": str(number)}
-        yield _line(contig, "exon", exon, gene.strand, ".", numbered | tag)
-        yield _line(contig, "CDS", exon, gene.strand, str(phases[number - 1]), numbered | tag)
+        yield _line(gene, contig, "exon", exon, numbered | tag)
+        yield _line(gene, contig, f"CDS {phases[number - 1]}", exon, numbered | tag)
 
 
 def _phases(gene: Locus) -> list[int]:
@@ -50,10 +50,9 @@ def _phases(gene: Locus) -> list[int]:
     return phases
 
 
-def _line(
-    contig: str, feature: str, interval: tuple[int, int], strand: str, frame: str, names: dict[str, str]
-) -> str:
+def _line(gene: Locus, contig: str, feature: str, interval: tuple[int, int], names: dict[str, str]) -> str:
+    """One line; a coding feature has its phase behind its name."""
+    name, _, phase = feature.partition(" ")
+    columns = (contig, "exoshard", name, str(interval[0]), str(interval[1]), ".", gene.strand, phase or ".")
     attributes = " ".join(f'{key} "{value}";' for key, value in names.items())
-    return (
-        f"{contig}\texoshard\t{feature}\t{interval[0]}\t{interval[1]}\t.\t{strand}\t{frame}\t{attributes}\n"
-    )
+    return "\t".join((*columns, attributes)) + "\n"

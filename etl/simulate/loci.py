@@ -11,7 +11,7 @@ from etl.simulate.config import GenesConfig, SimulateConfig
 from etl.simulate.rng import generator
 
 EXON_FLANK = 30  # base pairs beside an exon that capture still covers
-BACKBONE_LENGTH = 1_000  # base pairs searched for one common SNV
+BACKBONE_LENGTH = 3_000  # base pairs searched for one common SNV
 _MARGIN = 3_000_000  # base pairs kept free at both ends of a chromosome
 _MINIMUM_EXON = 40
 
@@ -36,26 +36,32 @@ class Locus:
 
     @property
     def is_gene(self) -> bool:
+        """False for a backbone marker."""
         return bool(self.exons)
 
     @property
     def gene_id(self) -> str:
+        """Stable id, in the place of Ensembl's."""
         return f"SIMG{self.number:08d}"
 
     @property
     def transcript_id(self) -> str:
+        """Id of the one transcript."""
         return f"SIMT{self.number:08d}"
 
     @property
     def symbol(self) -> str:
+        """Gene symbol."""
         return f"SIM{self.number}"
 
     @property
     def coding_length(self) -> int:
+        """Base pairs in exons."""
         return sum(end - start + 1 for start, end in self.exons)
 
     @property
     def hemizygous_in_men(self) -> bool:
+        """True on X outside its pseudo-autosomal regions."""
         return self.chromosome == reference.X and not self.pseudo_autosomal
 
     def captured(self) -> tuple[tuple[int, int], ...]:

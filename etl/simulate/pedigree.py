@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etl.simulate import reference
 from etl.simulate.config import SimulateConfig
 from etl.simulate.loci import Locus
 from etl.simulate.rng import generator
@@ -206,7 +205,7 @@ def _people(rng: np.random.Generator, units: dict[str, int], config: SimulateCon
 
 
 def _genetic_distances(loci: list[Locus], config: SimulateConfig) -> np.ndarray:
-    """Morgans from the locus before; infinite at the first of a chromosome or of the pseudo-autosomal part."""
+    """Morgans from the locus before; infinite at the first of each linkage group."""
     middle = np.array([(locus.start + locus.end) / 2 for locus in loci])
     linkage_group = np.array([locus.chromosome + 0.5 * locus.pseudo_autosomal for locus in loci])
     morgans = np.abs(np.diff(middle, prepend=0)) * config.genes.recombination_rate

@@ -82,6 +82,7 @@ def sample_people(config: SimulateConfig, study: Pedigree, is_case: np.ndarray) 
     contaminated, low_quality = defect == 2, defect == 3
     planted = config.sample_defects
     low, high = sorted((planted.contamination_low, planted.contamination_high))
+    missing_rate = np.array([k.missing_rate for k in config.kits])[kit]
     return People(
         sample_id=np.array([f"S{i + 1:06d}" for i in range(n)]),
         person=person,
@@ -90,11 +91,7 @@ def sample_people(config: SimulateConfig, study: Pedigree, is_case: np.ndarray) 
         sex_error=defect == 1,
         kit=kit,
         depth=np.where(low_quality, planted.low_quality_depth, depth),
-        missing_rate=np.where(
-            low_quality,
-            planted.low_quality_missing_rate,
-            np.array([k.missing_rate for k in config.kits])[kit],
-        ),
+        missing_rate=np.where(low_quality, planted.low_quality_missing_rate, missing_rate),
         contamination=np.where(contaminated, rng.uniform(low, high, n), 0.0),
         donor=np.where(contaminated, (np.arange(n) + rng.integers(1, n, n)) % n, -1),
         low_quality=low_quality,

@@ -41,6 +41,7 @@ class Liabilities:
 
     @property
     def is_case(self) -> np.ndarray:
+        """Status of each visible person."""
         return self.total > self.threshold
 
 
@@ -53,8 +54,8 @@ def choose_causal_genes(config: SimulateConfig, loci: list[Locus]) -> list[Locus
     wanted = config.phenotype.causal_genes
     if len(candidates) < wanted:
         raise InputError(
-            f"configuration: phenotype.causal_genes: found {wanted}, wanted at most the {len(candidates)} genes "
-            "that overlap no other"
+            f"configuration: phenotype.causal_genes: found {wanted}, "
+            f"wanted at most the {len(candidates)} genes that overlap no other"
         )
     lengths = np.array([locus.coding_length for locus in candidates], dtype=float)
     rng = generator(config.seed, "causal genes")
@@ -190,8 +191,8 @@ def ascertain(config: SimulateConfig, population: Pedigree, is_case: np.ndarray)
         units = unit[(kind == KINDS.index("single")) & (is_case == status)]
         if not 0 <= number <= len(units):
             raise InputError(
-                f"configuration: phenotype.pool_margin: found {config.phenotype.pool_margin}, wanted more: the "
-                f"population holds {len(units)} unrelated {'cases' if status else 'controls'}, {number} are needed"
+                f"configuration: phenotype.pool_margin: found {config.phenotype.pool_margin}, wanted more: "
+                f"of {len(units)} unrelated {'cases' if status else 'controls'}, {number} are needed"
             )
         chosen.append(rng.choice(units, size=number, replace=False))
     return np.sort(np.concatenate(chosen))

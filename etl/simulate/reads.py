@@ -28,9 +28,8 @@ def draw_depths(
     """
     expected = rows.depth[:, people.kit] * people.depth
     expected = np.where(hemizygous, expected / 2, expected)
-    depth = rng.poisson(
-        rng.standard_gamma(config.dispersion, expected.shape) * (expected / config.dispersion)
-    )
+    share = rng.standard_gamma(config.dispersion, expected.shape) / config.dispersion
+    depth = rng.poisson(share * expected)
     lost = rng.random(depth.shape, dtype=np.float32) < people.missing_rate
     for row in np.flatnonzero(rows.defect):
         affected = _missing_people(rows, row, people)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from etl.simulate import reference
@@ -22,15 +24,16 @@ from etl.simulate.truth import (
 )
 
 
-def build_truth(
-    config: SimulateConfig,
-    study: Study,
-    written: np.ndarray,
-    *,
-    files: dict[str, str],
-    config_digest: str,
-    software: dict[str, str],
-) -> Truth:
+@dataclass(frozen=True)
+class Provenance:
+    """SHA-256 of the other files by name, digest of settings and code, versions of the software."""
+
+    files: dict[str, str]
+    config_digest: str
+    software: dict[str, str]
+
+
+def build_truth(config: SimulateConfig, study: Study, written: np.ndarray, provenance: Provenance) -> Truth:
     """
     Collect every planted thing.
 
@@ -40,17 +43,17 @@ def build_truth(
         What was simulated.
     written
         Which alleles came into the VCF; bad variants that nobody was called for are not in it.
-    files, config_digest, software
-        Provenance: digests of the other files, digest of settings and code, versions.
+    provenance
+        What the files were made from.
     """
     in_file = study.alleles.rows(np.flatnonzero(written))
     truth = Truth(
         format_version=TRUTH_VERSION,
         seed=config.seed,
         config=config.result_settings(),
-        config_digest=config_digest,
-        software=software,
-        files=files,
+        config_digest=provenance.config_digest,
+        software=provenance.software,
+        files=provenance.files,
         alleles=len(in_file),
         sites=len(in_file.site_starts()),
         genes=config.genes.count,

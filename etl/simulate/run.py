@@ -20,7 +20,7 @@ from etl.simulate.annotation import Annotator
 from etl.simulate.config import SimulateConfig
 from etl.simulate.gtf import write_gtf
 from etl.simulate.people import write_samples
-from etl.simulate.record import build_truth
+from etl.simulate.record import Provenance, build_truth
 from etl.simulate.study import Report, Study, run_parallel, simulate_study
 from etl.simulate.truth import Truth, load_truth
 from etl.simulate.vcf import Block, WrittenBlock, header, write_block
@@ -89,7 +89,7 @@ def simulate(config: SimulateConfig, report: Report = lambda stage, done, total:
     try:
         written = _write_files(config, study, scratch, report)
         files = {path.name: _sha256(path) for path in sorted(scratch.iterdir())}
-        truth = build_truth(config, study, written, files=files, config_digest=code, software=_software())
+        truth = build_truth(config, study, written, Provenance(files, code, _software()))
         (scratch / TRUTH_FILE).write_text(truth.model_dump_json(indent=1) + "\n")
         _publish(scratch, config.out)
     finally:
@@ -132,13 +132,12 @@ def _write_files(config: SimulateConfig, study: Study, folder: Path, report: Rep
     blocks = list(study.alleles.blocks(_SITES_PER_BLOCK))
     tasks = ((block, study.people, config) for block in _prepare(config, study, blocks))
     written = np.zeros(len(study.alleles), dtype=bool)
+    results = run_parallel(config, write_block, tasks)
     with _VcfFiles(config, study, folder) as files:
-        for done, (rows, result) in enumerate(
-            zip(blocks, run_parallel(config, write_block, tasks), strict=True)
-        ):
+        for done, (rows, result) in enumerate(zip(blocks, results, strict=True), start=1):
             files.add(int(study.alleles.chromosome[rows.start]), result)
             written[rows] = result.written
-            report("reads, calls and VCF", done + 1, len(blocks))
+            report("reads, calls and VCF", done, len(blocks))
     return written
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -49,7 +50,7 @@ class Alleles:
     def __len__(self) -> int:
         return len(self.position)
 
-    def rows(self, chosen: slice) -> Alleles:
+    def rows(self, chosen: slice | np.ndarray) -> Alleles:
         """Some rows."""
         return Alleles(**{name: values[chosen] for name, values in vars(self).items()})
 
@@ -61,16 +62,11 @@ class Alleles:
     def blocks(self, sites: int) -> Iterator[slice]:
         """Consecutive rows of at most so many whole sites, never of two chromosomes."""
         starts = self.site_starts()
-        chromosome = self.chromosome[starts]
-        for value in np.unique(chromosome):
-            own = starts[chromosome == value]
-            end = (
-                starts[np.searchsorted(chromosome, value, side="right")]
-                if own[-1] != starts[-1]
-                else len(self)
-            )
-            edges = [*own[::sites].tolist(), int(end)]
-            yield from (slice(first, last) for first, last in zip(edges[:-1], edges[1:], strict=True))
+        for chromosome in np.unique(self.chromosome):
+            own = starts[self.chromosome[starts] == chromosome]
+            end = int(np.searchsorted(self.chromosome, chromosome, side="right"))
+            edges = [*own[::sites].tolist(), end]
+            yield from (slice(first, last) for first, last in itertools.pairwise(edges))
 
 
 def assemble(
@@ -130,8 +126,7 @@ def _relative_depth(config: SimulateConfig, n_loci: int, locus: np.ndarray) -> n
     """Coverage of each allele, alleles × kits, relative to the mean; each kit covers some loci badly."""
     rng = generator(config.seed, "coverage")
     poor = rng.random((n_loci, len(config.kits))) < np.array([kit.poor_gene_share for kit in config.kits])
-    by_locus = np.exp(rng.normal(0, 0.15, poor.shape)) * np.where(
-        poor, config.sequencing.poor_gene_depth, 1.0
-    )
+    by_locus = np.exp(rng.normal(0, 0.15, poor.shape))
+    by_locus[poor] *= config.sequencing.poor_gene_depth
     by_site = np.exp(rng.normal(0, 0.10, (len(locus), 1)))
     return by_locus[locus] * by_site

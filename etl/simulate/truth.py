@@ -154,9 +154,8 @@ def oracle_auroc(truth: Truth, sample_ids: Iterable[str] | None = None) -> float
     wanted = list(by_id) if sample_ids is None else list(sample_ids)
     unknown = [name for name in wanted if name not in by_id]
     if unknown:
-        raise InputError(
-            fault("truth", "sample_ids", found=f"{len(unknown)} unknown", wanted="simulated people")
-        )
+        found = f"{len(unknown)} unknown ids"
+        raise InputError(fault("truth", "sample_ids", found=found, wanted="simulated people"))
     is_case = np.array([by_id[name].status == "case" for name in wanted])
     if is_case.all() or not is_case.any():
         raise InputError(
