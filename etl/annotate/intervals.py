@@ -44,9 +44,9 @@ def interval_consequences_expr(rows: hl.Table, genes: pd.DataFrame, padding: int
 
 def _gene_intervals(genes: pd.DataFrame, padding: int, reference: hl.ReferenceGenome) -> hl.Table:
     faults = [
-        fault("genes", gene.gene_id, found=f"{gene.contig}:{gene.start}-{gene.end}", wanted=reference.name)
-        for gene in genes.itertuples()
-        if gene.contig not in reference.lengths or gene.end > reference.lengths[gene.contig]
+        fault("genes", gene_id, found=f"{contig}:{end}", wanted=f"a position of {reference.name}")
+        for gene_id, contig, end in zip(genes["gene_id"], genes["contig"], genes["end"], strict=True)
+        if contig not in reference.lengths or end > reference.lengths[contig]
     ]
     if faults:
         raise InputError(faults[:3])
