@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from contract.config import load_config
 from contract.errors import InputError
@@ -46,6 +47,57 @@ def fit(conf: Conf, overrides: Overrides = None) -> None:
         if comm.is_leader:
             _console().print(f"bundle: {out / 'bundle'}")
         comm.close()
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="a run's folder, or the YAML file that it was trained with")],
+    overrides: Overrides = None,
+    again: Annotated[bool, typer.Option(help="read the test fold although it was read before")] = False,
+) -> None:
+    """Read the sealed test fold once; write metrics.json, predictions.parquet and report.html."""
+    with _told():
+        from train.evaluate import evaluate as evaluate_run
+        from train.report import write_report
+
+        folder = run if run.is_dir() else Path(load_config(TrainConfig, run, overrides or []).run.out)
+        metrics = evaluate_run(folder, again=again)
+        _console().print(_score_table(metrics))
+        _console().print(f"report: {write_report(folder)}")
+
+
+@app.command()
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="a bundle's folder")],
+    dataset: Annotated[str, typer.Argument(help="folder or URL of a dataset")],
+    out: Annotated[Path, typer.Argument(help="Parquet file to write: sample_id, score")],
+) -> None:
+    """Score everyone in a dataset with a bundle, or refuse with the reasons."""
+    with _told():
+        from train.predict import predict as predict_dataset
+
+        predictions = predict_dataset(bundle, dataset, out)
+        _console().print(f"{len(predictions)} people scored: {out}")
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="folder of an evaluated run")]) -> None:
+    """Write report.html of an evaluated run anew."""
+    with _told():
+        from train.report import write_report
+
+        _console().print(f"report: {write_report(run)}")
+
+
+def _score_table(metrics: dict[str, Any]) -> Table:
+    table = Table("metric", "network", "logistic regression", title=f"{metrics['n_test']} test people")
+    for name in metrics["cnn"]:
+        texts = [
+            "{estimate:.3f} ({low:.3f} to {high:.3f})".format(**metrics[model][name]) if name in metrics[model] else ""
+            for model in ("cnn", "logistic")
+        ]
+        table.add_row(name.replace("_", " "), *texts)
+    return table
 
 
 @contextmanager

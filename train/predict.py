@@ -1,0 +1,51 @@
+"""A bundle applied to a new cohort, or refused with the reasons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from contract.dataset import read_genes, read_samples
+from contract.errors import InputError, fault
+from contract.manifest import read_manifest
+from train.bundle import check_dataset, load_bundle
+from train.config import DataConfig
+from train.data import open_reader
+from train.evaluate import score_folds
+from train.people import read_people
+
+
+def predict(bundle_folder: Path, root: str, out: Path) -> pd.DataFrame:
+    """Write the probability of being a case of everyone in a dataset: columns sample_id and score.
+
+    Parameters
+    ----------
+    bundle_folder
+        A bundle that `fit` has left.
+    root
+        A dataset with the bundle's reference genome, channels, covariates and genes in their order.
+    out
+        A Parquet file that does not exist yet.
+
+    Raises
+    ------
+    InputError
+        If the dataset differs from what the model expects, or `out` exists.
+    """
+    if out.exists():
+        raise InputError(fault(out, "output", found="a file", wanted="a name that is free"))
+    bundle = load_bundle(bundle_folder)
+    manifest = read_manifest(root)
+    check_dataset(bundle, manifest, read_genes(root), root)
+    folds = [fold.index for fold in manifest.folds]
+    people = read_people(root, manifest, folds, covariates=bool(bundle.facts.covariates))
+    reader = open_reader(root, manifest, DataConfig(dataset=root))
+    scores = score_folds(bundle, manifest, reader, people, folds)
+    ids = read_samples(root, manifest, folds, ["sample_index", "sample_id"])
+    predictions = ids.merge(scores, on="sample_index", validate="one_to_one")[["sample_id", "score"]]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(out.name + ".partial")
+    predictions.to_parquet(partial, index=False)
+    partial.replace(out)
+    return predictions
