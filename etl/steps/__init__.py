@@ -1,9 +1,12 @@
 """The steps of the pipeline, one file each, in the order of their numbers."""
 
+from etl.steps.ancestry import ANCESTRY
 from etl.steps.base import Run, Step
 from etl.steps.ingest import INGEST
+from etl.steps.relatedness import RELATEDNESS
 from etl.steps.sample_metrics import SAMPLE_METRICS
+from etl.steps.variant_qc import VARIANT_QC
 
-STEPS: tuple[Step, ...] = (INGEST, SAMPLE_METRICS)
+STEPS: tuple[Step, ...] = (INGEST, SAMPLE_METRICS, RELATEDNESS, ANCESTRY, VARIANT_QC)
 
 __all__ = ["STEPS", "Run", "Step"]

@@ -1,0 +1,148 @@
+"""Markers, kinship, duplicates, families: none of it looks at a label."""
+
+from __future__ import annotations
+
+import hail as hl
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from etl.qc.sites import dense
+from etl.thresholds import RelatednessThresholds
+
+MIN_KINSHIP_REPORTED = 0.05
+"""Pairs below are not written (gnomAD v4, sample_qc/relatedness.py)."""
+
+DEGREES = ((0.354, "duplicate or twin"), (0.177, "first degree"), (0.0884, "second degree"))
+"""Lower limits of the kinship classes (Manichaikul et al. 2010, KING; Bycroft et al. 2018)."""
+
+
+def select_markers(mt: hl.MatrixTable, thresholds: RelatednessThresholds, *, seed: int) -> hl.MatrixTable:
+    """Common, well-called autosomal SNVs, with a call for everybody; before LD pruning.
+
+    Parameters
+    ----------
+    mt
+        Sparse cohort, good sites; row field `calls` counts everybody.
+    thresholds
+        Frequencies, call rate, and the number of markers that a seeded draw keeps.
+    seed
+        Of the draw.
+    """
+    calls = mt.calls
+    frequency = (calls.n_het + 2 * calls.n_hom_var) / (2 * calls.n_called)
+    common = (frequency >= thresholds.min_marker_maf) & (frequency <= 1 - thresholds.min_marker_maf)
+    markers = mt.filter_rows(
+        mt.locus.in_autosome()
+        & hl.is_snp(mt.alleles[0], mt.alleles[1])
+        & (calls.n_called >= thresholds.min_marker_call_rate * calls.n)
+        & common
+    )
+    found = markers.count_rows()
+    if found > thresholds.max_markers:
+        markers = markers.sample_rows(thresholds.max_markers / found, seed=seed)
+    return dense(markers)
+
+
+def prune(markers: hl.MatrixTable, thresholds: RelatednessThresholds) -> hl.MatrixTable:
+    """Markers in approximate linkage equilibrium (`hl.ld_prune`)."""
+    kept = hl.ld_prune(markers.GT, r2=thresholds.max_r2, bp_window_size=thresholds.window_bp)
+    return markers.semi_join_rows(kept)
+
+
+def estimate_kinship(
+    markers: hl.MatrixTable, thresholds: RelatednessThresholds
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Kinship by PC-Relate (Conomos et al. 2016), and the components it was corrected for.
+
+    Returns
+    -------
+    pairs
+        first, second (sample ids), kinship; pairs of at least `MIN_KINSHIP_REPORTED`.
+    scores
+        sample_id and one column for each component, over all people.
+    """
+    _, scores, _ = hl.hwe_normalized_pca(markers.GT, k=thresholds.n_components)
+    scores = scores.checkpoint(hl.utils.new_temp_file("scores", "ht"))
+    pairs = hl.pc_relate(
+        markers.GT,
+        min_individual_maf=thresholds.min_individual_maf,
+        scores_expr=scores[markers.col_key].scores,
+        statistics="kin",
+        min_kinship=MIN_KINSHIP_REPORTED,
+    )
+    frame = pairs.select(kinship=pairs.kin).to_pandas()
+    frame.columns = ["first", "second", "kinship"]
+    return frame.sort_values(["first", "second"], ignore_index=True), score_frame(scores)
+
+
+def score_frame(scores: hl.Table) -> pd.DataFrame:
+    """A table of principal components as sample_id, pc1, pc2, …"""
+    frame = scores.to_pandas()
+    values = np.array(frame["scores"].tolist(), dtype=float)
+    columns = {f"pc{number + 1}": values[:, number] for number in range(values.shape[1])}
+    return pd.DataFrame({"sample_id": frame["s"], **columns})
+
+
+def relationship(kinship: pd.Series) -> pd.Series:
+    """The class of each kinship coefficient by `DEGREES`; 'further' below them."""
+    named = pd.Series("further", index=kinship.index, dtype=object)
+    for limit, name in reversed(DEGREES):
+        named[kinship >= limit] = name
+    return named
+
+
+def choose_duplicates(
+    pairs: pd.DataFrame, call_rate: pd.Series, thresholds: RelatednessThresholds
+) -> set[str]:
+    """Of each set of duplicates all but the person with the highest call rate.
+
+    Parameters
+    ----------
+    pairs
+        first, second, kinship.
+    call_rate
+        Indexed by sample id.
+    thresholds
+        The kinship from which two are the same person.
+    """
+    same = pairs[pairs["kinship"] >= thresholds.min_kinship_duplicate]
+    dropped: set[str] = set()
+    for first, second in zip(same["first"], same["second"], strict=True):
+        if first not in dropped and second not in dropped:
+            dropped.add(second if call_rate[first] >= call_rate[second] else first)
+    return dropped
+
+
+def find_families(people: pd.DataFrame, pairs: pd.DataFrame, min_kinship: float) -> pd.Series:
+    """Number of the family of each person: connected by kinship or by a declared family.
+
+    Parameters
+    ----------
+    people
+        sample_id, declared_family (missing for none).
+    pairs
+        first, second, kinship; pairs with people who are not there are ignored.
+    min_kinship
+        Kinship from which two are family.
+
+    Returns
+    -------
+    pandas.Series
+        int32 along `people`, numbered from 0 in the order of first appearance.
+    """
+    place = pd.Series(range(len(people)), index=people["sample_id"])
+    close = pairs[
+        (pairs["kinship"] >= min_kinship)
+        & pairs["first"].isin(place.index)
+        & pairs["second"].isin(place.index)
+    ]
+    first, second = place[close["first"]].to_numpy(), place[close["second"]].to_numpy()
+    declared = people.reset_index(drop=True).groupby("declared_family").indices
+    for members in declared.values():
+        first = np.concatenate([first, np.repeat(members[0], len(members) - 1)])
+        second = np.concatenate([second, members[1:]])
+    graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(len(people), len(people)))
+    _, labels = connected_components(graph, directed=False)
+    return pd.Series(pd.factorize(labels)[0], index=people.index, dtype="int32")

@@ -1,0 +1,82 @@
+"""Step 4: principal components, ancestry groups, outliers; the people who stay."""
+
+from __future__ import annotations
+
+import hail as hl
+import pandas as pd
+
+from contract.errors import InputError
+from contract.manifest import LedgerEntry
+from etl.config import EtlConfig
+from etl.qc.ancestry import choose_unrelated, find_groups, find_outliers, fit_components
+from etl.qc.sample_metrics import join_reasons
+from etl.steps.base import Run, Step
+from etl.steps.relatedness import KINSHIP, MARKERS, PEOPLE, RELATEDNESS
+from etl.steps.sample_metrics import METRICS, SAMPLE_METRICS
+from etl.thresholds import Profile
+from etl.workspace import StepResult
+
+SAMPLES, COMPONENTS = "samples.parquet", "components.parquet"
+
+
+def work(run: Run) -> StepResult:
+    """Write samples.parquet (people who stay, with sample_index) and components.parquet (with reasons)."""
+    people = pd.read_parquet(run.path(RELATEDNESS, PEOPLE))
+    people = people.merge(
+        pd.read_parquet(run.path(SAMPLE_METRICS, METRICS)).drop(columns="reasons"), on="sample_id"
+    )
+    pairs = pd.read_parquet(run.path(RELATEDNESS, KINSHIP))
+    training = people[people["fold"] != run.config.folds.test]
+    unrelated = choose_unrelated(training, pairs, run.profile.relatedness.min_kinship_family)
+    markers = hl.read_matrix_table(run.path(RELATEDNESS, MARKERS))
+    markers = markers.filter_cols(hl.literal(set(people["sample_id"])).contains(markers.s))
+    scores = fit_components(markers, unrelated, run.profile.ancestry)
+    people = people.merge(scores, on="sample_id")
+    fitted = people["sample_id"].isin(unrelated)
+    if run.config.samples.ancestry:
+        people["ancestry"] = people["known_ancestry"].fillna("unknown")
+    else:
+        people["ancestry"] = find_groups(
+            people, fitted.tolist(), run.profile.ancestry, seed=run.config.folds.seed
+        )
+    outliers = find_outliers(people, people["fold"] != run.config.folds.test, run.profile.sample)
+    people["reasons"] = join_reasons(outliers, people.index)
+    people.to_parquet(run.output(COMPONENTS))
+    kept = _kept(people, run)
+    kept.to_parquet(run.output(SAMPLES))
+    ledger = [
+        LedgerEntry(step="ancestry", unit="samples", reason=reason, count=int(flags.sum()))
+        for reason, flags in outliers.items()
+    ]
+    return StepResult(
+        ledger=ledger,
+        facts={"people": len(kept), "groups": int(kept["ancestry"].nunique()), "fitted_on": len(unrelated)},
+        fitted_on={
+            "ancestry components and groups": f"{len(unrelated)} unrelated people outside the test fold",
+            "outlier medians": "people outside the test fold",
+        },
+    )
+
+
+def _kept(people: pd.DataFrame, run: Run) -> pd.DataFrame:
+    kept = people[people["reasons"] == ""].sort_values("sample_id", ignore_index=True)
+    for status, name in ((1, "cases"), (0, "controls")):
+        for test, where in ((True, "in the test fold"), (False, "outside the test fold")):
+            inside = (kept["fold"] == run.config.folds.test) == test
+            if not (inside & (kept["is_case"] == status)).any():
+                raise InputError(
+                    f"{run.config.samples.path}: people: found no {name} {where} after quality control, wanted some"
+                )
+    kept["sample_index"] = kept.index.astype("int32")
+    return kept
+
+
+def _settings(config: EtlConfig, profile: Profile) -> dict[str, object]:
+    return {
+        "ancestry": profile.ancestry.model_dump(mode="json"),
+        "sample": profile.sample.model_dump(mode="json"),
+        "test_fold": config.folds.test,
+    }
+
+
+ANCESTRY = Step(4, "ancestry", "principal components, ancestry, outliers", work, _settings, packages=("qc",))

@@ -1,0 +1,89 @@
+"""Step 5: measure and flag every variant over the people who stay."""
+
+from __future__ import annotations
+
+import hail as hl
+import pandas as pd
+
+from contract.errors import InputError
+from contract.manifest import LedgerEntry
+from etl.config import EtlConfig
+from etl.qc.variants import keep_people, measure_variants, variant_failures
+from etl.steps.ancestry import ANCESTRY, SAMPLES
+from etl.steps.base import Run, Step
+from etl.steps.ingest import COHORT, INGEST
+from etl.thresholds import Profile
+from etl.workspace import StepResult
+
+VARIANTS = "variants.ht"
+HISTOGRAMS = {
+    "call_rate": (0.9, 1.0),
+    "call_rate_cases": (0.9, 1.0),
+    "call_rate_controls": (0.9, 1.0),
+    "log10_hwe_p": (-20.0, 0.0),
+}
+"""Variant metrics drawn in the report, with the range of their axes."""
+
+
+def work(run: Run) -> StepResult:
+    """Write variants.ht: metrics, reasons, passes, allele_count and allele_number for every variant."""
+    samples = pd.read_parquet(run.path(ANCESTRY, SAMPLES))
+    samples["training"] = samples["fold"] != run.config.folds.test
+    samples["sex"] = person_sex(samples)
+    mt = keep_people(hl.read_matrix_table(run.path(INGEST, COHORT)), samples)
+    variants = measure_variants(mt, samples)
+    failures = variant_failures(variants, run.profile.variant)
+    reasons = hl.array([hl.or_missing(failed, reason) for reason, failed in failures.items()])
+    variants = variants.annotate(reasons=reasons.filter(hl.is_defined))
+    variants = variants.annotate(passes=hl.len(variants.reasons) == 0)
+    variants = variants.checkpoint(run.output(VARIANTS))
+    return _result(variants, list(failures))
+
+
+def person_sex(samples: pd.DataFrame) -> pd.Series:
+    """Sex by the X chromosome where it was measured, else as reported; 'unknown' where neither is known."""
+    return samples["imputed_sex"].fillna(samples["reported_sex"]).fillna("unknown")
+
+
+def _result(variants: hl.Table, reasons: list[str]) -> StepResult:
+    measured = variants.annotate(log10_hwe_p=hl.log10(hl.max(variants.hwe_p, 1e-20)))
+    told = measured.aggregate(
+        hl.struct(
+            n=hl.agg.count(),
+            kept=hl.agg.count_where(measured.passes),
+            reasons=hl.agg.explode(hl.agg.counter, measured.reasons),
+            histograms=hl.struct(
+                **{
+                    name: hl.agg.hist(hl.max(hl.min(measured[name], high), low), low, high, 50)
+                    for name, (low, high) in HISTOGRAMS.items()
+                }
+            ),
+        )
+    )
+    if told.kept == 0:
+        counts = ", ".join(f"{reason} {count}" for reason, count in sorted(told.reasons.items()))
+        raise InputError(f"variant quality control: variants: found none left ({counts}), wanted some")
+    ledger = [
+        LedgerEntry(step="variant_qc", unit="variants", reason=reason, count=told.reasons.get(reason, 0))
+        for reason in reasons
+    ]
+    histograms = {
+        name: {"edges": list(told.histograms[name].bin_edges), "counts": list(told.histograms[name].bin_freq)}
+        for name in HISTOGRAMS
+    }
+    return StepResult(
+        ledger=ledger,
+        facts={"variants": told.n, "variants_kept": told.kept, "histograms": histograms},
+        fitted_on={
+            "call rates of cases and controls": "people outside the test fold",
+            "Hardy-Weinberg test": "controls outside the test fold, within ancestry",
+            "allele frequencies": "people outside the test fold",
+        },
+    )
+
+
+def _settings(config: EtlConfig, profile: Profile) -> dict[str, object]:
+    return {"variant": profile.variant.model_dump(mode="json"), "test_fold": config.folds.test}
+
+
+VARIANT_QC = Step(5, "variant_qc", "measuring variants", work, _settings, packages=("qc",))
