@@ -24,7 +24,7 @@ test: setup ## all tests but those marked slow
 lint: setup ## style, formatting, types and the edges between packages
 	@ruff check .
 	@ruff format --check .
-	@mypy contract train etl
+	@mypy -p contract -p train -p etl -p deploy
 	@lint-imports --no-cache
 
 bench: setup ## measure the ETL, the loaders and the training; table and build/figures/bench.json

@@ -20,7 +20,6 @@ COPY contract contract
 COPY etl etl
 COPY conf conf
 COPY deploy/submit_etl.sh deploy/
-COPY deploy/spark deploy/spark
 
 RUN useradd --create-home --uid 1000 exoshard
 USER 1000

@@ -41,4 +41,4 @@ exec "$SPARK_HOME/bin/spark-submit" \
     --conf spark.kryo.registrator=is.hail.kryo.HailKryoRegistrator \
     --conf spark.ui.showConsoleProgress=false \
     ${options[@]+"${options[@]}"} \
-    "$root/deploy/spark/submitted.py" run "$@"
+    "$root/etl/__main__.py" run "$@"

@@ -1,0 +1,1 @@
+"""Measurements of the ETL, the loaders and the training, for `make bench`."""

@@ -1,0 +1,91 @@
+"""`python -m deploy.bench [etl] [data]`: measure, print a table, write build/figures/bench.json."""
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import torch
+import typer
+from rich.console import Console
+
+from contract.config import build_config
+from contract.errors import InputError
+from contract.example import write_example
+from contract.provenance import software_versions
+from deploy.bench.etl import measure_etl
+from deploy.bench.loaders import measure_loaders
+from deploy.bench.sizes import Sizes
+from deploy.bench.table import figures_table
+from deploy.bench.training import measure_training
+
+FOLDER = Path("build/bench")
+FIGURES = Path("build/figures/bench.json")
+SOFTWARE = ("hail", "pyspark", "petastorm", "pyarrow", "numpy", "torch", "horovod")
+
+Part = Literal["etl", "data"]
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+console = Console(soft_wrap=True)
+
+
+@app.command()
+def bench(
+    settings: Annotated[
+        list[str] | None, typer.Argument(help="etl or data for one part alone; key=value for other sizes")
+    ] = None,
+) -> None:
+    """Measure the ETL, the loaders and the training on one machine in one run."""
+    words = settings or []
+    parts = [word for word in words if "=" not in word] or list(get_args(Part))
+    try:
+        sizes = build_config(Sizes, _key_values(words), "command line")
+        unknown = [part for part in parts if part not in get_args(Part)]
+        if unknown:
+            raise InputError(f"command line: part: found {unknown[0]}, wanted etl or data")
+    except InputError as error:
+        console.print(str(error))
+        raise typer.Exit(2) from None
+    figures: dict[str, Any] = {"machine": _machine(), "sizes": sizes.model_dump()}
+    if "etl" in parts:
+        figures["etl"] = measure_etl(FOLDER, sizes)
+    if "data" in parts:
+        figures |= _measure_data(sizes)
+    _write(figures)
+    console.print(figures_table(figures))
+    console.print(f"figures: {FIGURES}")
+
+
+def _measure_data(sizes: Sizes) -> dict[str, Any]:
+    dataset = str(FOLDER / "dataset")
+    console.print(f"writing {sizes.people} people × {sizes.genes} genes × 4 channels")
+    write_example(
+        dataset, n_samples=sizes.people, n_genes=sizes.genes, density=sizes.density, causal=(1, 2, 3)
+    )
+    console.print("measuring the readers")
+    loaders = measure_loaders(dataset, sizes)
+    return {"loaders": loaders, "training": measure_training(dataset, FOLDER / "training", sizes)}
+
+
+def _key_values(words: list[str]) -> dict[str, Any]:
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "processors": len(os.sched_getaffinity(0)),
+        "machine": platform.machine(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "software": software_versions(SOFTWARE),
+    }
+
+
+def _write(figures: dict[str, Any]) -> None:
+    FIGURES.parent.mkdir(parents=True, exist_ok=True)
+    partial = FIGURES.with_suffix(".partial")
+    partial.write_text(json.dumps(figures, indent=2) + "\n")
+    partial.replace(FIGURES)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,19 @@
+"""How large the measured inputs are."""
+
+from pydantic import Field
+
+from contract.config import ConfigModel
+
+
+class Sizes(ConfigModel):
+    """The defaults are those of a published figure; tests take smaller ones."""
+
+    cohort_people: int = Field(
+        2_000, description="people of the simulated cohort that the ETL is measured on"
+    )
+    cohort_genes: int = Field(1_000, description="genes of that cohort")
+    people: int = Field(12_000, description="people of the dataset that loaders and training are measured on")
+    genes: int = Field(19_000, description="genes of that dataset; it has four channels")
+    density: float = Field(0.01, description="share of its features that are not zero")
+    repeats: int = Field(3, description="measured epochs of each loader, after one that is not counted")
+    epochs: int = Field(2, description="epochs of each training run; the last one is reported")

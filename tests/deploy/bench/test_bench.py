@@ -1,0 +1,85 @@
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from contract.example import write_example
+from deploy.bench.__main__ import app
+from deploy.bench.etl import step_seconds
+from deploy.bench.loaders import measure_loaders
+from deploy.bench.sizes import Sizes
+from deploy.bench.table import figures_table
+from deploy.bench.training import launchers
+
+PROJECT = Path(__file__).resolve().parents[3]
+
+
+def test_step_seconds__reads_the_records_in_order(tmp_path):
+    for name, seconds in (("02_second", 4.5), ("01_first", 1.5)):
+        folder = tmp_path / "steps" / name
+        folder.mkdir(parents=True)
+        (folder / "record.json").write_text(json.dumps({"seconds": seconds}))
+    assert list(step_seconds(tmp_path).items()) == [("01_first", 1.5), ("02_second", 4.5)]
+
+
+def test_measure_loaders__rates_are_positive_and_shares_follow(tmp_path, monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    write_example(str(tmp_path / "dataset"), n_samples=1_000, n_genes=20)
+    figures = measure_loaders(str(tmp_path / "dataset"), Sizes(repeats=1))
+    assert all(value > 0 for value in figures.values())
+    expected = figures["arrow_people_per_second"] / figures["memory_people_per_second"]
+    assert figures["arrow_share_of_memory"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("backend", "option"), [("horovod", "-np 2"), ("ddp", "--nproc-per-node=2")])
+def test_launchers__start_the_ranks_asked_for(backend, option):
+    command = launchers(2)[backend]
+    assert option in " ".join(command)
+    assert command[-1] == "-m"
+
+
+def test_figures_table__shows_every_figure_and_skips_parts_not_measured():
+    figures = {
+        "sizes": Sizes().model_dump(),
+        "etl": {
+            "simulate_seconds": 50.0,
+            "bare_import_seconds": 20.0,
+            "bare_import_peak_rss_mb": 3000.0,
+            "etl_seconds": 70.0,
+            "etl_peak_rss_mb": 4000.0,
+            "ratio": 3.5,
+            "step_seconds": {"01_ingest": 18.25},
+        },
+    }
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(figures_table(figures))
+    text = captured.get()
+    for shown in (
+        "2,000 people × 1,000 genes",
+        "50.0",
+        "20.0",
+        "3,000",
+        "70.0",
+        "4,000",
+        "3.50 × bare",
+        "18.2",
+    ):
+        assert shown in text
+    assert "training" not in text
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ("loaders", "command line: part: found loaders, wanted etl or data"),
+        ("peple=10", "peple"),
+        ("people=many", "people"),
+    ],
+)
+def test_bench__refuses_what_it_does_not_know(argument, told):
+    done = CliRunner().invoke(app, [argument])
+    assert done.exit_code == 2
+    assert told in done.output
