@@ -20,10 +20,11 @@ from train.config import TrainConfig
 from train.engine import Stopped, TrainingError
 
 FAULT_STATUS, FAILED_STATUS, STOPPED_STATUS = 2, 1, 143
-LEADER_SPEAKS_FIRST = 5.0  # seconds for the leader to tell a fault that all ranks share; launchers end the others
+LEADER_SPEAKS_FIRST = (
+    5.0  # seconds for the leader to tell a fault that all ranks share; launchers end the others
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-
 
 
 @app.callback()
@@ -93,7 +94,9 @@ def _score_table(metrics: dict[str, Any]) -> Table:
     table = Table("metric", "network", "logistic regression", title=f"{metrics['n_test']} test people")
     for name in metrics["cnn"]:
         texts = [
-            "{estimate:.3f} ({low:.3f} to {high:.3f})".format(**metrics[model][name]) if name in metrics[model] else ""
+            "{estimate:.3f} ({low:.3f} to {high:.3f})".format(**metrics[model][name])
+            if name in metrics[model]
+            else ""
             for model in ("cnn", "logistic")
         ]
         table.add_row(name.replace("_", " "), *texts)

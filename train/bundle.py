@@ -38,7 +38,9 @@ class BundleFacts(ConfigModel):
     model: ModelConfig
     reference_genome: str
     channels: list[Channel]
-    covariates: list[str] = Field(description="used by the model, in order; empty where it was told to use none")
+    covariates: list[str] = Field(
+        description="used by the model, in order; empty where it was told to use none"
+    )
     genes_digest: str
     training_folds: list[int]
     validation_folds: list[int]
@@ -62,9 +64,7 @@ class Bundle:
 
     def model(self) -> Network:
         """The network with its weights, ready to score."""
-        shape = InputShape(
-            len(self.facts.channels), len(self.facts.covariates), tuple(self.genes["contig"])
-        )
+        shape = InputShape(len(self.facts.channels), len(self.facts.covariates), tuple(self.genes["contig"]))
         model = build_model(self.facts.model, shape)
         model.load_state_dict(self.weights)
         return model.eval()
@@ -105,9 +105,13 @@ def load_bundle(folder: Path) -> Bundle:
         genes = pd.read_parquet(folder / GENES_NAME)
     except FileNotFoundError as error:
         missing = Path(str(error.filename or folder)).name
-        raise InputError(fault(folder, missing, found="no such file", wanted="the bundle of a finished fit")) from None
+        raise InputError(
+            fault(folder, missing, found="no such file", wanted="the bundle of a finished fit")
+        ) from None
     except (ValueError, TypeError, OSError, SafetensorError) as error:
-        raise InputError(fault(folder, "bundle", found=f"damaged ({error})", wanted="a readable bundle")) from None
+        raise InputError(
+            fault(folder, "bundle", found=f"damaged ({error})", wanted="a readable bundle")
+        ) from None
     return Bundle(facts, genes, scaler, weights)
 
 
@@ -124,7 +128,10 @@ def check_dataset(bundle: Bundle, manifest: Manifest, genes: pd.DataFrame, root:
         faults.append(
             fault(root, "reference_genome", found=manifest.reference_genome, wanted=facts.reference_genome)
         )
-    found, wanted = [channel.name for channel in manifest.channels], [channel.name for channel in facts.channels]
+    found, wanted = (
+        [channel.name for channel in manifest.channels],
+        [channel.name for channel in facts.channels],
+    )
     if found != wanted:
         faults.append(fault(root, "channels", found=found, wanted=str(wanted)))
     else:
@@ -143,7 +150,9 @@ def check_dataset(bundle: Bundle, manifest: Manifest, genes: pd.DataFrame, root:
 def _gene_faults(wanted: pd.DataFrame, found: pd.DataFrame, root: str) -> list[str]:
     if len(wanted) != len(found):
         return [fault(root, "genes", found=f"{len(found)} genes", wanted=f"the bundle's {len(wanted)}")]
-    differs = np.flatnonzero((wanted[["gene_id", "contig"]].to_numpy() != found[["gene_id", "contig"]].to_numpy()).any(axis=1))
+    differs = np.flatnonzero(
+        (wanted[["gene_id", "contig"]].to_numpy() != found[["gene_id", "contig"]].to_numpy()).any(axis=1)
+    )
     if not len(differs):
         return []
     first = differs[0]

@@ -48,5 +48,7 @@ def load_state(folder: Path) -> dict[str, Any] | None:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
         first_line = str(error).partition("\n")[0]
-        raise InputError(fault(path, "whole file", found=first_line, wanted="a checkpoint of this trainer")) from None
+        raise InputError(
+            fault(path, "whole file", found=first_line, wanted="a checkpoint of this trainer")
+        ) from None
     return dict(state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from contract.config import ConfigModel
 
@@ -13,23 +13,30 @@ class DataConfig(ConfigModel):
     """Which people and features, and how they travel."""
 
     dataset: str = Field(description="folder or URL of a finished dataset (it holds manifest.json)")
-    reader: Literal["petastorm", "arrow"] = Field("petastorm", description="who decodes the Parquet row groups")
+    reader: Literal["petastorm", "arrow"] = Field(
+        "petastorm", description="who decodes the Parquet row groups"
+    )
     cache: Literal["none", "memory"] = Field(
-        "none", description="memory: a rank keeps each row group it has decoded, still sparse, for later epochs"
+        "none",
+        description="memory: a rank keeps each row group it has decoded, still sparse, for later epochs",
     )
     validation_folds: tuple[int, ...] | None = Field(
         None, description="folds for early stopping; null: the lowest fold that is not the test fold"
     )
     batch_size: int = Field(64, ge=1, description="people per optimizer step, over all ranks together")
     streams: int = Field(
-        8, ge=1, description="row groups are dealt to this many streams, whatever the number of ranks; see train.order"
+        8,
+        ge=1,
+        description="streams that row groups are dealt to, whatever the number of ranks; see train.order",
     )
-    shuffle_window: int = Field(32, ge=1, description="row groups of a stream whose rows are shuffled together")
+    shuffle_window: int = Field(
+        32, ge=1, description="row groups of a stream whose rows are shuffled together"
+    )
     prefetch: int = Field(4, ge=1, description="batches prepared ahead of the step")
     scaling: Literal["standard", "channel"] = Field(
-        "standard",
-        description="standard: each feature by its own standard deviation; channel: by its channel's pooled one, "
-        "which leaves rare features small",
+        "channel",
+        description="standard: each feature by its own standard deviation; channel: by its channel's pooled "
+        "one, which leaves rare features small",
     )
     covariates: bool = Field(True, description="give the model the dataset's covariates")
     permute_labels: bool = Field(False, description="null run: labels shuffled among people, by the seed")
@@ -39,15 +46,26 @@ class GeneCNNConfig(ConfigModel):
     """The project's network; see train.model.GeneCNN."""
 
     kind: Literal["gene_cnn"] = "gene_cnn"
-    burdens: int = Field(4, ge=1, description="mixtures of channels, shared by all genes")
-    filters: int = Field(16, ge=1, description="convolution filters along the genome")
+    gene_start: float = Field(
+        0.003,
+        gt=0,
+        description="root of a gene weight's two halves before training; smaller: fewer genes",
+    )
+    burdens: int = Field(4, ge=1, description="mixtures of channels that go into the convolutions")
+    filters: int = Field(8, ge=1, description="convolution filters along the genome")
     kernel_size: int = Field(5, ge=1, description="genes seen by one filter, odd")
-    layers: int = Field(2, ge=1, description="convolutions along the genome")
-    window: int = Field(8, ge=1, description="neighbouring genes pooled into one window")
-    hidden: int = Field(16, ge=1, description="units after the pooled windows")
-    dropout: float = Field(0.5, ge=0, lt=1, description="share of window and hidden units left out in training")
-    gene_dropout: float = Field(0.2, ge=0, lt=1, description="share of gene burdens left out in training")
+    layers: int = Field(1, ge=1, description="convolutions along the genome")
+    window: int = Field(16, ge=1, description="neighbouring genes pooled into one window")
+    hidden: int = Field(8, ge=1, description="units after the pooled windows")
+    dropout: float = Field(0.5, ge=0, lt=1, description="share of window and hidden units left out in a step")
     batch_norm: bool = True
+
+    @field_validator("kernel_size")
+    @classmethod
+    def _odd(cls, size: int) -> int:
+        if size % 2 == 0:
+            raise ValueError("an odd number of genes")
+        return size
 
 
 class PaperCNNConfig(ConfigModel):
@@ -65,31 +83,38 @@ ModelConfig = Annotated[GeneCNNConfig | PaperCNNConfig, Field(discriminator="kin
 
 
 class OptimizerConfig(ConfigModel):
-    """AdamW with warm-up, clipping and a plateau schedule."""
+    """Gradient descent with momentum, warm-up, clipping and a plateau schedule."""
 
-    learning_rate: float = Field(1e-3, gt=0, description="after warm-up")
-    weight_decay: float = Field(1e-2, ge=0, description="decoupled, of all weights but norms and biases")
-    gene_weight_decay: float = Field(1e-1, ge=0, description="decoupled, of the weights that belong to one gene")
+    learning_rate: float = Field(1e-2, gt=0, description="of the shared weights, after warm-up")
+    gene_rate: float = Field(3e-2, gt=0, description="of the weights of single genes, after warm-up")
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(1e-3, ge=0, description="of shared weights; norms and biases have none")
     clip_norm: float = Field(1.0, gt=0, description="largest norm of the averaged gradient")
-    warmup_steps: int = Field(20, ge=0, description="steps over which the learning rate rises from 0")
-    plateau_factor: float = Field(0.5, gt=0, lt=1, description="learning rate is multiplied by this on a plateau")
+    warmup_steps: int = Field(20, ge=0, description="steps over which the learning rates rise from 0")
+    plateau_factor: float = Field(0.5, gt=0, lt=1, description="learning rates are multiplied by this")
     plateau_patience: int = Field(3, ge=0, description="epochs without a better validation loss before that")
-    minimum_rate: float = Field(1e-5, ge=0, description="the schedule goes no lower")
+    minimum_rate: float = Field(1e-5, ge=0, description="the schedule takes no rate lower")
 
 
 class StoppingConfig(ConfigModel):
     """When training ends; the weights of the best validation loss are kept."""
 
-    max_epochs: int = Field(60, ge=1)
-    patience: int = Field(10, ge=1, description="epochs without a better validation loss before training stops")
-    min_delta: float = Field(1e-4, ge=0, description="a validation loss is better when it is lower by this much")
+    max_epochs: int = Field(100, ge=1)
+    patience: int = Field(
+        15, ge=1, description="epochs without a better validation loss before training stops"
+    )
+    min_delta: float = Field(
+        1e-4, ge=0, description="a validation loss is better when it is lower by this much"
+    )
 
 
 class EvaluationConfig(ConfigModel):
     """How the sealed test fold is judged."""
 
     bootstrap_draws: int = Field(1000, ge=1, description="resamplings of whole families")
-    threshold: float = Field(0.5, gt=0, lt=1, description="score from which a person is called a case (accuracy)")
+    threshold: float = Field(
+        0.5, gt=0, lt=1, description="score from which a person is called a case (accuracy)"
+    )
 
 
 class RunConfig(ConfigModel):
@@ -101,8 +126,12 @@ class RunConfig(ConfigModel):
         "auto", description="auto: horovod under horovodrun, ddp under torchrun, else one process"
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
-    mixed_precision: bool = Field(True, description="bfloat16 arithmetic on GPUs that have it; never on the CPU")
-    agree_steps: int = Field(20, ge=1, description="ranks ask each other this often (steps) whether to stop and save")
+    mixed_precision: bool = Field(
+        True, description="bfloat16 arithmetic on GPUs that have it; never on the CPU"
+    )
+    agree_steps: int = Field(
+        20, ge=1, description="ranks ask each other this often (steps) whether to stop and save"
+    )
 
 
 class TrainConfig(ConfigModel):

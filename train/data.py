@@ -1,9 +1,9 @@
 """Rows of a dataset on their way to a rank: the only module that knows Petastorm.
 
-Two readers decode row groups behind one interface. Petastorm does it in its own worker thread; `make_batch_reader`
-deals row groups by index modulo ranks, which leaves ranks with unequal rows wherever folds end in a short row
-group, and refuses ragged lists. `_OrderedReader` therefore hands Petastorm's `Reader` the row groups that
-train.order chose, in that order, and takes its Arrow tables as they are.
+Two readers decode row groups behind one interface. Petastorm does it in its own worker thread. Its
+`make_batch_reader` deals row groups by index modulo ranks, which leaves ranks with unequal rows wherever
+folds end in a short row group, and refuses ragged lists. `_OrderedReader` therefore hands Petastorm's
+`Reader` the row groups that train.order chose, in that order, and takes its Arrow tables as they are.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ from train.order import RowGroup, Schedule, deal, groups_to_score, streams_of
 from train.sparse import SparseRows, empty_rows, join_rows
 
 COLUMNS = ("sample_index", "indices", "values")
-RESULTS_QUEUE = 32  # decoded row groups that may wait for the consumer
-VENTILATED = 64  # row groups asked for ahead: at Petastorm's default of 3 it sleeps 10 ms whenever they are served
+RESULTS_QUEUE = 32
+"""Decoded row groups that may wait for the consumer."""
+VENTILATED = 64
+"""Row groups asked for ahead: at Petastorm's default of 3 it sleeps 10 ms whenever they are served."""
 
 Item = TypeVar("Item")
 
@@ -59,15 +61,15 @@ def open_reader(root: str, manifest: Manifest, config: DataConfig) -> RowGroupRe
     config
         `reader` and `cache` are looked at.
     """
-    kinds = {"petastorm": PetastormReader, "arrow": ArrowReader}
-    reader: RowGroupReader = kinds[config.reader](root, manifest)
+    kind = PetastormReader if config.reader == "petastorm" else ArrowReader
+    reader: RowGroupReader = kind(root, manifest)
     return CachedReader(reader) if config.cache == "memory" else reader
 
 
 def training_rows(
     reader: RowGroupReader, schedule: Schedule, epoch: int, *, rank: int, world_size: int
 ) -> Iterator[SparseRows]:
-    """This rank's rows of each step of an epoch: `schedule.steps` items of equal length on every rank.
+    """Rows of each step of an epoch for this rank: `schedule.steps` items of equal length on every rank.
 
     Every row is taken at most once; what is left at the end of a stream waits for another epoch.
     """
@@ -99,7 +101,7 @@ def training_rows(
 def scoring_rows(
     reader: RowGroupReader, groups: Sequence[RowGroup], *, batch_size: int, rank: int = 0, world_size: int = 1
 ) -> Iterator[SparseRows]:
-    """This rank's share of one exact pass: over all ranks every row once, in batches of at most `batch_size`."""
+    """Share of this rank in one exact pass: over all ranks every row once, at most `batch_size` at a time."""
     for block in reader.read(groups_to_score(groups, rank, world_size)):
         for start in range(0, len(block), batch_size):
             yield block.slice(start, min(start + batch_size, len(block)))
@@ -124,7 +126,7 @@ class ArrowReader:
 
 
 class PetastormReader:
-    """Reads with Petastorm: its file systems, its row-group pieces, one worker thread (more lose the order)."""
+    """Reads with Petastorm: its file systems and row groups, one worker thread (more lose the order)."""
 
     def __init__(self, root: str, manifest: Manifest) -> None:
         self._root = root if "://" in root else Path(root).absolute().as_uri()
@@ -151,7 +153,12 @@ class PetastormReader:
             return _OrderedReader(filesystem, paths, [(place[group.path], group.index) for group in groups])
         except FileNotFoundError as error:
             raise InputError(
-                fault(self._root, "samples", found=f"no file {error.filename}", wanted="all files of the manifest")
+                fault(
+                    self._root,
+                    "samples",
+                    found=f"no file {error.filename}",
+                    wanted="all files of the manifest",
+                )
             ) from None
 
 
@@ -215,14 +222,16 @@ def prefetch(items: Iterator[Item], depth: int) -> Iterator[Item]:
 
 
 def _fill(
-    items: Iterator[Item], ready: queue.Queue[tuple[Item | None, BaseException | None]], stopped: threading.Event
+    items: Iterator[Item],
+    ready: queue.Queue[tuple[Item | None, BaseException | None]],
+    stopped: threading.Event,
 ) -> None:
     end: BaseException = StopIteration()
     try:
         for item in items:
             if not _put(ready, (item, None), stopped):
                 break
-    except Exception as error:  # handed to the consumer, which raises it
+    except Exception as error:  # noqa: BLE001 - handed to the consumer, which raises it
         end = error
     finally:
         if hasattr(items, "close"):
@@ -248,11 +257,13 @@ def _open_part(filesystem: fsspec.AbstractFileSystem, path: str) -> Any:
     try:
         return filesystem.open(path, "rb")
     except FileNotFoundError:
-        raise InputError(fault(path, "whole file", found="no such file", wanted="a file of the manifest")) from None
+        raise InputError(
+            fault(path, "whole file", found="no such file", wanted="a file of the manifest")
+        ) from None
 
 
 def _use_older_parquet_interface() -> None:
-    # With pyarrow 14, Petastorm 0.12.1 reaches file systems of fsspec only through ParquetDataset's older form.
+    # Petastorm 0.12.1 with pyarrow 14 needs ParquetDataset's older form for file systems of fsspec.
     if isinstance(pq.ParquetDataset, type):
         newer = pq.ParquetDataset
         pq.ParquetDataset = lambda *args, **named: newer(*args, **{"use_legacy_dataset": True, **named})
@@ -298,7 +309,7 @@ class _OrderedReader(Reader):  # type: ignore[misc]
             try:
                 return next(self)
             except StopIteration:
-                # The pool can look idle before its first request has been queued; all requests will be served.
+                # The pool can look idle before its first request is queued; all requests will be served.
                 continue
         raise RuntimeError("Petastorm ended before it had served every row group")
 

@@ -1,7 +1,7 @@
 """Ranks working together: the only module that knows Horovod.
 
-Three backends answer the same calls: horovod (under horovodrun), ddp (torch.distributed, under torchrun) and none
-(one process). A collective that only some ranks enter waits for ever, so every call here must be made by all.
+Three backends answer the same calls: horovod (under horovodrun), ddp (torch.distributed, under torchrun) and
+none (one process). A collective that only some ranks enter waits for ever: every call must be made by all.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 from torch.optim import Optimizer
+from typing_extensions import override
 
 from contract.errors import InputError, fault
 
@@ -78,7 +79,9 @@ class Comm:
             return
         flat = torch.cat([buffer.flatten() for buffer in buffers])
         mean = torch.from_numpy(self.sum(flat.double().cpu().numpy()) / self.size).to(flat)
-        for buffer, part in zip(buffers, mean.split([buffer.numel() for buffer in buffers]), strict=True):
+        for buffer, part in zip(
+            buffers, torch.split(mean, [buffer.numel() for buffer in buffers]), strict=True
+        ):
             buffer.copy_(part.view_as(buffer))
 
 
@@ -95,26 +98,33 @@ class HorovodComm(Comm):
         self.rank, self.size = hvd.rank(), hvd.size()
         self.local_rank, self.local_size = hvd.local_rank(), hvd.local_size()
 
+    @override
     def wrap(self, model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
         return model, self._hvd.DistributedOptimizer(optimizer, named_parameters=model.named_parameters())
 
+    @override
     def average_gradients(self, optimizer: Any) -> None:
         optimizer.synchronize()
 
+    @override
     def step(self, optimizer: Any) -> None:
         with optimizer.skip_synchronize():
             optimizer.step()
 
+    @override
     def share(self, value: Any) -> Any:
         return self._hvd.broadcast_object(value, root_rank=0)
 
+    @override
     def sum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         total = self._hvd.allreduce(torch.from_numpy(values.copy()), op=self._hvd.Sum)
         return np.asarray(total.numpy())
 
+    @override
     def gather(self, values: NDArray[Any]) -> NDArray[Any]:
         return np.concatenate(self._hvd.allgather_object(values))
 
+    @override
     def close(self) -> None:
         self._hvd.shutdown()
 
@@ -133,24 +143,29 @@ class DdpComm(Comm):
         self.local_rank = int(os.environ.get("LOCAL_RANK", "0"))
         self.local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
+    @override
     def wrap(self, model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
         return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False), optimizer
 
+    @override
     def share(self, value: Any) -> Any:
         holder = [value]
         self._group.broadcast_object_list(holder, src=0)
         return holder[0]
 
+    @override
     def sum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         total = torch.from_numpy(values.copy())
         self._group.all_reduce(total)
         return total.numpy()
 
+    @override
     def gather(self, values: NDArray[Any]) -> NDArray[Any]:
         parts: list[Any] = [None] * self.size
         self._group.all_gather_object(parts, values)
         return np.concatenate(parts)
 
+    @override
     def close(self) -> None:
         self._group.destroy_process_group()
 
@@ -170,14 +185,21 @@ def start(backend: Backend = "auto") -> Comm:
     if wanted != launched:
         runner = {"horovod": "horovodrun", "ddp": "torchrun"}[wanted]
         raise InputError(
-            fault("configuration", "run.backend", found=f"{wanted} without {runner}", wanted=f"a start by {runner}")
+            fault(
+                "configuration",
+                "run.backend",
+                found=f"{wanted} without {runner}",
+                wanted=f"a start by {runner}",
+            )
         )
     if wanted == "ddp":
         return DdpComm()
     try:
         return HorovodComm()
     except ImportError as error:
-        raise InputError(fault("environment", "horovod", found=str(error), wanted="deploy/horovod/build.sh run"))
+        raise InputError(
+            fault("environment", "horovod", found=str(error), wanted="deploy/horovod/build.sh run")
+        ) from None
 
 
 def launcher() -> Literal["horovod", "ddp", "none"]:
@@ -190,5 +212,7 @@ def launcher() -> Literal["horovod", "ddp", "none"]:
 
 
 def launched_rank() -> int:
-    """This process's rank before any group is joined."""
-    return int({"horovod": os.environ.get("HOROVOD_RANK"), "ddp": os.environ.get("RANK")}.get(launcher()) or 0)
+    """Rank of this process before any group is joined."""
+    return int(
+        {"horovod": os.environ.get("HOROVOD_RANK"), "ddp": os.environ.get("RANK")}.get(launcher()) or 0
+    )

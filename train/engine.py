@@ -1,4 +1,4 @@
-"""The training loop, read from top to bottom: epochs, steps, validation, decisions that all ranks take together."""
+"""The training loop: epochs, steps, validation, and decisions that all ranks take together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
-from torch.optim import AdamW, Optimizer
+from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from train.config import OptimizerConfig, TrainConfig
@@ -68,9 +68,12 @@ class Scores:
 class Trainer:
     """A model, its optimizer and schedule on one rank, and how to save, load and step them."""
 
-    def __init__(self, model: Network, config: TrainConfig, comm: Comm, densify: Densifier, device: torch.device):
+    def __init__(
+        self, model: Network, config: TrainConfig, comm: Comm, densify: Densifier, device: torch.device
+    ):
         self.model, self.config, self.comm, self.densify, self.device = model, config, comm, densify, device
         self.base_optimizer = make_optimizer(model, config.optimizer)
+        self.full_rates = [group["lr"] for group in self.base_optimizer.param_groups]
         self.replica, self.optimizer = comm.wrap(model, self.base_optimizer)
         self.schedule = ReduceLROnPlateau(
             self.base_optimizer,
@@ -80,7 +83,9 @@ class Trainer:
         )
         self.progress = Progress()
         self.best_weights = _copy(model.state_dict())
-        self.autocast = config.run.mixed_precision and device.type == "cuda" and torch.cuda.is_bf16_supported()
+        self.autocast = (
+            config.run.mixed_precision and device.type == "cuda" and torch.cuda.is_bf16_supported()
+        )
 
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs."""
@@ -122,7 +127,9 @@ class Trainer:
         self.comm.average_gradients(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip_norm).item()
         if not math.isfinite(norm):
-            raise TrainingError(self._blame(f"gradient norm {norm}, loss {loss.item()} on rank {self.comm.rank}"))
+            raise TrainingError(
+                self._blame(f"gradient norm {norm}, loss {loss.item()} on rank {self.comm.rank}")
+            )
         self.comm.step(self.optimizer)
         return loss.item(), norm
 
@@ -153,10 +160,10 @@ class Trainer:
         return entry
 
     def _warm_up(self) -> None:
-        steps, optimizer = self.progress.total_steps, self.config.optimizer
-        if steps < optimizer.warmup_steps:
-            for group in self.base_optimizer.param_groups:
-                group["lr"] = optimizer.learning_rate * (steps + 1) / optimizer.warmup_steps
+        steps, warmup_steps = self.progress.total_steps, self.config.optimizer.warmup_steps
+        if steps < warmup_steps:
+            for group, rate in zip(self.base_optimizer.param_groups, self.full_rates, strict=True):
+                group["lr"] = rate * (steps + 1) / warmup_steps
 
     def _blame(self, found: str) -> str:
         progress = self.progress
@@ -167,15 +174,16 @@ class Trainer:
 
 
 def make_optimizer(model: Network, config: OptimizerConfig) -> Optimizer:
-    """AdamW with a decay for shared weights, another for weights of single genes, none for norms and biases."""
-    own_gene = {id(parameter) for parameter in model.gene_parameters()}
+    """Gradient descent with momentum; weights of single genes have a rate of their own and no decay."""
+    genes = model.gene_parameters()
+    own_gene = {id(weight) for weight in genes}
     shared = [weight for weight in model.parameters() if id(weight) not in own_gene]
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [weight for weight in shared if weight.dim() > 1], "weight_decay": config.weight_decay},
-        {"params": [weight for weight in shared if weight.dim() <= 1], "weight_decay": 0.0},
-        {"params": model.gene_parameters(), "weight_decay": config.gene_weight_decay},
+        {"params": [weight for weight in shared if weight.dim() <= 1]},
+        {"params": genes, "lr": config.gene_rate},
     ]
-    return AdamW([group for group in groups if group["params"]], lr=config.learning_rate)
+    return SGD([g for g in groups if g["params"]], lr=config.learning_rate, momentum=config.momentum)
 
 
 def case_loss(logit_B: Tensor, is_case_B: Tensor) -> Tensor:
@@ -246,7 +254,9 @@ class Timing:
     people: int = 0
 
 
-def run_steps(trainer: Trainer, batches: Iterator[Batch], request: StopRequest, save: Callable[[], None]) -> Timing:
+def run_steps(
+    trainer: Trainer, batches: Iterator[Batch], request: StopRequest, save: Callable[[], None]
+) -> Timing:
     """All steps that are left of an epoch."""
     progress, comm, timing = trainer.progress, trainer.comm, Timing()
     if not comm.is_leader and progress.step:
@@ -277,7 +287,7 @@ def run_steps(trainer: Trainer, batches: Iterator[Batch], request: StopRequest, 
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:
-    """Random numbers (dropout) of a step depend on nothing before it, so that a resumed run draws the same."""
+    """Dropout of a step depends on nothing before it, so that a resumed run draws the same."""
     torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint32)[0]))
 
 

@@ -1,4 +1,4 @@
-"""The sealed test fold, read once: how well the network, and simpler models beside it, tell cases from controls."""
+"""The sealed test fold, read once: how well the network, and simpler models beside it, find the cases."""
 
 from __future__ import annotations
 
@@ -25,7 +25,15 @@ from train.bundle import Bundle, check_dataset, load_bundle
 from train.config import TrainConfig
 from train.data import RowGroupReader, open_reader, prefetch, scoring_rows
 from train.fit import BUNDLE_NAME, PACKAGES
-from train.metrics import Values, auroc, average_precision, difference, family_draws, standard_metrics, with_intervals
+from train.metrics import (
+    Values,
+    auroc,
+    average_precision,
+    difference,
+    family_draws,
+    standard_metrics,
+    with_intervals,
+)
 from train.order import list_row_groups
 from train.people import UNKNOWN, People, permute_labels, read_people, require_both_classes
 from train.scaling import Densifier, make_batch
@@ -66,12 +74,14 @@ def evaluate(run: Path, *, again: bool = False) -> dict[str, Any]:
     manifest = read_manifest(root)
     check_dataset(bundle, manifest, read_genes(root), root)
     if digest(manifest) != bundle.facts.manifest_digest:
-        raise InputError(fault(root, "manifest.json", found="another dataset", wanted="the one that was trained on"))
+        raise InputError(
+            fault(root, "manifest.json", found="another dataset", wanted="the one that was trained on")
+        )
     reads = _record_reading(run, again)
     judged, chosen = judge(bundle, manifest, config)
     metrics = summarise(judged, config)
     metrics |= {
-        "regression_strengths": chosen,
+        "regression_penalties": chosen,
         "permuted_labels": bundle.facts.permuted_labels,
         "test_fold": manifest.test_fold,
         "test_fold_reads": reads,
@@ -90,10 +100,10 @@ def evaluate(run: Path, *, again: bool = False) -> dict[str, Any]:
     return metrics
 
 
-def judge(bundle: Bundle, manifest: Manifest, config: TrainConfig) -> tuple[Judged, dict[str, float]]:
+def judge(bundle: Bundle, manifest: Manifest, config: TrainConfig) -> tuple[Judged, dict[str, str]]:
     """Probabilities of the test people by the network and by logistic regressions fitted beside it.
 
-    Returns them with the penalty strength that the validation people chose for each regression.
+    Returns them with the penalty that the validation people chose for each regression.
     """
     facts, root = bundle.facts, config.data.dataset
     folds = (*facts.training_folds, *facts.validation_folds)
@@ -108,7 +118,7 @@ def judge(bundle: Bundle, manifest: Manifest, config: TrainConfig) -> tuple[Judg
     network = network[known]
     at = sealed.rows(network["sample_index"].to_numpy())
     probabilities = {"cnn": network["score"].to_numpy()}
-    strengths: dict[str, float] = {}
+    penalties: dict[str, str] = {}
     for name, x_of in (("logistic", _features), ("covariates", _covariates)):
         if name == "covariates" and not facts.covariates:
             continue
@@ -122,9 +132,11 @@ def judge(bundle: Bundle, manifest: Manifest, config: TrainConfig) -> tuple[Judg
         }
         baseline = fit_baseline(parts["training"], parts["validation"])
         probabilities[name] = baseline.probability(parts["test"][0])
-        strengths[name] = baseline.strength
-    judged = Judged(sealed.is_case_M[at], network["sample_index"].to_numpy(), sealed.family_M[at], probabilities)
-    return judged, strengths
+        penalties[name] = baseline.penalty
+    judged = Judged(
+        sealed.is_case_M[at], network["sample_index"].to_numpy(), sealed.family_M[at], probabilities
+    )
+    return judged, penalties
 
 
 def score_folds(
@@ -157,7 +169,10 @@ def summarise(judged: Judged, config: TrainConfig) -> dict[str, Any]:
         "majority_share": float(max(y_M.mean(), 1 - y_M.mean())),
         "draws_used": len(drawn),
     }
-    every, few = standard_metrics(config.evaluation.threshold), {"auroc": auroc, "average_precision": average_precision}
+    every, few = (
+        standard_metrics(config.evaluation.threshold),
+        {"auroc": auroc, "average_precision": average_precision},
+    )
     for name, probability_M in judged.probabilities.items():
         measured = with_intervals(every if name == "cnn" else few, y_M, probability_M, drawn)
         found[name] = {metric: asdict(interval) for metric, interval in measured.items()}
@@ -194,7 +209,9 @@ def _record_reading(run: Path, again: bool) -> list[str]:
     reads = json.loads(path.read_text()) if path.exists() else []
     if reads and not again:
         found = f"the test fold was read before, at {', '.join(reads)}"
-        raise InputError(fault(path, "test fold", found=found, wanted="one reading, or --again to read once more"))
+        raise InputError(
+            fault(path, "test fold", found=found, wanted="one reading, or --again to read once more")
+        )
     reads.append(datetime.now(UTC).isoformat(timespec="seconds"))
     path.write_text(json.dumps(reads, indent=1))
     return list(reads)
@@ -202,7 +219,9 @@ def _record_reading(run: Path, again: bool) -> list[str]:
 
 def _write_predictions(path: Path, judged: Judged, manifest: Manifest, root: str) -> None:
     ids = read_samples(root, manifest, [manifest.test_fold], ["sample_index", "sample_id"])
-    frame = pd.DataFrame({"sample_index": judged.sample_M, "is_case": judged.is_case_M, **judged.probabilities})
+    frame = pd.DataFrame(
+        {"sample_index": judged.sample_M, "is_case": judged.is_case_M, **judged.probabilities}
+    )
     partial = path.with_suffix(".partial")
     ids.merge(frame, on="sample_index", validate="one_to_one").to_parquet(partial, index=False)
     partial.replace(path)

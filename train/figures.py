@@ -101,7 +101,9 @@ def score_figure(is_case_M: Labels, probability_M: Values) -> go.Figure:
     return _styled(figure, 420)
 
 
-def wilson(share: NDArray[np.float64], count: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def wilson(
+    share: NDArray[np.float64], count: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """95 % interval of a binomial share (Wilson 1927)."""
     z = 1.959964
     centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)

@@ -123,14 +123,8 @@ def prepare(config: TrainConfig, world_size: int) -> Prepared:
     root = config.data.dataset
     manifest = read_manifest(root)
     training, validation = choose_folds(manifest, config.data.validation_folds)
-    schedule = plan_schedule(
-        list_row_groups(manifest, training),
-        world_size,
-        batch_size=config.data.batch_size,
-        streams=config.data.streams,
-        window=config.data.shuffle_window,
-        seed=config.seed,
-    )
+    groups = list_row_groups(manifest, training)
+    schedule = plan_schedule(groups, world_size, config.data, config.seed)
     people = read_people(root, manifest, (*training, *validation), covariates=config.data.covariates)
     if config.data.permute_labels:
         people = permute_labels(people, config.seed)
@@ -148,7 +142,9 @@ def choose_folds(manifest: Manifest, wanted: Sequence[int] | None) -> tuple[tupl
     InputError
         If a validation fold is unknown or the test fold, or none is left for training.
     """
-    open_folds = [fold.index for fold in manifest.folds if fold.index != manifest.test_fold and fold.n_samples]
+    open_folds = [
+        fold.index for fold in manifest.folds if fold.index != manifest.test_fold and fold.n_samples
+    ]
     validation = tuple(wanted) if wanted is not None else tuple(open_folds[:1])
     bad = [fold for fold in validation if fold not in open_folds]
     training = tuple(fold for fold in open_folds if fold not in validation)
@@ -176,7 +172,7 @@ def build_trainer(prepared: Prepared, comm: Comm) -> Trainer:
 
 
 def choose_device(config: TrainConfig, comm: Comm) -> torch.device:
-    """This rank's GPU, or the CPU with this rank's share of the cores.
+    """GPU of this rank, or the CPU with this rank's share of the cores.
 
     Raises
     ------
@@ -184,7 +180,9 @@ def choose_device(config: TrainConfig, comm: Comm) -> torch.device:
         If a GPU is asked for and there is none.
     """
     if config.run.device == "cuda" and not torch.cuda.is_available():
-        raise InputError(fault("configuration", "run.device", found="no usable GPU", wanted="cpu, auto or a GPU"))
+        raise InputError(
+            fault("configuration", "run.device", found="no usable GPU", wanted="cpu, auto or a GPU")
+        )
     if config.run.device != "cpu" and torch.cuda.is_available():
         device = torch.device("cuda", comm.local_rank % torch.cuda.device_count())
         torch.cuda.set_device(device)
@@ -197,16 +195,19 @@ def choose_device(config: TrainConfig, comm: Comm) -> torch.device:
 def training_batches(
     prepared: Prepared, reader: RowGroupReader, epoch: int, comm: Comm, first_step: int = 0
 ) -> Iterator[Batch]:
-    """This rank's batches of an epoch from a step on, made ahead by a thread."""
+    """Batches of an epoch for this rank from a step on, made ahead by a thread."""
     rows = training_rows(reader, prepared.schedule, epoch, rank=comm.rank, world_size=comm.size)
-    batches = (make_batch(part, prepared.people, prepared.scaler) for part in itertools.islice(rows, first_step, None))
+    batches = (
+        make_batch(part, prepared.people, prepared.scaler)
+        for part in itertools.islice(rows, first_step, None)
+    )
     return prefetch(batches, prepared.config.data.prefetch)
 
 
 def scoring_batches(
     prepared: Prepared, reader: RowGroupReader, groups: Sequence[RowGroup], comm: Comm
 ) -> Iterator[Batch]:
-    """This rank's batches of one exact pass over some row groups."""
+    """Share of this rank in one exact pass over some row groups."""
     data = prepared.config.data
     size = max(1, data.batch_size // comm.size)
     rows = scoring_rows(reader, groups, batch_size=size, rank=comm.rank, world_size=comm.size)
@@ -243,13 +244,20 @@ def _open_run(out: Path, prepared: Prepared, comm: Comm) -> dict[str, Any] | Non
             return load_state(out)
         if not config.run.overwrite:
             found = f"a run with another {' and '.join(changed)}"
-            raise InputError(fault(out, RUN_NAME, found=found, wanted="an empty folder, or run.overwrite=true"))
+            raise InputError(
+                fault(out, RUN_NAME, found=found, wanted="an empty folder, or run.overwrite=true")
+            )
         shutil.rmtree(out)
     elif out.exists() and any(out.iterdir()):
         raise InputError(fault(out, "run.out", found="a folder with other content", wanted="an empty folder"))
     out.mkdir(parents=True, exist_ok=True)
     (out / "config.yaml").write_text(dump_config(config))
-    facts = {"seed": config.seed, "ranks": comm.size, "backend": comm.backend, "versions": software_versions(PACKAGES)}
+    facts = {
+        "seed": config.seed,
+        "ranks": comm.size,
+        "backend": comm.backend,
+        "versions": software_versions(PACKAGES),
+    }
     _write_json(out / RUN_NAME, {**identity, **facts})
     return None
 

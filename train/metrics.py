@@ -56,8 +56,10 @@ def brier(is_case_M: Labels, probability_M: Values) -> float:
 
 
 def calibration_slope(is_case_M: Labels, probability_M: Values) -> float:
-    """Slope of a logistic regression of the outcome on the logit of the probability: 1 is calibrated, less is
-    overconfident (Cox 1958)."""
+    """Slope of a logistic regression of the outcome on the probability's logit (Cox 1958).
+
+    1 is calibrated, less is overconfident.
+    """
     clipped = np.clip(probability_M, EDGE, 1 - EDGE)
     logit_M1 = np.log(clipped / (1 - clipped))[:, None]
     with warnings.catch_warnings():
@@ -67,8 +69,10 @@ def calibration_slope(is_case_M: Labels, probability_M: Values) -> float:
 
 
 def expected_calibration_error(is_case_M: Labels, probability_M: Values, n_bins: int = 10) -> float:
-    """Mean distance between mean probability and share of cases over equal-width bins, weighted by people
-    (Naeini et al. 2015)."""
+    """Mean distance between mean probability and share of cases in equal-width bins, weighted by people.
+
+    Naeini et al. 2015.
+    """
     bin_M = np.minimum((probability_M * n_bins).astype(int), n_bins - 1)
     gap = np.bincount(bin_M, probability_M - is_case_M, n_bins)
     return float(np.abs(gap).sum() / len(is_case_M))
@@ -87,7 +91,9 @@ def standard_metrics(threshold: float) -> dict[str, Metric]:
     }
 
 
-def family_draws(is_case_M: Labels, family_M: NDArray[np.int32], draws: int, seed: int) -> list[NDArray[np.int64]]:
+def family_draws(
+    is_case_M: Labels, family_M: NDArray[np.int32], draws: int, seed: int
+) -> list[NDArray[np.int64]]:
     """People of each bootstrap draw: whole families with replacement, as many as there are.
 
     Draws that hold only one class are drawn again, at most `draws` times in all.

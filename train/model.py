@@ -1,17 +1,19 @@
 """The networks, in plain torch: they know nothing of ranks, files or reports.
 
-Axes in names: B people, C channels, G genes, H burdens (mixtures of channels), L places on the padded gene axis,
-F filters, W windows of neighbouring genes, P covariates.
+Axes in names: B people, C channels, G genes, L places on the padded gene axis, F filters, W windows of
+neighbouring genes, P covariates.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from train.config import GeneCNNConfig, ModelConfig, PaperCNNConfig
 
@@ -56,25 +58,50 @@ def padded_layout(contigs: Sequence[str], window: int, gap: int) -> list[int]:
 
 
 class GenomeConvolution(nn.Module):
-    """Convolution along the genome, normalised and rectified; empty places stay zero, so that stacked layers
-    never carry anything from one chromosome to the next."""
+    """Convolution along the genome, normalised and rectified.
+
+    Empty places stay zero, so that stacked layers never carry anything from one chromosome to the next.
+    """
 
     def __init__(self, n_in: int, n_out: int, kernel_size: int, *, batch_norm: bool) -> None:
         super().__init__()
         self.convolution = nn.Conv1d(n_in, n_out, kernel_size, padding=kernel_size // 2, bias=not batch_norm)
         self.norm = nn.BatchNorm1d(n_out) if batch_norm else nn.Identity()
 
+    @override
     def forward(self, x_BFL: Tensor, present_L: Tensor) -> Tensor:
+        """Activations, zero at empty places."""
         return torch.relu(self.norm(self.convolution(x_BFL))) * present_L
+
+
+class GeneWeights(nn.Module):
+    """One weight for each gene, as the difference of two squares that start small.
+
+    Gradient descent lets such weights grow at a rate proportional to their size, so that the genes that
+    matter most rise first and the rest stays near zero; early stopping decides how many (Woodworth et al.
+    2020, "Kernel and rich regimes in overparametrized models"). It takes plain gradient steps: an optimizer
+    that rescales each coordinate would undo it.
+    """
+
+    def __init__(self, n_genes: int, start: float) -> None:
+        super().__init__()
+        self.raising_G = nn.Parameter(torch.full((n_genes,), start))
+        self.lowering_G = nn.Parameter(torch.full((n_genes,), start))
+
+    def forward(self) -> tuple[Tensor, Tensor]:
+        """Weight of each gene, and its size relative to the mean over genes (at first 1 for all)."""
+        raising_G, lowering_G = self.raising_G.square(), self.lowering_G.square()
+        size_G = raising_G + lowering_G
+        return raising_G - lowering_G, size_G / size_G.mean()
 
 
 class GeneCNN(nn.Module):
     """The project's network.
 
-    Channels of a gene are mixed into burdens by weights that all genes share (a pointwise convolution). Burdens
-    go two ways: a weight for each gene, so that the net knows which gene it looks at, and convolutions along the
-    genome, pooled into windows of neighbouring genes. Covariates join before the last layer. The sum is the
-    logit of being a case.
+    Channels of a gene are mixed by weights that all genes share (pointwise convolutions). One mixture goes
+    through a weight for each gene straight to the logit: the net knows which gene it looks at. The others are
+    scaled by the size of the gene's weight, convolved along the genome, pooled into windows of neighbouring
+    genes and passed through a hidden layer, where covariates join. The sum is the logit of being a case.
     """
 
     present_L: Tensor
@@ -85,54 +112,48 @@ class GeneCNN(nn.Module):
         layout = torch.tensor(padded_layout(shape.contigs, config.window, config.kernel_size // 2))
         self.register_buffer("layout_L", layout.clamp(min=0), persistent=False)
         self.register_buffer("present_L", (layout >= 0).float(), persistent=False)
+        self.burden = nn.Conv1d(shape.n_channels, 1, 1, bias=False)
+        nn.init.constant_(self.burden.weight, 1 / math.sqrt(shape.n_channels))
+        self.gene_weights = GeneWeights(shape.n_genes, config.gene_start)
         self.mix = nn.Conv1d(shape.n_channels, config.burdens, 1, bias=False)
-        self.gene_dropout = config.gene_dropout
-        self.gene_weight = nn.Parameter(torch.zeros(config.burdens, shape.n_genes))
         widths = [config.burdens] + [config.filters] * config.layers
         self.convolutions = nn.ModuleList(
             GenomeConvolution(n_in, n_out, config.kernel_size, batch_norm=config.batch_norm)
-            for n_in, n_out in zip(widths[:-1], widths[1:], strict=True)
+            for n_in, n_out in itertools.pairwise(widths)
         )
         self.pool = nn.AvgPool1d(config.window)
         self.hidden = nn.Linear(config.filters * (len(layout) // config.window), config.hidden)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.hidden + shape.n_covariates, 1)
-        nn.init.constant_(self.mix.weight, 1 / math.sqrt(shape.n_channels))
-        with torch.no_grad():
-            self.mix.weight += 0.1 * torch.randn_like(self.mix.weight)
         nn.init.zeros_(self.head.weight)
 
+    @override
     def forward(self, x_BCG: Tensor, covariates_BP: Tensor) -> Tensor:
         """Logits, one per person."""
-        burden_BHG = self._drop_genes(self.mix(x_BCG))
-        gene_logit_B = (burden_BHG * self.gene_weight).sum(dim=(1, 2))
-        x_BFL = burden_BHG[:, :, self.layout_L] * self.present_L
+        weight_G, gate_G = self.gene_weights()
+        gene_logit_B = self.burden(x_BCG).squeeze(1) @ weight_G
+        x_BFL = (self.mix(x_BCG) * gate_G)[:, :, self.layout_L] * self.present_L
         for convolution in self.convolutions:
             x_BFL = convolution(x_BFL, self.present_L)
         window_BFW = self.pool(x_BFL)
         hidden_B = self.dropout(torch.relu(self.hidden(self.dropout(window_BFW.flatten(1)))))
-        return gene_logit_B + self.head(torch.cat([hidden_B, covariates_BP], dim=1)).squeeze(1)
+        rest_B: Tensor = self.head(torch.cat([hidden_B, covariates_BP], dim=1)).squeeze(1)
+        return rest_B + gene_logit_B
 
     def gene_parameters(self) -> list[nn.Parameter]:
-        """Weights that belong to one gene each; they have a weight decay of their own."""
-        return [self.gene_weight]
+        """Weights of the direct path, which have a learning rate of their own and no decay."""
+        return [*self.gene_weights.parameters(), *self.burden.parameters()]
 
     def start_from(self, case_share: float) -> None:
         """Let an untrained model answer with the share of cases."""
         nn.init.constant_(self.head.bias, math.log(case_share / (1 - case_share)))
 
-    def _drop_genes(self, burden_BHG: Tensor) -> Tensor:
-        if not self.training or not self.gene_dropout:
-            return burden_BHG
-        kept_B1G = torch.rand_like(burden_BHG[:, :1]) >= self.gene_dropout
-        return burden_BHG * kept_B1G / (1 - self.gene_dropout)
-
 
 class PaperCNN(nn.Module):
-    """The CNN of Henriques et al. 2025 (doi 10.1515/jib-2024-0057), rebuilt from its published layers and sizes.
+    """The CNN of Henriques et al. 2025 (doi 10.1515/jib-2024-0057), rebuilt from its layers and sizes.
 
-    Two convolutions with pooling along the features, then one dense layer on everything: 9,711,313 numbers for
-    18,970 features of one channel. Knows neither chromosomes nor covariates; those are ignored.
+    Two convolutions with pooling along the features, then one dense layer on everything: 9,711,313 numbers
+    for 18,970 features of one channel. Knows neither chromosomes nor covariates; those are ignored.
     """
 
     def __init__(self, config: PaperCNNConfig, shape: InputShape) -> None:
@@ -150,10 +171,12 @@ class PaperCNN(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.dense, 1)
 
+    @override
     def forward(self, x_BCG: Tensor, covariates_BP: Tensor) -> Tensor:
         """Logits, one per person; `covariates_BP` is ignored, as in the publication."""
         dense_B = torch.relu(self.dense(self.convolutions(x_BCG).flatten(1)))
-        return self.head(self.dropout(self.norm(dense_B))).squeeze(1)
+        logit_B: Tensor = self.head(self.dropout(self.norm(dense_B))).squeeze(1)
+        return logit_B
 
     def gene_parameters(self) -> list[nn.Parameter]:
         """None: every weight is shared."""

@@ -1,8 +1,8 @@
 """Which rank reads which row groups, in which order, for how many steps: arithmetic on the manifest alone.
 
-Row groups are dealt anew each epoch to a fixed number of streams, and every step takes the same number of rows
-from every stream. A rank serves whole streams. The people of a step therefore depend on seed, epoch and the
-number of streams, not on the number of ranks, and all ranks take equally many steps.
+Row groups are dealt anew each epoch to a fixed number of streams, and every step takes the same number of
+rows from every stream. A rank serves whole streams. The people of a step therefore depend on seed, epoch and
+the number of streams, not on the number of ranks, and all ranks take equally many steps.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from contract.errors import InputError, fault
 from contract.manifest import MANIFEST_NAME, Manifest
+from train.config import DataConfig
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,7 @@ def list_row_groups(manifest: Manifest, folds: Sequence[int]) -> tuple[RowGroup,
     return tuple(groups)
 
 
-def plan_schedule(
-    groups: Sequence[RowGroup], world_size: int, *, batch_size: int, streams: int, window: int, seed: int
-) -> Schedule:
+def plan_schedule(groups: Sequence[RowGroup], world_size: int, data: DataConfig, seed: int) -> Schedule:
     """Fit streams, ranks and steps to the row groups at hand.
 
     Parameters
@@ -75,12 +74,9 @@ def plan_schedule(
         Row groups of the training folds.
     world_size
         Number of ranks.
-    batch_size
-        Rows per step over all ranks.
-    streams
-        Streams wanted; fewer where there are fewer row groups, always a multiple of the ranks.
-    window
-        Row groups of a stream that are shuffled together.
+    data
+        `batch_size`, `shuffle_window` and `streams` are looked at; there are fewer streams where there are
+        fewer row groups, always a multiple of the ranks.
     seed
         Of the order.
 
@@ -92,17 +88,19 @@ def plan_schedule(
     if len(groups) < world_size:
         found = f"{len(groups)} row groups in the training folds for {world_size} ranks"
         raise InputError(fault(MANIFEST_NAME, "row groups", found=found, wanted="at least one for each rank"))
-    n_streams = world_size * max(1, min(streams, len(groups)) // world_size)
-    if batch_size % n_streams:
-        nearest = -(-batch_size // n_streams) * n_streams
+    n_streams = world_size * max(1, min(data.streams, len(groups)) // world_size)
+    if data.batch_size % n_streams:
+        nearest = -(-data.batch_size // n_streams) * n_streams
         wanted = f"a multiple of {n_streams} ({n_streams} streams on {world_size} ranks), such as {nearest}"
-        raise InputError(fault("configuration", "data.batch_size", found=batch_size, wanted=wanted))
+        raise InputError(fault("configuration", "data.batch_size", found=data.batch_size, wanted=wanted))
     loads = [sum(group.rows for group in stream) for stream in deal(groups, n_streams, seed, 0)]
-    per_stream = batch_size // n_streams
+    per_stream = data.batch_size // n_streams
     if min(loads) < per_stream:
-        wanted = f"at most {min(loads) * n_streams} (the smallest of {n_streams} streams has {min(loads)} rows)"
-        raise InputError(fault("configuration", "data.batch_size", found=batch_size, wanted=wanted))
-    return Schedule(tuple(groups), n_streams, per_stream, min(loads) // per_stream, window, seed)
+        wanted = (
+            f"at most {min(loads) * n_streams} (the smallest of {n_streams} streams has {min(loads)} rows)"
+        )
+        raise InputError(fault("configuration", "data.batch_size", found=data.batch_size, wanted=wanted))
+    return Schedule(tuple(groups), n_streams, per_stream, min(loads) // per_stream, data.shuffle_window, seed)
 
 
 def deal(groups: Sequence[RowGroup], n_streams: int, seed: int, epoch: int) -> list[list[RowGroup]]:
@@ -128,5 +126,5 @@ def streams_of(rank: int, world_size: int, n_streams: int) -> range:
 
 
 def groups_to_score(groups: Sequence[RowGroup], rank: int, world_size: int) -> list[RowGroup]:
-    """Row groups that a rank reads in a scoring pass: over all ranks each one exactly once, possibly none here."""
+    """Row groups that a rank scores, possibly none: over all ranks each one exactly once."""
     return list(groups[rank::world_size])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from contract.errors import InputError, fault
 from contract.manifest import Manifest
 
 UNKNOWN = -1
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,9 @@ class People:
     family_M: NDArray[np.int32]
     covariates_MP: NDArray[np.float32]
 
-    def rows(self, sample_B: NDArray[np.int32]) -> NDArray[np.int64]:
+    def rows(self, sample_B: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Rows of these people."""
-        return self.position[sample_B]
+        return np.asarray(self.position[sample_B])
 
 
 def read_people(root: str, manifest: Manifest, folds: Sequence[int], *, covariates: bool) -> People:
@@ -64,7 +67,12 @@ def read_people(root: str, manifest: Manifest, folds: Sequence[int], *, covariat
     lists = [row for part in parts for row in part["covariates"]] if n_covariates else []
     if any(len(row) != n_covariates or not np.isfinite(row).all() for row in lists):
         raise InputError(
-            fault(root, "covariates", found="a list of another length or not finite", wanted=f"{n_covariates} numbers")
+            fault(
+                root,
+                "covariates",
+                found="a list of another length or not finite",
+                wanted=f"{n_covariates} numbers",
+            )
         )
     return People(
         position=position,
@@ -99,5 +107,6 @@ def require_both_classes(people: People, folds: Sequence[int], where: str) -> No
         raise InputError(fault("dataset", "is_case", found=found, wanted="both"))
 
 
-def _join(parts: list[NDArray[np.generic]], dtype: type[np.generic]) -> NDArray[np.generic]:
-    return np.concatenate([np.empty(0, dtype), *parts]).astype(dtype)
+def _join(parts: list[NDArray[Any]], dtype: type[Scalar]) -> NDArray[Scalar]:
+    joined: NDArray[Scalar] = np.concatenate([np.empty(0, dtype), *parts]).astype(dtype)
+    return joined

@@ -1,4 +1,4 @@
-"""The training report: one self-contained HTML file made from what fit and evaluate have left in a run's folder."""
+"""The training report: one self-contained HTML file of what fit and evaluate left in a run's folder."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def interval_text(interval: dict[str, float]) -> str:
 
 def _figure_html(figure: go.Figure, name: str) -> Markup:
     html = figure.to_html(full_html=False, include_plotlyjs=False, div_id=name, config={"displaylogo": False})
-    return Markup(html)  # noqa: S704 - made by plotly from numbers
+    return Markup(html)
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -115,6 +115,6 @@ class Densifier:
         return x_BF.view(n_rows, self._n_channels, -1)
 
 
-def _inverse(deviation: NDArray[np.floating]) -> NDArray[np.float32]:
+def _inverse(deviation: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     safe = np.where(deviation > 0, deviation, 1.0)
     return np.where(deviation > 0, 1.0 / safe, 0.0).astype(np.float32)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 class SparseRows:
     """Features of R people, N of them not zero.
 
-    `sample_R` holds each row's sample_index; row r owns entries offsets[r]:offsets[r + 1] of `indices_N` (flat
-    index = channel × n_genes + gene) and `values_N`.
+    `sample_R` holds each row's sample_index; row r owns entries offsets[r]:offsets[r + 1] of `indices_N`
+    (flat index = channel × n_genes + gene) and `values_N`.
     """
 
     sample_R: NDArray[np.int32]
@@ -40,7 +40,9 @@ class SparseRows:
         lengths = np.diff(self.offsets)[order]
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         position_N = np.repeat(self.offsets[order] - offsets[:-1], lengths) + np.arange(offsets[-1])
-        return SparseRows(self.sample_R[order], offsets, self.indices_N[position_N], self.values_N[position_N])
+        return SparseRows(
+            self.sample_R[order], offsets, self.indices_N[position_N], self.values_N[position_N]
+        )
 
     def slice(self, start: int, stop: int) -> SparseRows:
         """Rows start:stop, without copying entries."""
