@@ -161,7 +161,7 @@ class PhenotypeConfig(ConfigModel):
     plof_effect: Positive = 1.0  # relative size of one allele; all effects are scaled to the heritability
     damaging_missense_effect: Positive = 0.6
     effect_sigma: Annotated[float, Field(ge=0)] = 0.3  # between genes, of the natural logarithm
-    effect_max_frequency: Share = 0.01  # alleles more frequent than this have no effect
+    effect_max_frequency: Share = 0.01  # more frequent in either ancestry: no effect
     interaction_pairs: Count = 0  # pairs of causal genes; 0 switches the interaction off
     interaction_share: Share = 0.3  # of the genetic variance, where there are pairs
     ancestry_shift: float = 0.0  # liability of African ancestry 1 against 0, in standard deviations

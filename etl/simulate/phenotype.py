@@ -64,8 +64,8 @@ def choose_causal_genes(config: SimulateConfig, loci: list[Locus]) -> list[Locus
 
 
 def effect_alleles(variants: LocusVariants, config: PhenotypeConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Rows with an effect on liability: high-confidence pLoF, and damaging missense; both rare enough."""
-    rare = variants.dosage.mean(axis=1) / 2 <= config.effect_max_frequency
+    """Rows with an effect: high-confidence pLoF, and damaging missense; both rare in either ancestry."""
+    rare = variants.frequency <= config.effect_max_frequency
     plof = np.isin(variants.consequence, PLOF) & ~variants.low_confidence & rare
     return plof, (variants.consequence == Consequence.DAMAGING_MISSENSE) & rare
 

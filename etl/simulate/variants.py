@@ -51,7 +51,8 @@ class LocusVariants:
     Alternative alleles of one locus, one row each, by ascending position.
 
     Rows of equal position are alleles of one multi-allelic site. `dosage` is uint8, alleles × people: copies
-    carried; a hemizygous man has 0 or 2.
+    carried; a hemizygous man has 0 or 2. `frequency` is, in genes, that in the ancestry where the allele is
+    most frequent, among the founder haplotypes drawn, one copy left out: 0 where there is only one.
     """
 
     locus: int
@@ -60,6 +61,7 @@ class LocusVariants:
     low_confidence: np.ndarray
     ref: tuple[str, ...]
     alt: tuple[str, ...]
+    frequency: np.ndarray
     dosage: np.ndarray
 
     def __len__(self) -> int:
@@ -76,6 +78,7 @@ class LocusVariants:
             low_confidence=self.low_confidence[rows],
             ref=tuple(self.ref[i] for i in rows),
             alt=tuple(self.alt[i] for i in rows),
+            frequency=self.frequency[rows],
             dosage=dosage[rows],
         )
 
@@ -105,10 +108,12 @@ def simulate_locus(
     position, derived = simulate_haplotypes(locus, counts, config.genes, rng)
     carried = column[place.reshape(haplotypes.shape)]
     dosage = derived[:, carried[:, 0]] + derived[:, carried[:, 1]]
-    frequency = dosage.mean(axis=1) / 2 if len(position) else np.zeros(0)
+    frequency = _highest_frequency(derived, counts) if locus.is_gene else derived.mean(axis=1)
     consequence = _draw_consequences(rng, locus, position, config.consequences)
     kept = _survivors(rng, locus, consequence, frequency, config.consequences)
-    position, consequence, dosage = position[kept], consequence[kept], dosage[kept]
+    position, consequence, frequency, dosage = (
+        values[kept] for values in (position, consequence, frequency, dosage)
+    )
     position, dosage = _merge_neighbours(rng, (position, consequence, dosage), config.consequences)
     ref, alt = _draw_alleles(rng, locus, position, consequence, config.consequences)
     drawn = LocusVariants(
@@ -119,9 +124,20 @@ def simulate_locus(
         & (rng.random(len(position)) < config.consequences.low_confidence_share),
         ref=ref,
         alt=alt,
+        frequency=frequency,
         dosage=dosage,
     )
     return drawn.choose(np.arange(len(haplotypes)))
+
+
+def _highest_frequency(derived: np.ndarray, counts: tuple[int, int]) -> np.ndarray:
+    """Largest of both ancestries' frequencies, one copy left out; alleles × haplotypes to alleles."""
+    european, african = np.split(derived, [counts[0]], axis=1)
+    others = [
+        np.maximum(part.sum(axis=1, dtype=np.int64) - 1, 0) / max(part.shape[1] - 1, 1)
+        for part in (european, african)
+    ]
+    return np.maximum(*others)
 
 
 def _draw_consequences(
@@ -168,9 +184,9 @@ def _survivors(
 ) -> np.ndarray:
     """Rows that selection and capture leave, ascending.
 
-    A variant of a class under selection survives with probability 1 / (1 + f / half frequency): an
-    empirical stand-in for purifying selection, which a neutral coalescent lacks. Of a backbone locus one
-    common SNV stays.
+    A variant of a class under selection survives with probability 1 / (1 + f / half frequency), f the
+    highest frequency of both ancestries: an empirical stand-in for purifying selection, which a neutral
+    coalescent lacks. Of a backbone locus one common SNV stays.
     """
     if not locus.is_gene:
         common = np.flatnonzero(np.minimum(frequency, 1 - frequency) >= BACKBONE_MINIMUM_FREQUENCY)
@@ -182,7 +198,7 @@ def _survivors(
         config.other_missense_half_frequency
     )
     survives = rng.random(len(consequence)) < 1 / (1 + frequency / half)
-    return np.flatnonzero(survives & (frequency > 0))
+    return np.flatnonzero(survives)
 
 
 def _merge_neighbours(
