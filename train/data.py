@@ -13,6 +13,7 @@ import queue
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -118,10 +119,12 @@ class ArrowReader:
     def read(self, groups: Sequence[RowGroup]) -> Iterator[SparseRows]:
         """Rows of each group, in the order asked for."""
         for group in groups:
-            with _open_part(self._filesystem, posixpath.join(self._base, group.path)) as stream:
-                file = pq.ParquetFile(stream, metadata=self._footers.get(group.path))
-                self._footers[group.path] = file.metadata
-                table = file.read_row_group(group.index, columns=list(COLUMNS))
+            with _told_as_fault(self._base, group):
+                path = posixpath.join(self._base, group.path)
+                with self._filesystem.open(path, "rb") as stream:
+                    file = pq.ParquetFile(stream, metadata=self._footers.get(group.path))
+                    self._footers[group.path] = file.metadata
+                    table = file.read_row_group(group.index, columns=list(COLUMNS))
             yield unpack(table, group, self._n_features)
 
 
@@ -138,9 +141,13 @@ class PetastormReader:
             return
         # Petastorm reads through pyarrow's older interface, which announces its end at each call.
         warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm|pyarrow")
-        with self._open(groups) as reader:
+        with _told_as_fault(self._root, groups[0]):
+            reader = self._open(groups)
+        with reader:
             for group in groups:
-                yield unpack(reader.next_table(), group, self._n_features)
+                with _told_as_fault(self._root, group):
+                    table = reader.next_table()
+                yield unpack(table, group, self._n_features)
 
     def _open(self, groups: Sequence[RowGroup]) -> _OrderedReader:
         names = list(dict.fromkeys(group.path for group in groups))
@@ -149,17 +156,7 @@ class PetastormReader:
         place = dict(zip(names, paths, strict=True))
         if not self._root.startswith("file:"):
             _use_older_parquet_interface()
-        try:
-            return _OrderedReader(filesystem, paths, [(place[group.path], group.index) for group in groups])
-        except FileNotFoundError as error:
-            raise InputError(
-                fault(
-                    self._root,
-                    "samples",
-                    found=f"no file {error.filename}",
-                    wanted="all files of the manifest",
-                )
-            ) from None
+        return _OrderedReader(filesystem, paths, [(place[group.path], group.index) for group in groups])
 
 
 class CachedReader:
@@ -253,13 +250,13 @@ def _one_chunk(column: pa.ChunkedArray) -> pa.ListArray:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _open_part(filesystem: fsspec.AbstractFileSystem, path: str) -> Any:
+@contextmanager
+def _told_as_fault(root: str, group: RowGroup) -> Iterator[None]:
     try:
-        return filesystem.open(path, "rb")
-    except FileNotFoundError:
-        raise InputError(
-            fault(path, "whole file", found="no such file", wanted="a file of the manifest")
-        ) from None
+        yield
+    except (OSError, pa.ArrowException, LookupError) as error:
+        wanted = f"a row group of the manifest ({group.path}, row group {group.index})"
+        raise InputError(fault(root, "samples", found=f"'{error}'", wanted=wanted)) from None
 
 
 def _use_older_parquet_interface() -> None:

@@ -138,7 +138,8 @@ class GeneCNN(nn.Module):
         window_BFW = self.pool(x_BFL)
         hidden_B = self.dropout(torch.relu(self.hidden(self.dropout(window_BFW.flatten(1)))))
         rest_B: Tensor = self.head(torch.cat([hidden_B, covariates_BP], dim=1)).squeeze(1)
-        return rest_B + gene_logit_B
+        logit_B: Tensor = rest_B + gene_logit_B
+        return logit_B
 
     def gene_parameters(self) -> list[nn.Parameter]:
         """Weights of the direct path, which have a learning rate of their own and no decay."""

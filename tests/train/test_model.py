@@ -1,0 +1,87 @@
+import pytest
+import torch
+
+from train.config import GeneCNNConfig, PaperCNNConfig
+from train.model import GeneCNN, GenomeConvolution, InputShape, PaperCNN, build_model, padded_layout
+
+
+def test_padded_layout__by_hand():
+    assert padded_layout(["1", "1", "1", "2", "X"], window=4, gap=1) == [
+        0,
+        1,
+        2,
+        -1,
+        3,
+        -1,
+        -1,
+        -1,
+        4,
+        -1,
+        -1,
+        -1,
+    ]
+
+
+def test_padded_layout__gap_where_a_chromosome_fills_its_window():
+    assert padded_layout(["1", "1", "2"], window=2, gap=2) == [0, 1, -1, -1, 2, -1]
+
+
+def test_genome_convolution__never_crosses_chromosome_ends():
+    # Three layers of kernel 5 see 6 genes to either side; the chromosomes stand only 2 places apart.
+    torch.manual_seed(0)
+    layout = torch.tensor(padded_layout(["1"] * 6 + ["2"] * 6, window=1, gap=2))
+    present_L = (layout >= 0).float()
+    layers = [GenomeConvolution(n_in, 3, 5, batch_norm=False) for n_in in (1, 3, 3)]
+    x_BFL = (torch.rand(1, 1, 12)[:, :, layout.clamp(min=0)] * present_L).requires_grad_()
+    y_BFL = x_BFL
+    for layer in layers:
+        y_BFL = layer(y_BFL, present_L)
+    first, second = (layout >= 0) & (layout < 6), layout >= 6
+    (gradient,) = torch.autograd.grad(y_BFL[:, :, first].sum(), x_BFL)
+    assert gradient[:, :, first].abs().sum() > 0
+    assert gradient[:, :, second].abs().sum() == 0
+
+
+def test_gene_cnn__windows_hold_one_chromosome():
+    config = GeneCNNConfig(window=4, kernel_size=3)
+    model = GeneCNN(config, InputShape(1, 0, ("1",) * 5 + ("2",) * 3))
+    windows = model.layout_L.view(-1, 4)
+    present = model.present_L.view(-1, 4).bool()
+    for genes, here in zip(windows, present, strict=True):
+        assert len({gene.item() >= 5 for gene in genes[here]}) <= 1
+
+
+def test_gene_cnn__untrained_answer_is_the_case_share():
+    torch.manual_seed(0)
+    model = GeneCNN(GeneCNNConfig(), InputShape(2, 1, ("1",) * 40)).eval()
+    model.start_from(0.25)
+    probability_B = torch.sigmoid(model(torch.randn(5, 2, 40), torch.randn(5, 1)))
+    torch.testing.assert_close(probability_B, torch.full((5,), 0.25), atol=1e-3, rtol=0)
+
+
+def test_gene_cnn__knows_which_gene_it_looks_at():
+    model = GeneCNN(GeneCNNConfig(), InputShape(1, 0, ("1",) * 8)).eval()
+    with torch.no_grad():
+        model.gene_weights.raising_G[2] = 1.0
+    x_BCG = torch.eye(8)[:, None, :]
+    logit_B = model(x_BCG, torch.empty(8, 0))
+    assert logit_B.argmax().item() == 2
+
+
+def test_gene_cnn__even_kernel():
+    with pytest.raises(ValueError, match="an odd number of genes"):
+        GeneCNNConfig(kernel_size=4)
+
+
+def test_paper_cnn__size_of_the_publication():
+    # 18,970 features: 9,711,313 numbers, counting the running means and variances.
+    model = PaperCNN(PaperCNNConfig(), InputShape(1, 0, ("1",) * 18_970))
+    running = sum(buffer.numel() for name, buffer in model.named_buffers() if name.endswith(("mean", "var")))
+    assert sum(weight.numel() for weight in model.parameters()) + running == 9_711_313
+    assert model.dense.weight.numel() == 75_856 * 128
+
+
+@pytest.mark.parametrize("config", [GeneCNNConfig(), GeneCNNConfig(layers=3, window=1), PaperCNNConfig()])
+def test_build_model__one_logit_for_each_person(config: GeneCNNConfig | PaperCNNConfig):
+    model = build_model(config, InputShape(4, 3, ("1",) * 30 + ("2",) * 21))
+    assert model(torch.randn(6, 4, 51), torch.randn(6, 3)).shape == (6,)
