@@ -118,6 +118,10 @@ class EtlConfig(ConfigModel):
         """Path of the quality-control report."""
         return f"{self.out}/qc_report.html"
 
+    def profile_path(self) -> Path:
+        """The profile's YAML file."""
+        return Path(self.profile) if "/" in self.profile else PROFILES / f"{self.profile}.yaml"
+
     def resolved_profile(self) -> Profile:
         """The profile with this run's own thresholds in it.
 
@@ -126,7 +130,7 @@ class EtlConfig(ConfigModel):
         InputError
             If there is no such profile, or a threshold is unknown or out of range.
         """
-        path = PROFILES / f"{self.profile}.yaml" if "/" not in self.profile else Path(self.profile)
+        path = self.profile_path()
         if not path.exists():
             known = sorted(found.stem for found in PROFILES.glob("*.yaml"))
             raise InputError(

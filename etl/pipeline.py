@@ -18,11 +18,10 @@ from contract.provenance import file_digest, software_versions, source_digest
 from etl.config import EtlConfig
 from etl.session import hail_session
 from etl.steps import STEPS
-from etl.steps.base import Run, Step
+from etl.steps.base import SOFTWARE, Run, Step
 from etl.thresholds import Profile
 from etl.workspace import Record, Workspace
 
-SOFTWARE = ("hail", "pyspark", "gnomad", "numpy", "pandas", "pyarrow", "scikit-learn", "exoshard")
 PACKAGE = Path(__file__).resolve().parent
 log = logging.getLogger(__name__)
 
@@ -51,6 +50,7 @@ def plan(config: EtlConfig) -> list[StepStatus]:
         inputs = {str(path): _input_digest(path) for path in step.inputs(config)}
         settings = {**step.settings(config, profile), "inputs": inputs}
         code = {name: source_digest(PACKAGE / name) for name in step.packages}
+        code["step"] = file_digest(PACKAGE / "steps" / f"{step.name}.py")
         upstream = digest({"settings": settings, "code": code, "before": upstream})
         record = workspace.record(step.folder)
         reason = _reason(record, upstream, settings, stale)

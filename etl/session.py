@@ -19,6 +19,7 @@ import hail as hl
 from etl.config import SparkConfig
 
 USABLE_JAVA = ("11", "17")
+VALUES_PER_PARTITION = 50_000_000
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -63,6 +64,11 @@ def _fit_shuffles(config: SparkConfig) -> None:
     if name not in config.conf and "PYSPARK_GATEWAY_PORT" not in os.environ:
         session = hl.utils.java.Env.spark_session()
         session.conf.set(name, str(2 * hl.spark_context().defaultParallelism))
+
+
+def small_partitions(n_values: int) -> int:
+    """Partitions for a table of so many values: enough for every core, none needlessly small."""
+    return max(2 * int(hl.spark_context().defaultParallelism), n_values // VALUES_PER_PARTITION)
 
 
 def use_java() -> str:

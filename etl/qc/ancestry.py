@@ -79,7 +79,7 @@ def fit_components(
         n_alt=hl.agg.sum(inside.GT.n_alt_alleles()), n=2 * hl.agg.count_where(hl.is_defined(inside.GT))
     ).rows()
     varying = varying.filter((varying.n_alt > 0) & (varying.n_alt < varying.n))
-    markers = markers.semi_join_rows(varying.select())
+    markers = markers.semi_join_rows(varying.select()).checkpoint(hl.utils.new_temp_file("varying", "mt"))
     n_components = min(thresholds.n_components, len(fitted_on) - 1)
     _, scores, _ = run_pca_with_relateds(markers, others, n_pcs=n_components)
     return score_frame(scores).sort_values("sample_id", ignore_index=True)

@@ -14,6 +14,9 @@ from etl.thresholds import RelatednessThresholds
 MIN_KINSHIP_REPORTED = 0.05
 """Pairs below are not written (gnomAD v4, sample_qc/relatedness.py)."""
 
+BLOCK_SIZE = 1024
+"""Side of the blocks that pruning multiplies: Hail's 4,096 leaves one block, so one core, on a laptop."""
+
 DEGREES = ((0.354, "duplicate or twin"), (0.177, "first degree"), (0.0884, "second degree"))
 """Lower limits of the kinship classes (Manichaikul et al. 2010, KING; Bycroft et al. 2018)."""
 
@@ -47,7 +50,9 @@ def select_markers(mt: hl.MatrixTable, thresholds: RelatednessThresholds, *, see
 
 def prune(markers: hl.MatrixTable, thresholds: RelatednessThresholds) -> hl.MatrixTable:
     """Markers in approximate linkage equilibrium (`hl.ld_prune`)."""
-    kept = hl.ld_prune(markers.GT, r2=thresholds.max_r2, bp_window_size=thresholds.window_bp)
+    kept = hl.ld_prune(
+        markers.GT, r2=thresholds.max_r2, bp_window_size=thresholds.window_bp, block_size=BLOCK_SIZE
+    )
     return markers.semi_join_rows(kept)
 
 

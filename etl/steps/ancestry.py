@@ -41,7 +41,7 @@ def work(run: Run) -> StepResult:
         )
     outliers = find_outliers(people, people["fold"] != run.config.folds.test, run.profile.sample)
     people["reasons"] = join_reasons(outliers, people.index)
-    people.to_parquet(run.output(COMPONENTS))
+    people.assign(is_fitted=fitted).to_parquet(run.output(COMPONENTS))
     kept = _kept(people, run)
     kept.to_parquet(run.output(SAMPLES))
     ledger = [

@@ -11,6 +11,9 @@ from etl.config import EtlConfig
 from etl.thresholds import Profile
 from etl.workspace import StepResult, Workspace
 
+SOFTWARE = ("hail", "pyspark", "gnomad", "numpy", "pandas", "pyarrow", "scikit-learn")
+"""Packages whose versions are stored with every output."""
+
 
 @dataclass(frozen=True)
 class Run:

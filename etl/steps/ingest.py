@@ -12,6 +12,7 @@ from etl.ingest.files import find_files, missing_fields, read_headers
 from etl.ingest.normalise import key_by_minimal, split_alleles
 from etl.ingest.vcf import read_vcf
 from etl.qc.genotype import genotype_failures, sparse_cohort
+from etl.session import small_partitions
 from etl.steps.base import Run, Step
 from etl.thresholds import Profile
 from etl.workspace import StepResult
@@ -38,7 +39,11 @@ def work(run: Run) -> StepResult:
     )
     # Written in the order of the records first: sorting by the new alleles then reads the sparse form only.
     mt.key_rows_by("locus").drop("alleles").write(run.output(UNSORTED))
-    key_by_minimal(hl.read_matrix_table(run.output(UNSORTED))).write(run.output(COHORT))
+    unsorted = hl.read_matrix_table(run.output(UNSORTED))
+    n_partitions = small_partitions(unsorted.count_rows() * len(headers[0].samples))
+    if n_partitions < unsorted.n_partitions():
+        unsorted = hl.read_matrix_table(run.output(UNSORTED), _n_partitions=n_partitions)
+    key_by_minimal(unsorted).write(run.output(COHORT))
     hl.current_backend().fs.rmtree(run.output(UNSORTED))
     if depth is not None:
         depth.to_parquet(run.output(DEPTH))

@@ -21,6 +21,7 @@ from etl.qc.relatedness import (
     select_markers,
 )
 from etl.qc.sites import good_sites
+from etl.session import small_partitions
 from etl.steps.base import Run, Step
 from etl.steps.ingest import COHORT, INGEST
 from etl.steps.sample_metrics import METRICS, SAMPLE_METRICS
@@ -38,7 +39,10 @@ def work(run: Run) -> StepResult:
     people = metrics[metrics["reasons"] == ""].reset_index(drop=True)
     mt = good_sites(hl.read_matrix_table(run.path(INGEST, COHORT)), run.profile.variant)
     mt = mt.filter_cols(hl.literal(set(people["sample_id"])).contains(mt.s))
-    unpruned = select_markers(mt, thresholds, seed=seed).checkpoint(hl.utils.new_temp_file("markers", "mt"))
+    unpruned_path = hl.utils.new_temp_file("markers", "mt")
+    select_markers(mt, thresholds, seed=seed).write(unpruned_path)
+    n_partitions = small_partitions(thresholds.max_markers * len(people))
+    unpruned = hl.read_matrix_table(unpruned_path, _n_partitions=n_partitions)
     markers = prune(unpruned, thresholds).checkpoint(run.output(MARKERS))
     n_markers = markers.count_rows()
     if n_markers <= thresholds.n_components:

@@ -1,0 +1,120 @@
+"""Step 9: the dataset of the contract."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from contract.config import digest
+from contract.manifest import LedgerEntry
+from contract.provenance import software_versions
+from etl.aggregate.masks import mask_channels
+from etl.config import EtlConfig
+from etl.export.config import DatasetFacts
+from etl.export.parquet import write_dataset
+from etl.steps.aggregation import AGGREGATION, read_entries
+from etl.steps.ancestry import ANCESTRY, SAMPLES
+from etl.steps.annotation import ANNOTATION, read_gene_axis
+from etl.steps.base import SOFTWARE, Run, Step
+from etl.steps.ingest import INGEST
+from etl.steps.masks import MASKS
+from etl.steps.relatedness import RELATEDNESS
+from etl.steps.sample_metrics import SAMPLE_METRICS
+from etl.steps.variant_qc import VARIANT_QC, person_sex
+from etl.thresholds import Profile
+from etl.workspace import Record, StepResult
+
+BEFORE = (INGEST, SAMPLE_METRICS, RELATEDNESS, ANCESTRY, VARIANT_QC, ANNOTATION, MASKS, AGGREGATION)
+
+
+def work(run: Run) -> StepResult:
+    """Write and publish the dataset."""
+    samples = pd.read_parquet(run.path(ANCESTRY, SAMPLES))
+    samples["sex"] = person_sex(samples)
+    samples["covariates"], names = covariates(samples, run.config)
+    samples["sex"] = samples["sex"].where(samples["sex"] != "unknown", None)
+    records = finished_records(run)
+    facts = DatasetFacts(
+        reference_genome=run.config.reference,
+        channels=mask_channels(run.config.masks.resolved()),
+        covariates=names,
+        row_group_size=run.config.row_group_size,
+        test_fold=run.config.folds.test,
+        fitted_on={what: seen for record in records.values() for what, seen in record.fitted_on.items()},
+        counts=cohort_counts(records),
+        ledger=full_ledger(records),
+        qc_profile=run.profile.model_dump(mode="json"),
+        config=run.config.model_dump(mode="json"),
+        software=software_versions(SOFTWARE),
+        digests=input_digests(records) | {"config": digest(run.config)},
+        seed=run.config.folds.seed,
+    )
+    manifest = write_dataset(run.config.dataset, samples, read_entries(run), read_gene_axis(run), facts=facts)
+    return StepResult(
+        facts={
+            "people": manifest.n_samples,
+            "genes": manifest.n_genes,
+            "channels": len(manifest.channels),
+            "row_groups": sum(fold.n_row_groups for fold in manifest.folds),
+        }
+    )
+
+
+def covariates(samples: pd.DataFrame, config: EtlConfig) -> tuple[list[list[float]], list[str]]:
+    """Covariates of each person and their names, in the order of the configuration.
+
+    is_female is 1, 0, or 0.5 where sex is unknown; a batch is 1 in its own column, the first batch in none.
+    """
+    columns: dict[str, pd.Series] = {}
+    for kind in config.covariates:
+        if kind == "is_female":
+            columns["is_female"] = samples["sex"].map({"female": 1.0, "male": 0.0}).fillna(0.5)
+        elif kind == "ancestry_pcs":
+            columns |= {
+                name: samples[name] for name in samples if name.startswith("pc") and name[2:].isdigit()
+            }
+        else:
+            dummies = pd.get_dummies(samples["batch"], prefix="batch", dtype=float, drop_first=True)
+            columns |= {str(name): dummies[name] for name in dummies}
+    frame = pd.DataFrame(columns, index=samples.index)
+    return frame.astype(float).to_numpy().tolist(), list(frame.columns)
+
+
+def finished_records(run: Run) -> dict[str, Record]:
+    """Records of the steps before the dataset, by step name."""
+    records = {step.name: run.workspace.record(step.folder) for step in BEFORE}
+    return {name: record for name, record in records.items() if record is not None}
+
+
+def full_ledger(records: dict[str, Record]) -> list[LedgerEntry]:
+    """The attrition ledger over all steps."""
+    return [entry for record in records.values() for entry in record.ledger]
+
+
+def input_digests(records: dict[str, Record]) -> dict[str, str]:
+    """Digest of every input file, by path."""
+    return {
+        path: str(value) for record in records.values() for path, value in record.settings["inputs"].items()
+    }
+
+
+def cohort_counts(records: dict[str, Record]) -> dict[str, int]:
+    """People and variants that came in and stayed."""
+    return {
+        "people_in": records["ingest"].facts["people"],
+        "people_out": records["ancestry"].facts["people"],
+        "variants_in": records["ingest"].facts["variants"],
+        "variants_out": records["variant_qc"].facts["variants_kept"],
+        "genotypes_in": records["ingest"].facts["genotypes"],
+    }
+
+
+def _settings(config: EtlConfig, profile: Profile) -> dict[str, object]:
+    return {
+        "covariates": list(config.covariates),
+        "row_group_size": config.row_group_size,
+        "folds": config.folds.model_dump(mode="json"),
+        "dataset": config.dataset,
+    }
+
+
+DATASET = Step(9, "dataset", "writing the dataset", work, _settings, packages=("export",))
