@@ -156,16 +156,27 @@ def read_samples(
         Indices of the folds wanted.
     columns
         Columns wanted.
+
+    Raises
+    ------
+    InputError
+        If a file of the manifest is absent, damaged or of another schema.
     """
     wanted = pa.schema([SAMPLE_SCHEMA.field(name) for name in columns])
     filesystem, base = fsspec.core.url_to_fs(str(root))
     tables = [wanted.empty_table()]
     for index in folds:
         for file in manifest.fold(index).files:
-            with filesystem.open(posixpath.join(base, file.path), "rb") as stream:
-                parquet = pq.ParquetFile(stream)
-                check_schema(parquet.schema_arrow, SAMPLE_SCHEMA, file.path)
-                tables.append(parquet.read(columns=list(columns)).select(list(columns)).cast(wanted))
+            try:
+                with filesystem.open(posixpath.join(base, file.path), "rb") as stream:
+                    parquet = pq.ParquetFile(stream)
+                    check_schema(parquet.schema_arrow, SAMPLE_SCHEMA, file.path)
+                    tables.append(parquet.read(columns=list(columns)).select(list(columns)).cast(wanted))
+            except (OSError, pa.ArrowException) as error:
+                found = f"no readable file ({error})"
+                raise InputError(
+                    fault(root, file.path, found=found, wanted=f"{file.rows} rows (manifest)")
+                ) from None
     return pa.concat_tables(tables).to_pandas()
 
 

@@ -58,6 +58,8 @@ def evaluate(
 ) -> None:
     """Read the sealed test fold once; write metrics.json, predictions.parquet and report.html."""
     with _told():
+        if distributed.launched_rank():
+            return  # one process is enough; the leader is it
         from train.evaluate import evaluate as evaluate_run
         from train.report import write_report
 

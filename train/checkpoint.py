@@ -46,9 +46,9 @@ def load_state(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        first_line = str(error).partition("\n")[0]
+    except (RuntimeError, pickle.UnpicklingError, EOFError):
+        found = "a damaged file, or more than plain numbers and tensors"
         raise InputError(
-            fault(path, "whole file", found=first_line, wanted="a checkpoint of this trainer")
+            fault(path, "whole file", found=found, wanted="a checkpoint of this trainer")
         ) from None
     return dict(state)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator
 
 from contract.config import ConfigModel
 
@@ -79,7 +79,15 @@ class PaperCNNConfig(ConfigModel):
     batch_norm: bool = True
 
 
-ModelConfig = Annotated[GeneCNNConfig | PaperCNNConfig, Field(discriminator="kind")]
+def _kind(settings: Any) -> str:
+    found = settings.get("kind", "gene_cnn") if isinstance(settings, dict) else getattr(settings, "kind", "")
+    return str(found)
+
+
+ModelConfig = Annotated[
+    Annotated[GeneCNNConfig, Tag("gene_cnn")] | Annotated[PaperCNNConfig, Tag("paper")], Discriminator(_kind)
+]
+"""Settings of a network; `kind` says of which one."""
 
 
 class OptimizerConfig(ConfigModel):

@@ -233,13 +233,14 @@ def run_epochs(
             started = time.perf_counter()
             timing = run_steps(trainer, training(progress.epoch, progress.step), request, save)
             trainer.comm.average_buffers(trainer.model)
-            sums = trainer.comm.sum(np.array([progress.loss_sum, timing.waited, timing.people]))
+            local = np.array([progress.loss_sum, timing.waited, timing.people])
+            loss_sum, waited, people = map(float, trainer.comm.sum(local))
             scores, is_case_M = validate()
             n_steps, n_ranks = max(progress.step, 1), trainer.comm.size
-            entry = trainer.finish_epoch(sums[0] / n_steps / n_ranks, scores, is_case_M)
+            entry = trainer.finish_epoch(loss_sum / n_steps / n_ranks, scores, is_case_M)
             entry["seconds"] = time.perf_counter() - started
-            entry["people_per_second"] = sums[2] / timing.seconds
-            entry["waiting_share"] = sums[1] / n_ranks / timing.seconds
+            entry["people_per_second"] = people / timing.seconds
+            entry["waiting_share"] = waited / n_ranks / timing.seconds
             save()
             tell(entry)
     return progress

@@ -106,7 +106,7 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
         return training_batches(prepared, reader, epoch, comm, step)
 
     run_epochs(trainer, training, validate, save, tell)
-    if comm.is_leader:
+    if comm.is_leader and not (out / BUNDLE_NAME).exists():
         save_bundle(out / BUNDLE_NAME, _bundle(prepared, trainer))
     comm.barrier()
     return out
@@ -297,8 +297,11 @@ def _announce(console: Console, prepared: Prepared, comm: Comm, trainer: Trainer
         f"{trainer.device.type}; {schedule.steps} steps of {schedule.batch_size} people an epoch, "
         f"{prepared.config.data.reader} reader"
     )
-    if trainer.progress.total_steps:
-        console.print(f"going on from epoch {trainer.progress.epoch + 1}, step {trainer.progress.step + 1}")
+    progress = trainer.progress
+    if progress.finished:
+        console.print(f"finished before, after {progress.epoch} epochs: nothing to do")
+    elif progress.total_steps:
+        console.print(f"going on from epoch {progress.epoch + 1}, step {progress.step + 1}")
 
 
 def _epoch_line(entry: dict[str, float]) -> str:

@@ -1,0 +1,99 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from contract.config import load_config
+from train import __main__ as command
+from train.config import TrainConfig
+from train.engine import Stopped, TrainingError
+from train.evaluate import METRICS_NAME
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def invoke(*arguments: str):
+    return CliRunner().invoke(command.app, list(arguments))
+
+
+def test_cli__fit_evaluate_predict_report(dataset: str, tmp_path: Path):
+    run = tmp_path / "run"
+    settings = [
+        "stopping.max_epochs=3",
+        "evaluation.bootstrap_draws=20",
+        f"run.out={run}",
+        f"data.dataset={dataset}",
+    ]
+    conf = str(PROJECT / "conf" / "train" / "demo.yaml")
+    fitted = invoke("fit", conf, *settings)
+    assert fitted.exit_code == 0, fitted.output
+    assert "800 people to train on, 100 to validate, 4 channels × 60 genes" in fitted.stdout
+    judged = invoke("evaluate", conf, *settings)
+    assert judged.exit_code == 0, judged.output
+    assert "auroc" in judged.stdout
+    assert (run / METRICS_NAME).exists()
+    (run / "report.html").unlink()
+    assert invoke("report", str(run)).exit_code == 0
+    assert (run / "report.html").exists()
+    scored = invoke("predict", str(run / "bundle"), dataset, str(tmp_path / "scores.parquet"))
+    assert "1000 people scored" in scored.stdout
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.layerz=3", "model.gene_cnn.layerz: found an unknown key"),
+        ("data.batch_size=0", "data.batch_size: found 0"),
+        ("data.dataset=/nowhere", "/nowhere: manifest.json: found no such file"),
+        ("run.device=cuda", "run.device: found no usable GPU"),
+    ],
+)
+def test_cli__faults_are_sentences_with_status_2(dataset: str, tmp_path: Path, override: str, message: str):
+    import torch
+
+    if "cuda" in override and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    conf = tmp_path / "conf.yaml"
+    conf.write_text(yaml.safe_dump({"data": {"dataset": dataset}, "run": {"out": str(tmp_path / "run")}}))
+    result = invoke("fit", str(conf), override)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(("error", "status"), [(TrainingError("loss nan"), 1), (Stopped(), 143)])
+def test_cli__status_of_other_ends(
+    error: Exception, status: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dataset: str
+):
+    import train.fit
+
+    def fail(*unused: object) -> None:
+        raise error
+
+    monkeypatch.setattr(train.fit, "fit", fail)
+    conf = tmp_path / "conf.yaml"
+    conf.write_text(yaml.safe_dump({"data": {"dataset": dataset}, "run": {"out": str(tmp_path / "run")}}))
+    assert invoke("fit", str(conf)).exit_code == status
+
+
+def test_conf__default_names_every_key_with_its_default():
+    written = load_config(TrainConfig, PROJECT / "conf" / "train" / "default.yaml").model_dump()
+    text = yaml.safe_load((PROJECT / "conf" / "train" / "default.yaml").read_text())
+    defaults = TrainConfig(data={"dataset": "build/dataset"}, run={"out": "build/run"}).model_dump()
+    assert written == defaults
+    assert json.loads(json.dumps(text)) == json.loads(json.dumps(defaults))
+
+
+@pytest.mark.parametrize("name", ["demo.yaml", "real.yaml"])
+def test_conf__loads(name: str):
+    assert load_config(TrainConfig, PROJECT / "conf" / "train" / name).data.reader == "petastorm"
+
+
+def test_cli__evaluate_twice_is_refused(evaluated_run: Path, tmp_path: Path):
+    run = Path(shutil.copytree(evaluated_run, tmp_path / "copy"))
+    result = invoke("evaluate", str(run))
+    assert result.exit_code == 2
+    assert "the test fold was read before" in result.stderr

@@ -1,0 +1,110 @@
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from tests.train.runs import ConfigMaker
+from train.config import OptimizerConfig, TrainConfig
+from train.distributed import Comm
+from train.engine import Trainer, TrainingError, case_loss, log_loss, make_optimizer, score, seed_step
+from train.fit import build_trainer, open_reader, prepare, training_batches
+from train.model import GeneCNN, InputShape
+from train.scaling import Batch
+
+
+def trainer_of(config: TrainConfig) -> tuple[Trainer, Iterator[Batch]]:
+    prepared = prepare(config, 1)
+    reader = open_reader(config.data.dataset, prepared.manifest, config.data)
+    return build_trainer(prepared, Comm()), training_batches(prepared, reader, 0, Comm())
+
+
+def test_case_loss__unknown_labels_count_as_zero():
+    # log(2) for each known person, over all four.
+    loss = case_loss(torch.zeros(4), torch.tensor([1.0, 0.0, -1.0, -1.0]))
+    assert loss.item() == pytest.approx(np.log(2) / 2)
+
+
+def test_log_loss__by_hand():
+    logit = np.log([3.0, 1.0])
+    assert log_loss(np.array([1, 0], np.int8), logit) == pytest.approx(-(np.log(0.75) + np.log(0.5)) / 2)
+
+
+def test_make_optimizer__rates_and_decay():
+    model = GeneCNN(TrainConfig.model_fields["model"].default, InputShape(2, 0, ("1",) * 20))
+    optimizer = make_optimizer(model, OptimizerConfig(learning_rate=0.1, gene_rate=0.2, weight_decay=0.3))
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.1, 0.2]
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.3, 0, 0]
+    n_weights = sum(weight.numel() for group in optimizer.param_groups for weight in group["params"])
+    assert n_weights == sum(weight.numel() for weight in model.parameters())
+
+
+def test_train_step__warm_up_and_clipping(make_config: ConfigMaker):
+    optimizer = {
+        "warmup_steps": 4,
+        "learning_rate": 0.4,
+        "gene_rate": 0.8,
+        "clip_norm": 1e-6,
+        "weight_decay": 0,
+    }
+    trainer, batches = trainer_of(make_config(optimizer=optimizer))
+    before = [weight.detach().clone() for weight in trainer.model.parameters()]
+    trainer.train_step(next(batches))
+    batches.close()
+    assert [group["lr"] for group in trainer.optimizer.param_groups] == pytest.approx([0.1, 0.1, 0.2])
+    moved = sum(
+        (weight - old).square().sum() for weight, old in zip(trainer.model.parameters(), before, strict=True)
+    )
+    assert 0 < moved.sqrt().item() <= 0.2 * 1e-6 * 1.01
+
+
+def test_train_step__not_finite_stops_before_the_weights_move(make_config: ConfigMaker):
+    trainer, batches = trainer_of(make_config())
+    batch = next(batches)
+    batches.close()
+    batch.value_N[0] = float("nan")
+    before = [weight.detach().clone() for weight in trainer.model.parameters()]
+    with pytest.raises(TrainingError, match=r"epoch 1, step 1: found gradient norm nan.*wanted finite"):
+        trainer.train_step(batch)
+    for weight, old in zip(trainer.model.parameters(), before, strict=True):
+        torch.testing.assert_close(weight, old, rtol=0, atol=0)
+
+
+def test_score__leaves_the_model_as_it_was(make_config: ConfigMaker):
+    trainer, batches = trainer_of(make_config())
+    before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    scores = score(trainer, batches)
+    assert (np.diff(scores.sample_M) > 0).all()
+    assert len(scores.sample_M) == 768
+    for name, tensor in trainer.model.state_dict().items():
+        torch.testing.assert_close(tensor, before[name], rtol=0, atol=0)
+
+
+def test_finish_epoch__plateau_best_weights_and_stop(make_config: ConfigMaker):
+    config = make_config(
+        optimizer={"warmup_steps": 0, "plateau_patience": 0, "learning_rate": 0.1, "gene_rate": 0.2},
+        stopping={"patience": 2},
+    )
+    trainer, batches = trainer_of(config)
+    scores = score(trainer, batches)
+    labels = np.resize(np.array([0, 1], np.int8), len(scores.sample_M))
+    trainer.finish_epoch(0.7, scores, labels)
+    with torch.no_grad():
+        trainer.model.head.bias += 1.0
+    worse = type(scores)(scores.sample_M, scores.logit_M + 5)
+    trainer.finish_epoch(0.7, worse, labels)
+    assert [group["lr"] for group in trainer.optimizer.param_groups] == pytest.approx([0.05, 0.05, 0.1])
+    assert not trainer.progress.finished
+    trainer.finish_epoch(0.7, worse, labels)
+    assert trainer.progress.finished
+    assert trainer.progress.best_epoch == 0
+    torch.testing.assert_close(trainer.best_weights["head.bias"], trainer.model.head.bias.detach() - 1.0)
+
+
+def test_seed_step__differs_by_step_and_rank():
+    draws = []
+    for step, rank in ((0, 0), (1, 0), (0, 1), (0, 0)):
+        seed_step(1, step, rank)
+        draws.append(torch.rand(1).item())
+    assert len(set(draws)) == 3
+    assert draws[0] == draws[3]

@@ -1,0 +1,80 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from contract.dataset import read_samples
+from contract.errors import InputError
+from contract.manifest import read_manifest
+from tests.train.runs import ConfigMaker, fit_quietly
+from train.evaluate import METRICS_NAME, PREDICTIONS_NAME, READS_NAME, evaluate
+
+
+@pytest.fixture
+def copied_run(evaluated_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(evaluated_run, tmp_path / "copy"))
+
+
+def test_evaluate__network_finds_planted_signal(evaluated_run: Path):
+    metrics = json.loads((evaluated_run / METRICS_NAME).read_text())
+    assert metrics["n_test"] == 100
+    assert metrics["auroc"]["low"] > 0.5
+    assert metrics["cnn"]["auroc"] == metrics["auroc"]
+    assert set(metrics) >= {
+        "logistic",
+        "covariates",
+        "majority_share",
+        "auroc_differences",
+        "versions",
+        "seed",
+    }
+    # A covariate without effect tells nothing.
+    assert metrics["covariates"]["auroc"]["low"] <= 0.5 <= metrics["covariates"]["auroc"]["high"]
+
+
+def test_evaluate__predictions_belong_to_their_people(evaluated_run: Path, dataset: str):
+    predictions = pd.read_parquet(evaluated_run / PREDICTIONS_NAME).set_index("sample_id")
+    people = read_samples(dataset, read_manifest(dataset), [9]).set_index("sample_id")
+    assert set(predictions.index) == set(people.index)
+    np.testing.assert_array_equal(predictions["is_case"], people.loc[predictions.index, "is_case"])
+    metrics = json.loads((evaluated_run / METRICS_NAME).read_text())
+    for name in ("cnn", "logistic", "covariates"):
+        found = roc_auc_score(predictions["is_case"], predictions[name])
+        assert metrics[name]["auroc"]["estimate"] == pytest.approx(found)
+
+
+def test_evaluate__test_fold_is_read_once(copied_run: Path):
+    before = (copied_run / METRICS_NAME).read_text()
+    with pytest.raises(InputError, match=r"test fold: found the test fold was read before, at 2.*--again"):
+        evaluate(copied_run)
+    assert (copied_run / METRICS_NAME).read_text() == before
+    metrics = evaluate(copied_run, again=True)
+    assert len(metrics["test_fold_reads"]) == len(json.loads((copied_run / READS_NAME).read_text())) == 2
+    assert metrics["auroc"] == json.loads(before)["auroc"]
+
+
+def test_evaluate__dataset_that_was_replaced(dataset: str, make_config: ConfigMaker, tmp_path: Path):
+    copy = tmp_path / "dataset"
+    shutil.copytree(dataset, copy)
+    run = fit_quietly(make_config(data={"dataset": str(copy)}, stopping={"max_epochs": 1}))
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"seed": 77}))
+    with pytest.raises(InputError, match=r"manifest.json: found another dataset"):
+        evaluate(run)
+    assert not (run / READS_NAME).exists()
+
+
+def test_evaluate__run_without_bundle(tmp_path: Path):
+    with pytest.raises(InputError, match=r"found no such file, wanted the bundle of a finished fit"):
+        evaluate(tmp_path)
+
+
+def test_evaluate__permuted_labels_leave_chance(make_config: ConfigMaker):
+    run = fit_quietly(make_config(data={"permute_labels": True}, stopping={"max_epochs": 10}))
+    metrics = evaluate(run)
+    assert metrics["permuted_labels"] is True
+    assert metrics["auroc"]["low"] < 0.5 < metrics["auroc"]["high"]

@@ -1,0 +1,143 @@
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from contract.errors import InputError
+from contract.manifest import read_manifest
+from tests.train.runs import CAUSAL, ConfigMaker, fit_quietly, history_of
+from train.bundle import load_bundle
+from train.engine import Stopped, Trainer
+from train.fit import BUNDLE_NAME, RUN_NAME, choose_folds, prepare
+
+SERIES = ("training_loss", "validation_loss", "validation_auroc", "learning_rate")
+
+
+def series_of(run: Path) -> list[list[float]]:
+    return [[entry[name] for name in SERIES] for entry in history_of(run)]
+
+
+def test_choose_folds__lowest_open_fold_validates(dataset: str):
+    training, validation = choose_folds(read_manifest(dataset), None)
+    assert (training, validation) == ((1, 2, 3, 4, 5, 6, 7, 8), (0,))
+
+
+@pytest.mark.parametrize("wanted", [[9], [10], list(range(9)), []])
+def test_choose_folds__test_fold_unknown_fold_or_nothing_left(dataset: str, wanted: list[int]):
+    with pytest.raises(
+        InputError, match=r"data.validation_folds: found .*test fold 9.*wanted some but not all"
+    ):
+        choose_folds(read_manifest(dataset), wanted)
+
+
+def test_fit__finds_the_planted_genes(evaluated_run: Path):
+    weight_G, _ = load_bundle(evaluated_run / BUNDLE_NAME).model().gene_weights()
+    assert set(weight_G.abs().topk(3).indices.tolist()) == set(CAUSAL)
+    assert (weight_G[list(CAUSAL)] > 0).all()
+
+
+def test_fit__same_seed_same_series(make_config: ConfigMaker, tmp_path: Path):
+    runs = [
+        fit_quietly(make_config(stopping={"max_epochs": 2}, seed=seed, run={"out": str(tmp_path / name)}))
+        for name, seed in (("first", 3), ("second", 3), ("third", 4))
+    ]
+    first, second, third = map(series_of, runs)
+    assert first == second
+    assert first != third
+
+
+def test_fit__test_fold_is_never_opened(dataset: str, make_config: ConfigMaker, tmp_path: Path):
+    copy = tmp_path / "dataset"
+    shutil.copytree(dataset, copy)
+    shutil.rmtree(copy / "samples" / "fold=9")
+    run = fit_quietly(make_config(data={"dataset": str(copy)}, stopping={"max_epochs": 1}))
+    assert (run / BUNDLE_NAME).is_dir()
+
+
+@pytest.mark.parametrize("step", [5, 12, 18])
+def test_fit__interrupted_run_goes_on_with_the_same_series(
+    make_config: ConfigMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+):
+    # An epoch has 12 steps: the signal comes within the first epoch, at its end, and within the second.
+    whole = fit_quietly(make_config(stopping={"max_epochs": 3}, run={"out": str(tmp_path / "whole")}))
+    config = make_config(stopping={"max_epochs": 3}, run={"agree_steps": 1})
+    untouched = Trainer.train_step
+
+    def interrupted(trainer: Trainer, batch: object) -> object:
+        if trainer.progress.total_steps == step - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return untouched(trainer, batch)
+
+    monkeypatch.setattr(Trainer, "train_step", interrupted)
+    with pytest.raises(Stopped):
+        fit_quietly(config)
+    monkeypatch.undo()
+    resumed = fit_quietly(config)
+    np.testing.assert_allclose(series_of(resumed), series_of(whole), rtol=1e-12)
+    bundles = [load_bundle(run / BUNDLE_NAME).weights for run in (whole, resumed)]
+    for name, weights in bundles[0].items():
+        torch.testing.assert_close(bundles[1][name], weights)
+
+
+def test_fit__finished_run_is_left_alone(make_config: ConfigMaker):
+    config = make_config(stopping={"max_epochs": 1})
+    run = fit_quietly(config)
+    before = (run / BUNDLE_NAME / "bundle.json").stat().st_mtime_ns
+    fit_quietly(config)
+    assert (run / BUNDLE_NAME / "bundle.json").stat().st_mtime_ns == before
+    assert len(history_of(run)) == 1
+
+
+def test_fit__another_configuration_needs_leave_to_overwrite(make_config: ConfigMaker):
+    run = fit_quietly(make_config(stopping={"max_epochs": 1}))
+    with pytest.raises(
+        InputError, match=r"run.json: found a run with another config_digest, wanted an empty"
+    ):
+        fit_quietly(make_config(stopping={"max_epochs": 1}, seed=2))
+    assert json.loads((run / BUNDLE_NAME / "bundle.json").read_text())["config"]["seed"] == 1
+    fit_quietly(make_config(stopping={"max_epochs": 1}, seed=2, run={"overwrite": True}))
+    assert json.loads((run / BUNDLE_NAME / "bundle.json").read_text())["config"]["seed"] == 2
+
+
+def test_fit__folder_with_other_content(make_config: ConfigMaker, tmp_path: Path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("keep me")
+    with pytest.raises(InputError, match=r"run.out: found a folder with other content"):
+        fit_quietly(make_config(run={"overwrite": True}))
+    assert (tmp_path / "run" / "thesis.txt").exists()
+
+
+def test_fit__run_records_where_it_comes_from(evaluated_run: Path):
+    run = json.loads((evaluated_run / RUN_NAME).read_text())
+    assert set(run) == {"config_digest", "manifest_digest", "seed", "ranks", "backend", "versions"}
+    assert run["versions"]["petastorm"] == "0.12.1"
+
+
+def test_fit__paper_network_trains(make_config: ConfigMaker):
+    config = make_config(
+        model={"kind": "paper", "dense": 8}, optimizer={"learning_rate": 1e-3}, stopping={"max_epochs": 2}
+    )
+    assert len(history_of(fit_quietly(config))) == 2
+
+
+def test_prepare__dataset_without_manifest(make_config: ConfigMaker, tmp_path: Path):
+    with pytest.raises(InputError, match=r"manifest.json: found no such file, wanted a finished dataset"):
+        prepare(make_config(data={"dataset": str(tmp_path)}), 1)
+
+
+def test_prepare__more_ranks_than_row_groups(make_config: ConfigMaker):
+    with pytest.raises(InputError, match=r"found 16 row groups in the training folds for 17 ranks"):
+        prepare(make_config(), 17)
+
+
+def test_prepare__permuted_labels_keep_the_counts(make_config: ConfigMaker):
+    plain, permuted = (
+        prepare(make_config(data={"permute_labels": permute}), 1).people for permute in (False, True)
+    )
+    assert plain.is_case_M.sum() == permuted.is_case_M.sum()
+    assert not np.array_equal(plain.is_case_M, permuted.is_case_M)

@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from contract.errors import InputError
+from contract.example import write_example
+from train.evaluate import PREDICTIONS_NAME
+from train.fit import BUNDLE_NAME
+from train.predict import predict
+
+
+def test_predict__everyone_with_the_scores_of_the_evaluation(
+    evaluated_run: Path, dataset: str, tmp_path: Path
+):
+    out = tmp_path / "scores" / "all.parquet"
+    predict(evaluated_run / BUNDLE_NAME, dataset, out)
+    scores = pd.read_parquet(out)
+    assert list(scores.columns) == ["sample_id", "score"]
+    assert len(scores) == scores["sample_id"].nunique() == 1000
+    tested = pd.read_parquet(evaluated_run / PREDICTIONS_NAME)
+    found = scores.set_index("sample_id").loc[tested["sample_id"], "score"]
+    np.testing.assert_allclose(found, tested["cnn"], rtol=1e-5)
+
+
+def test_predict__new_cohort_of_the_same_genes(evaluated_run: Path, tmp_path: Path):
+    write_example(str(tmp_path / "new"), n_samples=30, n_genes=60, density=0.1, seed=8)
+    scores = predict(evaluated_run / BUNDLE_NAME, str(tmp_path / "new"), tmp_path / "new.parquet")
+    assert len(scores) == 30
+    assert scores["score"].between(0, 1).all()
+
+
+def test_predict__cohort_of_other_genes(evaluated_run: Path, tmp_path: Path):
+    write_example(str(tmp_path / "new"), n_samples=30, n_genes=61, seed=8)
+    with pytest.raises(InputError, match="found 61 genes, wanted the bundle's 60"):
+        predict(evaluated_run / BUNDLE_NAME, str(tmp_path / "new"), tmp_path / "new.parquet")
+    assert not (tmp_path / "new.parquet").exists()
+
+
+def test_predict__does_not_overwrite(evaluated_run: Path, dataset: str, tmp_path: Path):
+    (tmp_path / "scores.parquet").write_text("precious")
+    with pytest.raises(InputError, match="output: found a file, wanted a name that is free"):
+        predict(evaluated_run / BUNDLE_NAME, dataset, tmp_path / "scores.parquet")

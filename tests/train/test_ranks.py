@@ -1,0 +1,135 @@
+"""Several ranks on one machine, through the launchers that people use."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from contract.config import dump_config
+from contract.errors import InputError
+from contract.example import write_example
+from tests.train.runs import ConfigMaker, fit_quietly, history_of
+from train import distributed
+from train.bundle import load_bundle
+from train.config import TrainConfig
+from train.fit import BUNDLE_NAME
+
+PROJECT = Path(__file__).resolve().parents[2]
+LIMIT = 150  # seconds; a collective that only some ranks enter would wait for ever
+
+
+def launch(launcher: Sequence[str], config: TrainConfig, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    conf = tmp_path / f"{Path(config.run.out).name}.yaml"
+    conf.write_text(dump_config(config))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    return subprocess.run(
+        [*launcher, "-m", "train", "fit", str(conf)],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+
+
+def horovodrun(n: int) -> list[str]:
+    return [str(Path(sys.executable).parent / "horovodrun"), "--gloo", "-np", str(n), sys.executable]
+
+
+def torchrun(n: int) -> list[str]:
+    return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n)]
+
+
+def test_fit__same_curve_on_one_rank_and_on_two(make_config: ConfigMaker, tmp_path: Path):
+    # Without dropout and normalisation by batch, the split of a batch over ranks changes rounding only.
+    settings = {"model": {"dropout": 0, "batch_norm": False}, "stopping": {"max_epochs": 3}}
+    alone = fit_quietly(make_config(**settings, run={"out": str(tmp_path / "alone")}))
+    for name, launcher in (("horovod", horovodrun(2)), ("ddp", torchrun(2))):
+        config = make_config(**settings, data={"reader": "petastorm"}, run={"out": str(tmp_path / name)})
+        done = launch(launcher, config, tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("epoch 2 ") == 1, "the leader alone prints"
+        for one, two in zip(history_of(alone), history_of(tmp_path / name), strict=True):
+            for key in ("training_loss", "validation_loss", "validation_auroc"):
+                assert two[key] == pytest.approx(one[key], rel=1e-4), (name, key)
+        weights = load_bundle(tmp_path / name / BUNDLE_NAME).weights
+        for key, expected in load_bundle(alone / BUNDLE_NAME).weights.items():
+            torch.testing.assert_close(weights[key], expected, rtol=1e-3, atol=1e-5)
+
+
+def test_fit__fewer_row_groups_than_ranks_ends_all_of_them(make_config: ConfigMaker, tmp_path: Path):
+    root = str(tmp_path / "tiny")
+    write_example(root, n_samples=20, n_genes=5, row_group_size=64, seed=1)
+    config = make_config(data={"dataset": root, "validation_folds": list(range(8))})
+    done = launch(horovodrun(2), config, tmp_path)
+    assert done.returncode != 0
+    assert "found 1 row groups in the training folds for 2 ranks, wanted at least one" in done.stderr
+    assert "train/order.py" not in done.stderr, "a traceback instead of a sentence"
+
+
+def test_fit__a_rank_that_fails_ends_all_of_them(make_config: ConfigMaker, tmp_path: Path, dataset: str):
+    # A row group that cannot be decoded: only the rank that reads it knows.
+    copy = Path(shutil.copytree(dataset, tmp_path / "dataset"))
+    part = copy / "samples" / "fold=3" / "part-00000.parquet"
+    row_group = pq.read_metadata(part).row_group(0)
+    start = next(
+        column.dictionary_page_offset or column.data_page_offset
+        for column in map(row_group.column, range(row_group.num_columns))
+        if column.path_in_schema.startswith("indices")
+    )
+    content = bytearray(part.read_bytes())
+    content[start : start + 300] = b"\xff" * 300
+    part.write_bytes(bytes(content))
+    done = launch(horovodrun(2), make_config(data={"dataset": str(copy)}), tmp_path)
+    assert done.returncode != 0
+    assert "fold=3" in done.stderr
+    assert "wanted a row group of the manifest" in done.stderr
+
+
+@pytest.mark.parametrize(("backend", "runner"), [("horovod", "horovodrun"), ("ddp", "torchrun")])
+def test_start__backend_without_its_launcher(backend: distributed.Backend, runner: str):
+    with pytest.raises(InputError, match=rf"run.backend: found {backend} without {runner}"):
+        distributed.start(backend)
+
+
+def test_start__alone():
+    comm = distributed.start()
+    assert (comm.rank, comm.size, comm.is_leader, comm.backend) == (0, 1, True, "none")
+    np.testing.assert_array_equal(comm.gather(np.arange(3)), np.arange(3))
+    assert comm.any(True)
+    assert not comm.any(False)
+
+
+@pytest.mark.parametrize(
+    ("variables", "launcher", "rank"),
+    [
+        ({"HOROVOD_RANK": "3"}, "horovod", 3),
+        ({"RANK": "2", "MASTER_ADDR": "here"}, "ddp", 2),
+        ({"RANK": "2"}, "none", 0),
+    ],
+)
+def test_launcher__from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], launcher: str, rank: int
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert distributed.launcher() == launcher
+    assert distributed.launched_rank() == rank
+
+
+def test_average_buffers__mean_over_ranks(monkeypatch: pytest.MonkeyPatch):
+    # A second rank whose running means are all zero: the sum over ranks is what this rank has.
+    norm = torch.nn.BatchNorm1d(2)
+    norm.running_mean.copy_(torch.tensor([2.0, 4.0]))
+    comm = distributed.Comm()
+    monkeypatch.setattr(comm, "size", 2)
+    comm.average_buffers(norm)
+    assert norm.running_mean.tolist() == [1.0, 2.0]
