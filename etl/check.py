@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from contract.errors import InputError
-from etl.annotate.csq_format import csq_fields
+from etl.aggregate.config import check_masks
+from etl.annotate.csq_format import available_classes, csq_fields
 from etl.annotate.genes import read_genes
 from etl.config import EtlConfig
 from etl.ingest.files import missing_fields, read_headers
@@ -45,9 +46,12 @@ def _content_faults(header: VcfHeader, config: EtlConfig) -> list[str]:
     faults = []
     if config.genotype_qc == "apply":
         faults += missing_fields(header.format_fields, header.path)
-    if config.annotation.kind == "csq":
-        try:
-            csq_fields(config.annotation, header.info_descriptions.get(config.annotation.field), header.path)
-        except InputError as error:
-            faults += error.faults
+    try:
+        fields = None
+        if config.annotation.kind == "csq":
+            told = header.info_descriptions.get(config.annotation.field)
+            fields = csq_fields(config.annotation, told, header.path)
+        check_masks(config.masks.resolved(), available_classes(fields), header.path)
+    except InputError as error:
+        faults += error.faults
     return faults

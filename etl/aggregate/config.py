@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from contract.config import ConfigModel
+from contract.errors import InputError, fault
 from etl.aggregate.presets import PRESETS
 
 VariantClass = Literal[
@@ -63,3 +65,23 @@ class MasksConfig(ConfigModel):
         if self.preset is None:
             return self.masks
         return tuple(MaskConfig.model_validate(settings) for settings in PRESETS[self.preset])
+
+
+def check_masks(masks: Sequence[MaskConfig], available: Collection[str], where: object) -> None:
+    """Compare the classes that masks count with those that the annotation can tell apart.
+
+    Raises
+    ------
+    InputError
+        With one sentence for each mask that counts a class which no variant could have.
+    """
+    faults = []
+    for mask in masks:
+        absent = sorted(set(mask.classes) - set(available))
+        if absent:
+            wanted = f"classes among {', '.join(sorted(available))} (what the annotation can tell apart)"
+            faults.append(
+                fault(where, f"mask {mask.name}", found=f"class {', '.join(absent)}", wanted=wanted)
+            )
+    if faults:
+        raise InputError(faults)

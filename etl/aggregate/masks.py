@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import hail as hl
 
-from contract.errors import InputError, fault
 from contract.manifest import Channel
 from etl.aggregate.config import MaskConfig
 
@@ -33,26 +32,6 @@ def mask_channels(masks: Sequence[MaskConfig]) -> list[Channel]:
         )
         for mask in masks
     ]
-
-
-def check_masks(masks: Sequence[MaskConfig], available: Collection[str], where: object) -> None:
-    """Compare the classes that masks count with those that the annotation can tell apart.
-
-    Raises
-    ------
-    InputError
-        With one sentence for each mask that counts a class which no variant could have.
-    """
-    faults = []
-    for mask in masks:
-        absent = sorted(set(mask.classes) - set(available))
-        if absent:
-            wanted = f"classes among {', '.join(sorted(available))} (what the annotation can tell apart)"
-            faults.append(
-                fault(where, f"mask {mask.name}", found=f"class {', '.join(absent)}", wanted=wanted)
-            )
-    if faults:
-        raise InputError(faults)
 
 
 def mask_features(annotated: hl.Table, masks: Sequence[MaskConfig], n_genes: int) -> hl.Table:

@@ -2,7 +2,7 @@ import pytest
 
 from contract.config import build_config
 from contract.errors import InputError
-from etl.aggregate.config import MaskConfig, MasksConfig
+from etl.aggregate.config import MaskConfig, MasksConfig, check_masks
 from etl.aggregate.presets import PRESETS
 
 
@@ -48,3 +48,13 @@ MASK = {"name": "a", "classes": ["plof"]}
 def test_masks_config__faults(settings, message):
     with pytest.raises(InputError, match=message):
         build_config(MasksConfig, settings, "run.yaml")
+
+
+def test_check_masks__class_that_cannot_occur():
+    masks = MasksConfig(preset="bipex").resolved()
+    with pytest.raises(
+        InputError, match=r"a.vcf: mask damaging_missense: found class damaging_missense"
+    ) as error:
+        check_masks(masks, {"plof", "other_missense", "synonymous"}, "a.vcf")
+    assert len(error.value.faults) == 1
+    check_masks(masks, {"plof", "other_missense", "damaging_missense", "synonymous"}, "a.vcf")

@@ -4,9 +4,8 @@ pytest.importorskip("hail")
 import hail as hl
 from scipy.stats import beta
 
-from contract.errors import InputError
 from etl.aggregate.config import MaskConfig, MasksConfig
-from etl.aggregate.masks import GRID, check_masks, mask_channels, mask_features
+from etl.aggregate.masks import GRID, mask_channels, mask_features
 
 N_GENES = 10
 ROW = (
@@ -99,13 +98,3 @@ def test_mask_channels__definition_tells_the_missing_rule():
         "0",
     )
     assert common.definition["missing_call"] == "expected value at the allele frequency"
-
-
-def test_check_masks__class_that_cannot_occur():
-    masks = MasksConfig(preset="bipex").resolved()
-    with pytest.raises(
-        InputError, match=r"a.vcf: mask damaging_missense: found class damaging_missense"
-    ) as error:
-        check_masks(masks, {"plof", "other_missense", "synonymous"}, "a.vcf")
-    assert len(error.value.faults) == 1
-    check_masks(masks, {"plof", "other_missense", "damaging_missense", "synonymous"}, "a.vcf")
