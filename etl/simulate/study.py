@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from etl.simulate.sites import Alleles, assemble
 from etl.simulate.variants import LocusVariants, simulate_locus
 
 Report = Callable[[str, int, int], None]
+_PEOPLE_LOCI_PER_TASK = 20_000  # enough work to outweigh the cost of handing it to another process
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,9 @@ def simulate_study(config: SimulateConfig, report: Report) -> Study:
     Draw a study.
 
     Causal genes are drawn for a whole population, from which cases and controls are ascertained at the
-    configured prevalence; all other loci are drawn for the chosen people alone. That is exact and not an
-    approximation: given ancestry and descent, unlinked neutral genotypes are independent of liability.
+    configured prevalence; all other loci are drawn for the chosen people alone. That is exact under the
+    model, in which loci are in linkage disequilibrium through descent and local ancestry only: given
+    these, genotypes of the other loci are independent of liability.
 
     Parameters
     ----------
@@ -59,7 +62,7 @@ def simulate_study(config: SimulateConfig, report: Report) -> Study:
     population = draw_population(config, loci)
     visible = np.flatnonzero(population.visible)
     ancestry = population.african_ancestry()
-    in_population = _draw_loci(config, population, visible, causal, report)
+    in_population = _draw_loci(config, population, visible, causal, functools.partial(report, "causal genes"))
     liabilities = draw_liabilities(config, in_population, ancestry[visible])
     units = ascertain(config, population, liabilities.is_case)
     chosen, old_index = population.restrict(units)
@@ -70,7 +73,7 @@ def simulate_study(config: SimulateConfig, report: Report) -> Study:
     others = [locus for locus in loci if locus.index not in causal_indices]
     parts = [variants.choose(by_sample) for variants in in_population]
     del in_population
-    parts += _draw_loci(config, chosen, people.person, others, report)
+    parts += _draw_loci(config, chosen, people.person, others, functools.partial(report, "other loci"))
     parts.sort(key=lambda part: part.locus)
     return Study(
         loci=loci,
@@ -95,16 +98,19 @@ def run_parallel(
 
 
 def _draw_loci(
-    config: SimulateConfig, pedigree: Pedigree, persons: np.ndarray, loci: list[Locus], report: Report
+    config: SimulateConfig,
+    pedigree: Pedigree,
+    persons: np.ndarray,
+    loci: list[Locus],
+    report: Callable[[int, int], None],
 ) -> list[LocusVariants]:
-    stage = "population's causal genes" if len(persons) > config.people else "genes and markers"
-    found: list[LocusVariants] = []
-    batches = [loci[i : i + 16] for i in range(0, len(loci), 16)] if len(persons) <= config.people else None
-    batches = batches or [[locus] for locus in loci]
+    size = max(_PEOPLE_LOCI_PER_TASK // len(persons), 1)
+    batches = [loci[first : first + size] for first in range(0, len(loci), size)]
     tasks = ((config, batch, *_carried(pedigree, persons, batch)) for batch in batches)
+    found: list[LocusVariants] = []
     for variants in run_parallel(config, _simulate_batch, tasks):
         found.extend(variants)
-        report(stage, len(found), len(loci))
+        report(len(found), len(loci))
     return found
 
 
