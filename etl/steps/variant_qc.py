@@ -15,7 +15,7 @@ from etl.steps.ingest import COHORT, INGEST
 from etl.thresholds import Profile
 from etl.workspace import StepResult
 
-VARIANTS = "variants.ht"
+VARIANTS, DROPPED = "variants.ht", "dropped.parquet"
 HISTOGRAMS = {
     "call_rate": (0.9, 1.0),
     "call_rate_cases": (0.9, 1.0),
@@ -26,7 +26,7 @@ HISTOGRAMS = {
 
 
 def work(run: Run) -> StepResult:
-    """Write variants.ht: metrics, reasons, passes, allele_count and allele_number for every variant."""
+    """Write variants.ht (metrics, reasons, passes, allele counts) and dropped.parquet (for any reader)."""
     samples = pd.read_parquet(run.path(ANCESTRY, SAMPLES))
     samples["training"] = samples["fold"] != run.config.folds.test
     samples["sex"] = person_sex(samples)
@@ -37,12 +37,25 @@ def work(run: Run) -> StepResult:
     variants = variants.annotate(reasons=reasons.filter(hl.is_defined))
     variants = variants.annotate(passes=hl.len(variants.reasons) == 0)
     variants = variants.checkpoint(run.output(VARIANTS))
+    _write_dropped(variants, run.output(DROPPED))
     return _result(variants, list(failures))
 
 
 def person_sex(samples: pd.DataFrame) -> pd.Series:
     """Sex by the X chromosome where it was measured, else as reported; 'unknown' where neither is known."""
     return samples["imputed_sex"].fillna(samples["reported_sex"]).fillna("unknown")
+
+
+def _write_dropped(variants: hl.Table, path: str) -> None:
+    """contig, position, ref, alt and the comma-separated reasons of variants that do not pass."""
+    dropped = variants.filter(~variants.passes).key_by()
+    dropped.select(
+        contig=dropped.locus.contig,
+        position=dropped.locus.position,
+        ref=dropped.alleles[0],
+        alt=dropped.alleles[1],
+        reasons=hl.delimit(dropped.reasons),
+    ).to_spark().write.parquet(path)
 
 
 def _result(variants: hl.Table, reasons: list[str]) -> StepResult:
