@@ -123,7 +123,7 @@ def _styled(figure: go.Figure, height: int) -> go.Figure:
     return figure.update_layout(
         template="plotly_white",
         height=height,
-        margin={"l": 56, "r": 16, "t": 36, "b": 48},
-        legend={"orientation": "h", "y": 1.1},
+        margin={"l": 56, "r": 16, "t": 36, "b": 72},
+        legend={"orientation": "h", "y": -0.2, "yanchor": "top"},
         font={"family": "system-ui, sans-serif", "size": 13},
     )

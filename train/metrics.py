@@ -131,7 +131,11 @@ def with_intervals(
     found: dict[str, Interval] = {}
     for name, metric in metrics.items():
         values = [metric(is_case_M[people], score_M[people]) for people in drawn]
-        low, high = np.quantile(values, [0.025, 0.975]) if values else (float("nan"), float("nan"))
+        low, high = (
+            np.quantile(values, [0.025, 0.975], method="inverted_cdf")
+            if values
+            else (float("nan"), float("nan"))
+        )
         found[name] = Interval(metric(is_case_M, score_M), float(low), float(high))
     return found
 
@@ -142,5 +146,5 @@ def difference(
     """First score's metric minus the second's, with its interval over the same draws."""
     first, second = scores
     values = [metric(is_case_M[p], first[p]) - metric(is_case_M[p], second[p]) for p in drawn]
-    low, high = np.quantile(values, [0.025, 0.975])
+    low, high = np.quantile(values, [0.025, 0.975], method="inverted_cdf")
     return Interval(metric(is_case_M, first) - metric(is_case_M, second), float(low), float(high))

@@ -57,21 +57,36 @@ def padded_layout(contigs: Sequence[str], window: int, gap: int) -> list[int]:
     return layout + [-1] * _fill(len(layout), window, 0)
 
 
+class ChannelMix(nn.Module):
+    """Pointwise convolution: mixtures of the channels, the same for every gene."""
+
+    def __init__(self, n_channels: int, n_mixtures: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((n_mixtures, n_channels), 1 / math.sqrt(n_channels)))
+
+    @override
+    def forward(self, x_BCG: Tensor) -> Tensor:
+        """Mixtures in place of channels, as the last axis."""
+        return x_BCG.transpose(1, 2) @ self.weight.T
+
+
 class GenomeConvolution(nn.Module):
     """Convolution along the genome, normalised and rectified.
 
-    Empty places stay zero, so that stacked layers never carry anything from one chromosome to the next.
+    Empty places stay zero, so that stacked layers never carry anything from one chromosome to the next. Works
+    on (B, F, 1, L) with channels last in memory, which is several times faster on CPUs than `Conv1d`.
     """
 
     def __init__(self, n_in: int, n_out: int, kernel_size: int, *, batch_norm: bool) -> None:
         super().__init__()
-        self.convolution = nn.Conv1d(n_in, n_out, kernel_size, padding=kernel_size // 2, bias=not batch_norm)
-        self.norm = nn.BatchNorm1d(n_out) if batch_norm else nn.Identity()
+        padding = (0, kernel_size // 2)
+        self.convolution = nn.Conv2d(n_in, n_out, (1, kernel_size), padding=padding, bias=not batch_norm)
+        self.norm = nn.BatchNorm2d(n_out) if batch_norm else nn.Identity()
 
     @override
-    def forward(self, x_BFL: Tensor, present_L: Tensor) -> Tensor:
+    def forward(self, x_BF1L: Tensor, present_L: Tensor) -> Tensor:
         """Activations, zero at empty places."""
-        return torch.relu(self.norm(self.convolution(x_BFL))) * present_L
+        return torch.relu(self.norm(self.convolution(x_BF1L))) * present_L
 
 
 class GeneWeights(nn.Module):
@@ -112,16 +127,16 @@ class GeneCNN(nn.Module):
         layout = torch.tensor(padded_layout(shape.contigs, config.window, config.kernel_size // 2))
         self.register_buffer("layout_L", layout.clamp(min=0), persistent=False)
         self.register_buffer("present_L", (layout >= 0).float(), persistent=False)
-        self.burden = nn.Conv1d(shape.n_channels, 1, 1, bias=False)
-        nn.init.constant_(self.burden.weight, 1 / math.sqrt(shape.n_channels))
+        self.burden = ChannelMix(shape.n_channels, 1)
         self.gene_weights = GeneWeights(shape.n_genes, config.gene_start)
-        self.mix = nn.Conv1d(shape.n_channels, config.burdens, 1, bias=False)
+        self.mix = ChannelMix(shape.n_channels, config.burdens)
+        nn.init.normal_(self.mix.weight, std=1 / math.sqrt(shape.n_channels))
         widths = [config.burdens] + [config.filters] * config.layers
         self.convolutions = nn.ModuleList(
             GenomeConvolution(n_in, n_out, config.kernel_size, batch_norm=config.batch_norm)
             for n_in, n_out in itertools.pairwise(widths)
         )
-        self.pool = nn.AvgPool1d(config.window)
+        self.pool = nn.AvgPool2d((1, config.window))
         self.hidden = nn.Linear(config.filters * (len(layout) // config.window), config.hidden)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.hidden + shape.n_covariates, 1)
@@ -131,11 +146,13 @@ class GeneCNN(nn.Module):
     def forward(self, x_BCG: Tensor, covariates_BP: Tensor) -> Tensor:
         """Logits, one per person."""
         weight_G, gate_G = self.gene_weights()
-        gene_logit_B = self.burden(x_BCG).squeeze(1) @ weight_G
-        x_BFL = (self.mix(x_BCG) * gate_G)[:, :, self.layout_L] * self.present_L
+        gene_logit_B = self.burden(x_BCG).squeeze(2) @ weight_G
+        gate_L = gate_G[self.layout_L] * self.present_L
+        x_BLF = self.mix(x_BCG).index_select(1, self.layout_L) * gate_L[:, None]
+        x_BF1L = x_BLF.transpose(1, 2).unsqueeze(2)
         for convolution in self.convolutions:
-            x_BFL = convolution(x_BFL, self.present_L)
-        window_BFW = self.pool(x_BFL)
+            x_BF1L = convolution(x_BF1L, self.present_L)
+        window_BFW = self.pool(x_BF1L).squeeze(2)
         hidden_B = self.dropout(torch.relu(self.hidden(self.dropout(window_BFW.flatten(1)))))
         rest_B: Tensor = self.head(torch.cat([hidden_B, covariates_BP], dim=1)).squeeze(1)
         logit_B: Tensor = rest_B + gene_logit_B

@@ -84,7 +84,12 @@ def interval_text(interval: dict[str, float]) -> str:
 
 
 def _figure_html(figure: go.Figure, name: str) -> Markup:
-    html = figure.to_html(full_html=False, include_plotlyjs=False, div_id=name, config={"displaylogo": False})
+    html = figure.to_html(
+        full_html=False,
+        include_plotlyjs=False,
+        div_id=name,
+        config={"displayModeBar": False, "responsive": True},
+    )
     return Markup(html)
 
 

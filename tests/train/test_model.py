@@ -32,14 +32,14 @@ def test_genome_convolution__never_crosses_chromosome_ends():
     layout = torch.tensor(padded_layout(["1"] * 6 + ["2"] * 6, window=1, gap=2))
     present_L = (layout >= 0).float()
     layers = [GenomeConvolution(n_in, 3, 5, batch_norm=False) for n_in in (1, 3, 3)]
-    x_BFL = (torch.rand(1, 1, 12)[:, :, layout.clamp(min=0)] * present_L).requires_grad_()
-    y_BFL = x_BFL
+    x_BF1L = (torch.rand(1, 1, 1, 12)[..., layout.clamp(min=0)] * present_L).requires_grad_()
+    y_BF1L = x_BF1L
     for layer in layers:
-        y_BFL = layer(y_BFL, present_L)
+        y_BF1L = layer(y_BF1L, present_L)
     first, second = (layout >= 0) & (layout < 6), layout >= 6
-    (gradient,) = torch.autograd.grad(y_BFL[:, :, first].sum(), x_BFL)
-    assert gradient[:, :, first].abs().sum() > 0
-    assert gradient[:, :, second].abs().sum() == 0
+    (gradient,) = torch.autograd.grad(y_BF1L[..., first].sum(), x_BF1L)
+    assert gradient[..., first].abs().sum() > 0
+    assert gradient[..., second].abs().sum() == 0
 
 
 def test_gene_cnn__windows_hold_one_chromosome():
