@@ -44,6 +44,7 @@ KINSHIP = {
     "avuncular": 0.125,
 }
 KINDS = tuple(_TEMPLATES)
+_MOST_PAIRS = 100  # drawn for one pair sampled
 
 
 @dataclass(frozen=True)
@@ -161,20 +162,15 @@ def draw_population(config: SimulateConfig, loci: list[Locus]) -> Pedigree:
     )
 
 
-def population_factor(config: SimulateConfig) -> float:
-    """Population drawn for one person sampled, so that cases and controls both suffice."""
-    rarest = max(
-        config.case_share / config.phenotype.prevalence,
-        (1 - config.case_share) / (1 - config.phenotype.prevalence),
-    )
-    return config.phenotype.pool_margin * rarest
-
-
 def _unit_counts(config: SimulateConfig) -> dict[str, int]:
+    """Units in the population: enough to find the sample's cases, and its pairs with two of them."""
+    prevalence, share = config.phenotype.prevalence, config.case_share
+    enrichment = max(share / prevalence, (1 - share) / (1 - prevalence))
+    margin = config.phenotype.pool_margin
     pairs = config.relatives.pairs()
     singles = config.people - 2 * sum(pairs.values())
-    factor = population_factor(config)
-    return {kind: int(np.ceil(factor * n)) for kind, n in {"single": singles, **pairs}.items()}
+    units = {kind: int(np.ceil(margin * min(enrichment**2, _MOST_PAIRS) * n)) for kind, n in pairs.items()}
+    return {"single": int(np.ceil(margin * enrichment * singles)), **units}
 
 
 def _people(rng: np.random.Generator, units: dict[str, int], config: SimulateConfig) -> dict[str, np.ndarray]:

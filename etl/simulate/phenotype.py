@@ -145,7 +145,8 @@ def ascertain(config: SimulateConfig, population: Pedigree, is_case: np.ndarray)
     Choose the study's family units.
 
     Pairs of relatives are drawn with the weight that independent case/control ascertainment of both
-    members would give them; unrelated people then fill the cases and the controls up to their numbers.
+    members would give them (somewhat less where the population runs short of pairs with cases);
+    unrelated people then fill the cases and the controls up to their numbers.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ SETTINGS = {
     "seed": 3,
     "people": 160,
     "workers": 1,
-    "genes": {"count": 40, "coding_length_median": 1800, "backbone_markers": 400, "overlap_share": 0.2},
+    "genes": {"count": 40, "coding_length_median": 2700, "backbone_markers": 400, "overlap_share": 0.2},
     "relatives": {"duplicates": 2, "parent_child": 3, "siblings": 3, "half_siblings": 2, "avuncular": 2},
     "sample_defects": {"sex_error_share": 0.02, "contaminated_share": 0.02, "low_quality_share": 0.02},
     "variant_defects": {
@@ -29,7 +29,8 @@ SETTINGS = {
         "batch_artefact": 0.01,
         "failed_filter": 0.02,
     },
-    "phenotype": {"prevalence": 0.1, "heritability": 0.6, "causal_genes": 10},
+    "consequences": {"plof_half_frequency": 0.02, "damaging_half_frequency": 0.02},
+    "phenotype": {"prevalence": 0.1, "heritability": 0.6, "causal_genes": 20},
 }
 
 
