@@ -21,7 +21,7 @@ class GenesConfig(ConfigModel):
     coding_length_median: Positive = 1_500  # base pairs, log-normal between genes
     coding_length_sigma: Positive = 0.45  # of its natural logarithm
     intron_length_median: Positive = 1_200  # base pairs, log-normal between introns
-    overlap_share: Share = 0.03  # genes whose first exon reaches into the previous gene's last one
+    overlap_share: Share = 0.03  # genes whose last exon reaches into the next gene's first one
     backbone_markers: Count = 1_000  # common SNVs between genes, as kits with a genome-wide backbone carry
     mutation_rate: Positive = 2.36e-8  # per base pair and generation; the demography was fitted with it
     recombination_rate: Positive = 1e-8  # per base pair and generation, inside genes and between them

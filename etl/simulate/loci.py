@@ -117,7 +117,7 @@ def _lay_out_chromosome(
     rng: np.random.Generator, config: SimulateConfig, chromosome: int, counts: tuple[int, int]
 ) -> list[Locus]:
     genes, markers = counts
-    is_gene = rng.permutation(np.repeat([True, False], [genes, markers]))
+    is_gene, joins = _order(rng, genes, markers, config.genes.overlap_share)
     shapes = [_gene_shape(rng, config.genes) if gene else () for gene in is_gene]
     spans = np.array([shape[-1][1] if shape else BACKBONE_LENGTH for shape in shapes], dtype=np.int64)
     starts = _spread(rng, spans, _length(config, chromosome))
@@ -129,7 +129,20 @@ def _lay_out_chromosome(
     if chromosome == reference.X and genes >= 10:
         first = int(np.flatnonzero(is_gene)[0])
         loci[first] = replace(_moved(loci[first], 1_000_000 - loci[first].start), pseudo_autosomal=True)
-    return _overlap_some(rng, loci, config.genes.overlap_share)
+    return _overlap_marked(loci, joins)
+
+
+def _order(
+    rng: np.random.Generator, genes: int, markers: int, overlap_share: float
+) -> tuple[list[bool], list[bool]]:
+    """Genes and markers in random order: which are genes, and which overlap the gene just before them."""
+    units = [[(False, False)]] * markers
+    while genes > 0:
+        pair = genes > 1 and rng.random() < overlap_share
+        units.append([(True, False), (True, True)] if pair else [(True, False)])
+        genes -= len(units[-1])
+    places = [place for i in rng.permutation(len(units)) for place in units[i]]
+    return [is_gene for is_gene, _ in places], [joins for _, joins in places]
 
 
 def _gene_shape(rng: np.random.Generator, config: GenesConfig) -> tuple[tuple[int, int], ...]:
@@ -164,14 +177,12 @@ def _moved(locus: Locus, offset: int) -> Locus:
     )
 
 
-def _overlap_some(rng: np.random.Generator, loci: list[Locus], share: float) -> list[Locus]:
-    """Pull some genes left until half of the shorter exon is shared with the gene before."""
+def _overlap_marked(loci: list[Locus], joins: list[bool]) -> list[Locus]:
+    """Pull the marked genes left until half of the shorter exon is shared with the gene before."""
     result = list(loci)
-    for i in range(1, len(result)):
+    for i in np.flatnonzero(joins):
         before, here = result[i - 1], result[i]
-        if not (before.is_gene and here.is_gene and rng.random() < share):
-            continue
-        if before.overlaps or before.pseudo_autosomal:
+        if before.pseudo_autosomal:
             continue
         shared = min(_exon_length(before.exons[-1]), _exon_length(here.exons[0])) // 2
         moved = _moved(here, before.end - shared + 1 - here.start)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,13 +35,17 @@ SETTINGS = {
 }
 
 
-def config_with(out: Path, **changes: object) -> SimulateConfig:
-    return build_config(SimulateConfig, {**SETTINGS, "out": str(out), **changes}, "test")
+@pytest.fixture(scope="session")
+def config_with() -> Callable[..., SimulateConfig]:
+    """Configuration of the small study with some settings changed."""
+    return lambda out, **changes: build_config(
+        SimulateConfig, {**SETTINGS, "out": str(out), **changes}, "test"
+    )
 
 
 @dataclass(frozen=True)
 class Calls:
-    """A VCF as arrays: `sites` one row a record; `copies` of the alternative allele, -1 missing; AD, DP, GQ."""
+    """A VCF as arrays: `sites` one row a record, `copies` of the alternative allele, AD, DP and GQ."""
 
     header: list[str]
     sample_ids: list[str]
@@ -70,7 +75,9 @@ def read_vcf(path: Path) -> Calls:
         copies=np.array([[_copies(entry[0]) for entry in row] for row in entries]),
         reads=np.array([[[int(n) for n in entry[1].split(",")[:2]] for entry in row] for row in entries]),
         depth=np.array([[int(entry[2]) for entry in row] for row in entries]),
-        quality=np.array([[MISSING if entry[3] == "." else int(entry[3]) for entry in row] for row in entries]),
+        quality=np.array(
+            [[MISSING if entry[3] == "." else int(entry[3]) for entry in row] for row in entries]
+        ),
     )
 
 
@@ -105,7 +112,7 @@ class Written:
 
 
 @pytest.fixture(scope="session")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Written:
+def study(tmp_path_factory: pytest.TempPathFactory, config_with: Callable[..., SimulateConfig]) -> Written:
     out = tmp_path_factory.mktemp("study")
     config = config_with(out)
     truth = simulate(config)

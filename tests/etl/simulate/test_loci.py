@@ -9,7 +9,11 @@ from etl.simulate.loci import EXON_FLANK, Locus, lay_out
 
 
 def layout(**settings: object) -> list[Locus]:
-    settings = {"out": "x", "genes": {"count": 600, "backbone_markers": 100, "overlap_share": 0.1}, **settings}
+    settings = {
+        "out": "x",
+        "genes": {"count": 600, "backbone_markers": 100, "overlap_share": 0.1},
+        **settings,
+    }
     return lay_out(build_config(SimulateConfig, settings, "test"))
 
 

@@ -25,9 +25,14 @@ def config_with(relatives: dict[str, int] | None = None, **phenotype: object) ->
 
 
 def gene_variants(locus: int) -> LocusVariants:
-    """One pLoF, one damaging missense, one synonymous and one low-confidence pLoF allele, 2 % carriers each."""
+    """pLoF, damaging missense, synonymous, low-confidence pLoF: one allele each, 4 % carriers."""
     rng = np.random.default_rng(locus)
-    kinds = [Consequence.STOP_GAINED, Consequence.DAMAGING_MISSENSE, Consequence.SYNONYMOUS, Consequence.FRAMESHIFT]
+    kinds = [
+        Consequence.STOP_GAINED,
+        Consequence.DAMAGING_MISSENSE,
+        Consequence.SYNONYMOUS,
+        Consequence.FRAMESHIFT,
+    ]
     return LocusVariants(
         locus=locus,
         position=np.arange(4) + 100,
@@ -36,7 +41,7 @@ def gene_variants(locus: int) -> LocusVariants:
         ref=("A",) * 4,
         alt=("C",) * 4,
         frequency=np.full(4, 0.01),
-        dosage=(rng.random((4, N)) < 0.02).astype(np.uint8),
+        dosage=(rng.random((4, N)) < 0.04).astype(np.uint8),
     )
 
 
@@ -102,7 +107,17 @@ def units_of(kinds: list[str]) -> Pedigree:
     empty = np.zeros((1, 0, 2), dtype=np.uint8)
     parents = np.full(n, -1)
     return Pedigree(
-        kind, unit, parents, parents, np.zeros(n, bool), np.ones(n, bool), np.zeros(n, bool), none, empty, none, empty
+        kind,
+        unit,
+        parents,
+        parents,
+        np.zeros(n, bool),
+        np.ones(n, bool),
+        np.zeros(n, bool),
+        none,
+        empty,
+        none,
+        empty,
     )
 
 
@@ -126,7 +141,9 @@ def test_ascertain__pairs_are_enriched_for_cases():
 
 def test_ascertain__too_few_cases_in_the_population():
     population = units_of(["single"] * 2_000)
-    with pytest.raises(InputError, match=r"pool_margin: found 1\.4, wanted more: of 100 unrelated cases, 400"):
+    with pytest.raises(
+        InputError, match=r"pool_margin: found 1\.4, wanted more: of 100 unrelated cases, 400"
+    ):
         ascertain(config_with(), population, np.arange(2_000) < 100)
 
 

@@ -37,7 +37,8 @@ def test_place_outside_exons__by_strand():
     positions = np.array([50_000, 51_201, 51_202, 51_203, 51_798, 51_799, 51_800, 53_001])
     forward = place_outside_exons(GENE, positions)
     assert [Consequence(value).name for value in forward] == [
-        "UTR_5", "SPLICE_DONOR", "SPLICE_DONOR", "INTRON", "INTRON", "SPLICE_ACCEPTOR", "SPLICE_ACCEPTOR", "UTR_3",
+        "UTR_5", "SPLICE_DONOR", "SPLICE_DONOR", "INTRON",
+        "INTRON", "SPLICE_ACCEPTOR", "SPLICE_ACCEPTOR", "UTR_3",
     ]  # fmt: skip
     reverse = Locus(7, 2, GENE.start, GENE.end, GENE.exons, "-")
     assert [Consequence(value).name for value in place_outside_exons(reverse, positions)[[0, 1, 6, 7]]] == [
