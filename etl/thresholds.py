@@ -63,6 +63,9 @@ class VariantThresholds(ConfigModel):
     min_call_rate: float = Field(ge=0, le=1, description="overall, in cases, and in controls")
     max_call_rate_difference: float = Field(ge=0, le=1, description="cases against controls, absolute")
     min_hwe_p: float = Field(ge=0, le=1, description="exact test in controls within each ancestry group")
+    min_batch_p: float = Field(
+        ge=0, le=1, description="one batch of controls against the others, alleles, stratified by ancestry"
+    )
 
 
 class Profile(ConfigModel):

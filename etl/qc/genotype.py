@@ -30,9 +30,9 @@ def genotype_failures(mt: hl.MatrixTable, thresholds: GenotypeThresholds) -> dic
     het, hom_var, hom_ref = mt.GT.is_het(), _is_hom_var(mt.GT), _is_hom_ref(mt.GT)
     reference_share, balance = mt.AD[0] / mt.DP, mt.AD[1] / mt.DP
     rules = {
-        "depth": mt.DP >= thresholds.min_dp,
+        "depth": thresholds.min_dp <= mt.DP,
         "genotype_quality": hl.if_else(
-            hom_ref, mt.GQ >= thresholds.min_gq_hom_ref, mt.PL[0] >= thresholds.min_pl_hom_ref
+            hom_ref, thresholds.min_gq_hom_ref <= mt.GQ, mt.PL[0] >= thresholds.min_pl_hom_ref
         ),
         "allele_balance": (
             hl.case()

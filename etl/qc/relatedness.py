@@ -17,7 +17,13 @@ MIN_KINSHIP_REPORTED = 0.05
 BLOCK_SIZE = 1024
 """Side of the blocks that pruning multiplies: Hail's 4,096 leaves one block, so one core, on a laptop."""
 
-DEGREES = ((0.354, "duplicate or twin"), (0.177, "first degree"), (0.0884, "second degree"))
+MIN_KINSHIP_FIRST_DEGREE = 0.177
+
+DEGREES = (
+    (0.354, "duplicate or twin"),
+    (MIN_KINSHIP_FIRST_DEGREE, "first degree"),
+    (0.0884, "second degree"),
+)
 """Lower limits of the kinship classes (Manichaikul et al. 2010, KING; Bycroft et al. 2018)."""
 
 
@@ -61,6 +67,10 @@ def estimate_kinship(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Kinship by PC-Relate (Conomos et al. 2016), and the components it was corrected for.
 
+    PC-Relate shrinks the kinship of recently admixed people towards 0 where few of them are in the cohort;
+    a pair that KING-robust (Manichaikul et al. 2010) puts at first degree or closer gets the larger of the
+    two: a family that is one pair too large costs nothing, one that is split leaks.
+
     Returns
     -------
     pairs
@@ -79,7 +89,24 @@ def estimate_kinship(
     )
     frame = pairs.select(kinship=pairs.kin).to_pandas()
     frame.columns = ["first", "second", "kinship"]
-    return frame.sort_values(["first", "second"], ignore_index=True), score_frame(scores)
+    return _larger([frame, _king_pairs(markers)]), score_frame(scores)
+
+
+def _king_pairs(markers: hl.MatrixTable) -> pd.DataFrame:
+    """Pairs that KING-robust puts at first degree or closer: first, second, kinship."""
+    king = hl.king(markers.GT)
+    king = king.filter_entries((king.phi >= MIN_KINSHIP_FIRST_DEGREE) & (king.s_1 < king.s))
+    pairs = king.entries().to_pandas()
+    return pairs.rename(columns={"s_1": "first", "s": "second", "phi": "kinship"})[
+        ["first", "second", "kinship"]
+    ]
+
+
+def _larger(estimates: list[pd.DataFrame]) -> pd.DataFrame:
+    pairs = pd.concat(estimates, ignore_index=True)
+    swapped = pairs["first"] > pairs["second"]
+    pairs.loc[swapped, ["first", "second"]] = pairs.loc[swapped, ["second", "first"]].to_numpy()
+    return pairs.groupby(["first", "second"], as_index=False, sort=True)["kinship"].max()
 
 
 def score_frame(scores: hl.Table) -> pd.DataFrame:

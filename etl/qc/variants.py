@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import reduce
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import hail as hl
 import pandas as pd
@@ -12,7 +13,8 @@ from gnomad.sample_qc.sex import adjusted_sex_ploidy_expr
 from etl.qc.sites import site_failures
 from etl.thresholds import VariantThresholds
 
-STRATUM = ("is_case", "training", "ancestry", "sex")
+STRATUM = ("is_case", "training", "ancestry", "sex", "batch")
+"""What people are counted by: every metric is a sum over some of these strata."""
 
 
 def keep_people(mt: hl.MatrixTable, samples: pd.DataFrame) -> hl.MatrixTable:
@@ -51,7 +53,7 @@ def measure_variants(mt: hl.MatrixTable, samples: pd.DataFrame) -> hl.Table:
     mt
         From `keep_people`: absent entries are homozygous reference.
     samples
-        sample_id, is_case, ancestry, sex, and `training` (False in the test fold).
+        sample_id, is_case, ancestry, sex, batch, and `training` (False in the test fold).
 
     Returns
     -------
@@ -59,7 +61,9 @@ def measure_variants(mt: hl.MatrixTable, samples: pd.DataFrame) -> hl.Table:
         Row fields of `mt` and call_rate (all people); call_rate_cases, call_rate_controls,
         allele_count, allele_number (people outside the test fold); n_carriers (all people); hwe_p: the
         smallest exact p-value over ancestry groups of controls outside the test fold, on X outside the
-        pseudo-autosomal regions of women only (Wigginton et al. 2005). Rates without people are missing.
+        pseudo-autosomal regions of women only (Wigginton et al. 2005); batch_p: the smallest p-value of
+        each batch of those controls against the others (Cochran-Mantel-Haenszel on alleles over ancestry
+        groups; missing with one batch). Rates without people are missing.
     """
     strata = samples.groupby(list(STRATUM), dropna=False, sort=True).indices
     keys = list(strata)
@@ -89,74 +93,114 @@ def variant_failures(variants: hl.Table, thresholds: VariantThresholds) -> dict[
         "call_rate_controls": variants.call_rate_controls < thresholds.min_call_rate,
         "call_rate_difference": difference > thresholds.max_call_rate_difference,
         "hwe": variants.hwe_p < thresholds.min_hwe_p,
+        "batch_difference": variants.batch_p < thresholds.min_batch_p,
         "monomorphic": variants.n_carriers == 0,
     }
     return {reason: hl.or_else(failed, False) for reason, failed in failures.items()}
 
 
-def _with_metrics(counted: hl.Table, keys: list[tuple[object, ...]], sizes: list[int]) -> hl.Table:
+@dataclass(frozen=True)
+class _Stratum:
+    """People counted together, and the counts of one variant among them."""
+
+    is_case: int
+    training: bool
+    ancestry: str
+    sex: str
+    batch: str
+    size: int
+    counts: hl.StructExpression
+
+    @property
+    def training_control(self) -> bool:
+        return self.training and self.is_case == 0
+
+
+def _with_metrics(counted: hl.Table, keys: list[tuple[Any, ...]], sizes: list[int]) -> hl.Table:
     zero = hl.struct(missing=hl.int64(0), het=hl.int64(0), hom_var=hl.int64(0), hemizygous=hl.int64(0))
-    counts = [counted.counted.get(number, zero) for number in range(len(keys))]
-
-    def total(field: str, chosen: Callable[..., bool]) -> hl.Int64Expression:
-        parts = [count[field] for count, key in zip(counts, keys, strict=True) if chosen(*key)]
-        return reduce(lambda left, right: left + right, parts, hl.int64(0))
-
-    def people(chosen: Callable[..., bool]) -> int:
-        return sum(size for size, key in zip(sizes, keys, strict=True) if chosen(*key))
-
-    def call_rate(chosen: Callable[..., bool]) -> hl.Float64Expression:
-        n = people(chosen)
-        return 1 - total("missing", chosen) / n if n else hl.missing(hl.tfloat64)
-
-    def everybody(is_case: int, training: bool, ancestry: str, sex: str) -> bool:
-        return True
-
-    def in_training(is_case: int, training: bool, ancestry: str, sex: str) -> bool:
-        return training
-
-    called = people(in_training) - total("missing", in_training)
-    hemizygous = total("hemizygous", in_training)
-    haploid_people = people(lambda case, training, ancestry, sex: training and sex == "male")
-    haploid_missing = total("missing", lambda case, training, ancestry, sex: training and sex == "male")
+    strata = [
+        _Stratum(*key, size=size, counts=counted.counted.get(number, zero))
+        for number, (key, size) in enumerate(zip(keys, sizes, strict=True))
+    ]
+    training = [stratum for stratum in strata if stratum.training]
     on_x = counted.locus.in_x_nonpar()
     return counted.transmute(
-        call_rate=call_rate(everybody),
-        call_rate_cases=call_rate(lambda case, training, ancestry, sex: training and case == 1),
-        call_rate_controls=call_rate(lambda case, training, ancestry, sex: training and case == 0),
-        n_carriers=total("het", everybody) + total("hom_var", everybody) + total("hemizygous", everybody),
-        allele_count=total("het", in_training) + 2 * total("hom_var", in_training) + hemizygous,
-        allele_number=2 * called - hl.if_else(on_x, haploid_people - haploid_missing, 0),
-        hwe_p=_hwe(counted.locus, counts, keys, sizes),
+        call_rate=_call_rate(strata),
+        call_rate_cases=_call_rate([stratum for stratum in training if stratum.is_case == 1]),
+        call_rate_controls=_call_rate([stratum for stratum in training if stratum.is_case == 0]),
+        n_carriers=_total(strata, "het") + _total(strata, "hom_var") + _total(strata, "hemizygous"),
+        allele_count=_allele_count(training),
+        allele_number=_allele_number(training, on_x),
+        hwe_p=_hwe(counted.locus, [stratum for stratum in strata if stratum.training_control]),
+        batch_p=_batch([stratum for stratum in strata if stratum.training_control], on_x),
     )
 
 
-def _hwe(
-    locus: hl.LocusExpression,
-    counts: list[hl.StructExpression],
-    keys: list[tuple[object, ...]],
-    sizes: list[int],
-) -> hl.Float64Expression:
+def _total(strata: Sequence[_Stratum], field: str) -> hl.Int64Expression:
+    return sum((stratum.counts[field] for stratum in strata), hl.int64(0))
+
+
+def _size(strata: Sequence[_Stratum]) -> int:
+    return sum(stratum.size for stratum in strata)
+
+
+def _call_rate(strata: Sequence[_Stratum]) -> hl.Float64Expression:
+    n = _size(strata)
+    return 1 - _total(strata, "missing") / n if n else hl.missing(hl.tfloat64)
+
+
+def _allele_count(strata: Sequence[_Stratum]) -> hl.Int64Expression:
+    return _total(strata, "het") + 2 * _total(strata, "hom_var") + _total(strata, "hemizygous")
+
+
+def _allele_number(strata: Sequence[_Stratum], on_x: hl.BooleanExpression) -> hl.Int64Expression:
+    men = [stratum for stratum in strata if stratum.sex == "male"]
+    called, called_men = (_size(some) - _total(some, "missing") for some in (strata, men))
+    return 2 * called - hl.if_else(on_x, called_men, 0)
+
+
+def _hwe(locus: hl.LocusExpression, controls: Sequence[_Stratum]) -> hl.Float64Expression:
     autosomal, on_x = [], []
-    groups = sorted({str(ancestry) for case, training, ancestry, _ in keys if training and case == 0})
-    for group in groups:
-        members = [
-            number for number, (case, training, ancestry, _) in enumerate(keys)
-            if training and case == 0 and str(ancestry) == group
-        ]  # fmt: skip
-        autosomal.append(_exact_test(counts, sizes, members))
-        on_x.append(_exact_test(counts, sizes, [number for number in members if keys[number][3] == "female"]))
+    for ancestry in sorted({stratum.ancestry for stratum in controls}):
+        group = [stratum for stratum in controls if stratum.ancestry == ancestry]
+        autosomal.append(_exact_test(group))
+        on_x.append(_exact_test([stratum for stratum in group if stratum.sex == "female"]))
     on_x_only = hl.or_missing(locus.in_x_nonpar(), hl.min(hl.array(on_x)))
     return hl.if_else(locus.in_autosome_or_par(), hl.min(hl.array(autosomal)), on_x_only)
 
 
-def _exact_test(
-    counts: list[hl.StructExpression], sizes: list[int], members: list[int]
-) -> hl.Float64Expression:
-    if not members:
+def _exact_test(strata: Sequence[_Stratum]) -> hl.Float64Expression:
+    if not strata:
         return hl.missing(hl.tfloat64)
-    het = sum((counts[number].het for number in members), hl.int64(0))
-    hom_var = sum((counts[number].hom_var for number in members), hl.int64(0))
-    missing = sum((counts[number].missing for number in members), hl.int64(0))
-    hom_ref = sum(sizes[number] for number in members) - missing - het - hom_var
+    het, hom_var = _total(strata, "het"), _total(strata, "hom_var")
+    hom_ref = _size(strata) - _total(strata, "missing") - het - hom_var
     return hl.hardy_weinberg_test(hl.int32(hom_ref), hl.int32(het), hl.int32(hom_var)).p_value
+
+
+def _batch(controls: Sequence[_Stratum], on_x: hl.BooleanExpression) -> hl.Float64Expression:
+    """Smallest p-value over batches, each against the rest; missing with one batch or without carriers."""
+    batches = sorted({stratum.batch for stratum in controls})
+    if len(batches) < 2:
+        return hl.missing(hl.tfloat64)
+    tests = [_one_batch(controls, batch, on_x) for batch in batches]
+    return hl.min(hl.array(tests).filter(lambda p: ~hl.is_nan(p)))
+
+
+def _one_batch(controls: Sequence[_Stratum], batch: str, on_x: hl.BooleanExpression) -> hl.Float64Expression:
+    tables: list[list[hl.Int64Expression]] = [[], [], [], []]
+    for ancestry in sorted({stratum.ancestry for stratum in controls}):
+        group = [stratum for stratum in controls if stratum.ancestry == ancestry]
+        inside = [stratum for stratum in group if stratum.batch == batch]
+        outside = [stratum for stratum in group if stratum.batch != batch]
+        if not inside or not outside:
+            continue
+        alleles = [_allele_count(inside), _allele_count(outside)]
+        numbers = [_allele_number(inside, on_x), _allele_number(outside, on_x)]
+        for table, count in zip(
+            tables, [*alleles, *(n - a for n, a in zip(numbers, alleles, strict=True))], strict=True
+        ):
+            table.append(count)
+    if not tables[0]:
+        return hl.missing(hl.tfloat64)
+    a, b, c, d = (hl.array(table) for table in tables)
+    return hl.cochran_mantel_haenszel_test(a, b, c, d).p_value
