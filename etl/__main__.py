@@ -1,6 +1,7 @@
-"""Command line: `python -m etl simulate | plan | check | run CONFIG [key=value ...]`.
+"""From a case/control exome VCF to a dataset for training, with quality control.
 
-The same file runs under spark-submit: `spark-submit … etl/__main__.py run CONFIG`.
+CONFIG is a YAML file (see conf/etl); KEY=VALUE replaces one of its settings, such as folds.seed=2.
+The same file runs on a Spark cluster through deploy/submit_etl.sh.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 
 if __package__ in (None, ""):  # started as a file, by spark-submit
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -90,7 +92,7 @@ def _faults_told() -> Iterator[None]:
         yield
     except InputError as error:
         for text in error.faults:
-            console.print(f"[bold red]error[/] {text}", highlight=False, markup=True, soft_wrap=True)
+            console.print(f"[bold red]error[/] {escape(text)}", highlight=False, markup=True, soft_wrap=True)
         raise typer.Exit(2) from None
 
 

@@ -1,4 +1,4 @@
-"""Running the steps in order: what is up to date is kept, what changed is computed again with all after it."""
+"""Running the steps in order: what is up to date stays, what changed is computed again with all after it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from py4j.protocol import Py4JError
 from rich.console import Console
 
 from contract.config import digest
-from contract.errors import InputError
+from contract.errors import InputError, fault
 from contract.provenance import file_digest, software_versions, source_digest
 from etl.config import EtlConfig
 from etl.session import hail_session
@@ -125,7 +125,12 @@ def _differences(old: object, new: object, prefix: str = "") -> Iterator[str]:
 
 def _input_digest(path: Path) -> str:
     """Digest of a file's content; of a large file, of its size and time of change instead."""
-    state = path.stat()
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise InputError(
+            fault(path, "input", found=f"no readable file ({error.strerror})", wanted="a file")
+        ) from None
     if state.st_size <= 64 * 2**20:
         return file_digest(path)
     return digest([state.st_size, state.st_mtime_ns])

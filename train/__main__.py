@@ -38,7 +38,10 @@ Overrides = Annotated[list[str] | None, typer.Argument(help="key.sub_key=value .
 
 @app.command()
 def fit(conf: Conf, overrides: Overrides = None) -> None:
-    """Train a network on a dataset, or go on with an interrupted run."""
+    """Train a network on a dataset, or go on with an interrupted run.
+
+    CONF is a YAML file such as conf/train/default.yaml; OVERRIDES replace its settings: data.batch_size=32.
+    """
     with _told():
         config = load_config(TrainConfig, conf, overrides or [])
         comm = distributed.start(config.run.backend)
@@ -56,7 +59,10 @@ def evaluate(
     overrides: Overrides = None,
     again: Annotated[bool, typer.Option(help="read the test fold although it was read before")] = False,
 ) -> None:
-    """Read the sealed test fold once; write metrics.json, predictions.parquet and report.html."""
+    """Read the sealed test fold once; write metrics.json, predictions.parquet and report.html.
+
+    RUN is a run's folder, or the YAML file that it was trained with.
+    """
     with _told():
         if distributed.launched_rank():
             return  # one process is enough; the leader is it
@@ -75,7 +81,10 @@ def predict(
     dataset: Annotated[str, typer.Argument(help="folder or URL of a dataset")],
     out: Annotated[Path, typer.Argument(help="Parquet file to write: sample_id, score")],
 ) -> None:
-    """Score everyone in a dataset with a bundle, or refuse with the reasons."""
+    """Score everyone in a dataset with a bundle, or refuse with the reasons.
+
+    BUNDLE is a run's bundle folder, DATASET a folder or URL, OUT the Parquet file to write: sample_id, score.
+    """
     with _told():
         from train.predict import predict as predict_dataset
 
