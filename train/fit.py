@@ -28,6 +28,7 @@ from train.config import TrainConfig
 from train.data import RowGroupReader, open_reader, prefetch, scoring_rows, training_rows
 from train.distributed import Comm
 from train.engine import Scores, Trainer, run_epochs, score
+from train.memory import keep_freed_memory
 from train.model import InputShape, build_model
 from train.order import RowGroup, Schedule, list_row_groups, plan_schedule
 from train.people import UNKNOWN, People, permute_labels, read_people, require_both_classes
@@ -187,6 +188,7 @@ def choose_device(config: TrainConfig, comm: Comm) -> torch.device:
         device = torch.device("cuda", comm.local_rank % torch.cuda.device_count())
         torch.cuda.set_device(device)
         return device
+    keep_freed_memory()
     if "OMP_NUM_THREADS" not in os.environ:
         # One core is left to the threads that read: arithmetic that waits for a core is slower by far.
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // comm.local_size - 1))
