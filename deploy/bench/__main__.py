@@ -1,6 +1,5 @@
 """`python -m deploy.bench [etl] [data]`: measure, print a table, write build/figures/bench.json."""
 
-import json
 import os
 import platform
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Annotated, Any, Literal, get_args
 
 import torch
 import typer
-from rich.console import Console
 
 from contract.config import build_config
 from contract.errors import InputError
@@ -19,14 +17,13 @@ from deploy.bench.loaders import measure_loaders
 from deploy.bench.sizes import Sizes
 from deploy.bench.table import figures_table
 from deploy.bench.training import measure_training
+from deploy.console import FIGURES, console, write_figures
 
 FOLDER = Path("build/bench")
-FIGURES = Path("build/figures/bench.json")
 SOFTWARE = ("hail", "pyspark", "petastorm", "pyarrow", "numpy", "torch", "horovod")
 
 Part = Literal["etl", "data"]
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-console = Console(soft_wrap=True)
 
 
 @app.command()
@@ -51,9 +48,9 @@ def bench(
         figures["etl"] = measure_etl(FOLDER, sizes)
     if "data" in parts:
         figures |= _measure_data(sizes)
-    _write(figures)
+    write_figures("bench", figures)
     console.print(figures_table(figures))
-    console.print(f"figures: {FIGURES}")
+    console.print(f"figures: {FIGURES}/bench.json")
 
 
 def _measure_data(sizes: Sizes) -> dict[str, Any]:
@@ -78,13 +75,6 @@ def _machine() -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "software": software_versions(SOFTWARE),
     }
-
-
-def _write(figures: dict[str, Any]) -> None:
-    FIGURES.parent.mkdir(parents=True, exist_ok=True)
-    partial = FIGURES.with_suffix(".partial")
-    partial.write_text(json.dumps(figures, indent=2) + "\n")
-    partial.replace(FIGURES)
 
 
 if __name__ == "__main__":

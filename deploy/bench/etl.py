@@ -10,7 +10,7 @@ from deploy.bench.sizes import Sizes
 from deploy.measure import Measured, run_measured
 
 COHORT = "conf/simulate/bench.yaml"
-CONFIG = "conf/etl/bench.yaml"
+CONFIG = "conf/etl/demo.yaml"
 GENOME = "GRCh38"
 TIME_LIMIT = 1800  # seconds for one command
 

@@ -29,8 +29,8 @@ def test_measure_loaders__rates_are_positive_and_shares_follow(tmp_path, monkeyp
     write_example(str(tmp_path / "dataset"), n_samples=1_000, n_genes=20)
     figures = measure_loaders(str(tmp_path / "dataset"), Sizes(repeats=1))
     assert all(value > 0 for value in figures.values())
-    expected = figures["arrow_people_per_second"] / figures["memory_people_per_second"]
-    assert figures["arrow_share_of_memory"] == pytest.approx(expected)
+    expected = figures["petastorm_cached_people_per_second"] / figures["memory_people_per_second"]
+    assert figures["petastorm_cached_share_of_memory"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("backend", "option"), [("horovod", "-np 2"), ("ddp", "--nproc-per-node=2")])
