@@ -56,7 +56,7 @@ class AncestryThresholds(ConfigModel):
 
 
 class VariantThresholds(ConfigModel):
-    """Variants outside these are dropped, each with every reason named. Labels: people outside the test fold."""
+    """Variants outside these are dropped, each with every reason named; labels of test people are not used."""
 
     max_alleles: int = Field(ge=2, description="alleles of a record, the reference counted")
     require_pass: bool = Field(description="FILTER must be PASS or absent")

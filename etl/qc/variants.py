@@ -182,8 +182,7 @@ def _batch(controls: Sequence[_Stratum], on_x: hl.BooleanExpression) -> hl.Float
     batches = sorted({stratum.batch for stratum in controls})
     if len(batches) < 2:
         return hl.missing(hl.tfloat64)
-    tests = [_one_batch(controls, batch, on_x) for batch in batches]
-    return hl.min(hl.array(tests).filter(lambda p: ~hl.is_nan(p)))
+    return hl.min(hl.array([_one_batch(controls, batch, on_x) for batch in batches]))
 
 
 def _one_batch(controls: Sequence[_Stratum], batch: str, on_x: hl.BooleanExpression) -> hl.Float64Expression:
@@ -194,13 +193,16 @@ def _one_batch(controls: Sequence[_Stratum], batch: str, on_x: hl.BooleanExpress
         outside = [stratum for stratum in group if stratum.batch != batch]
         if not inside or not outside:
             continue
-        alleles = [_allele_count(inside), _allele_count(outside)]
-        numbers = [_allele_number(inside, on_x), _allele_number(outside, on_x)]
-        for table, count in zip(
-            tables, [*alleles, *(n - a for n, a in zip(numbers, alleles, strict=True))], strict=True
-        ):
+        alternate = [_allele_count(some) for some in (inside, outside)]
+        reference = [
+            _allele_number(some, on_x) - count
+            for some, count in zip((inside, outside), alternate, strict=True)
+        ]
+        for table, count in zip(tables, alternate + reference, strict=True):
             table.append(count)
     if not tables[0]:
         return hl.missing(hl.tfloat64)
     a, b, c, d = (hl.array(table) for table in tables)
-    return hl.cochran_mantel_haenszel_test(a, b, c, d).p_value
+    test = hl.cochran_mantel_haenszel_test(a, b, c, d)
+    # Without carriers Hail divides by a variance of 0 and calls the infinite statistic significant.
+    return hl.or_missing(hl.is_finite(test.test_statistic), test.p_value)
