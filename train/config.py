@@ -17,8 +17,10 @@ class DataConfig(ConfigModel):
         "petastorm", description="who decodes the Parquet row groups"
     )
     cache: Literal["none", "memory"] = Field(
-        "none",
-        description="memory: a rank keeps each row group it has decoded, still sparse, for later epochs",
+        "memory", description="memory: a rank keeps row groups that it has decoded, still sparse"
+    )
+    cache_mb: int = Field(
+        4096, ge=0, description="memory that a rank gives them (MiB); the rest is read anew"
     )
     validation_folds: tuple[int, ...] | None = Field(
         None, description="folds for early stopping; null: the lowest fold that is not the test fold"
@@ -47,7 +49,7 @@ class GeneCNNConfig(ConfigModel):
 
     kind: Literal["gene_cnn"] = "gene_cnn"
     gene_start: float = Field(
-        0.003,
+        0.01,
         gt=0,
         description="root of a gene weight's two halves before training; smaller: fewer genes",
     )
@@ -108,6 +110,9 @@ class StoppingConfig(ConfigModel):
     """When training ends; the weights of the best validation loss are kept."""
 
     max_epochs: int = Field(100, ge=1)
+    min_steps: int = Field(
+        300, ge=0, description="steps before patience and plateaus count: gene weights rise slowly at first"
+    )
     patience: int = Field(
         15, ge=1, description="epochs without a better validation loss before training stops"
     )

@@ -60,11 +60,11 @@ def open_reader(root: str, manifest: Manifest, config: DataConfig) -> RowGroupRe
     manifest
         Its manifest.
     config
-        `reader` and `cache` are looked at.
+        `reader`, `cache` and `cache_mb` are looked at.
     """
     kind = PetastormReader if config.reader == "petastorm" else ArrowReader
     reader: RowGroupReader = kind(root, manifest)
-    return CachedReader(reader) if config.cache == "memory" else reader
+    return CachedReader(reader, config.cache_mb * 2**20) if config.cache == "memory" else reader
 
 
 def training_rows(
@@ -76,27 +76,30 @@ def training_rows(
     """
     streams = deal(schedule.groups, schedule.n_streams, schedule.seed, epoch)
     mine = {stream: streams[stream] for stream in streams_of(rank, world_size, schedule.n_streams)}
-    n_windows = -(-max(map(len, mine.values())) // schedule.window)
     windows = [
-        (stream, window, groups[window * schedule.window : (window + 1) * schedule.window])
-        for window in range(n_windows)
-        for stream, groups in mine.items()
+        {stream: groups[start : start + schedule.window] for stream, groups in mine.items()}
+        for start in range(0, max(map(len, mine.values())), schedule.window)
     ]
-    blocks = reader.read([group for _, _, groups in windows for group in groups])
-    waiting = dict.fromkeys(mine, empty_rows())
-    steps_left = schedule.steps
-    for stream, window, groups in windows:
-        fresh = join_rows([next(blocks) for _ in groups])
-        order = np.random.default_rng([schedule.seed, epoch, stream, window]).permutation(len(fresh))
-        waiting[stream] = join_rows([waiting[stream], fresh.take(order)])
-        if stream != windows[-1][0]:
-            continue
-        size = schedule.rows_per_stream
-        n_ready = min(min(len(rows) for rows in waiting.values()) // size, steps_left)
-        for step in range(n_ready):
-            yield join_rows([rows.slice(step * size, (step + 1) * size) for rows in waiting.values()])
+    blocks = reader.read([group for window in windows for groups in window.values() for group in groups])
+    rows, orders = empty_rows(), dict.fromkeys(mine, np.empty(0, np.int64))
+    steps_left, size = schedule.steps, schedule.rows_per_stream
+    for number, window in enumerate(windows):
+        parts, n_rows = [rows.take(np.concatenate(list(orders.values())))], 0
+        for stream, order in orders.items():
+            orders[stream] = np.arange(n_rows, n_rows + len(order))
+            n_rows += len(order)
+        for stream, groups in window.items():
+            parts += [next(blocks) for _ in groups]
+            n_fresh = sum(group.rows for group in groups)
+            shuffled = np.random.default_rng([schedule.seed, epoch, stream, number]).permutation(n_fresh)
+            orders[stream] = np.concatenate([orders[stream], n_rows + shuffled])
+            n_rows += n_fresh
+        rows = join_rows(parts)
+        n_ready = min(min(map(len, orders.values())) // size, steps_left)
+        for start in range(0, n_ready * size, size):
+            yield rows.take(np.concatenate([order[start : start + size] for order in orders.values()]))
         steps_left -= n_ready
-        waiting = {stream: rows.slice(n_ready * size, len(rows)) for stream, rows in waiting.items()}
+        orders = {stream: order[n_ready * size :] for stream, order in orders.items()}
 
 
 def scoring_rows(
@@ -160,19 +163,26 @@ class PetastormReader:
 
 
 class CachedReader:
-    """Keeps what another reader decoded; a row group is read once by a rank."""
+    """Keeps what another reader decoded, up to a limit; a kept row group is decoded once by a rank."""
 
-    def __init__(self, reader: RowGroupReader) -> None:
+    def __init__(self, reader: RowGroupReader, limit_bytes: float) -> None:
         self._reader = reader
+        self._room = limit_bytes
         self._kept: dict[RowGroup, SparseRows] = {}
 
     def read(self, groups: Sequence[RowGroup]) -> Iterator[SparseRows]:
         """Rows of each group, in the order asked for."""
-        fresh = self._reader.read([group for group in dict.fromkeys(groups) if group not in self._kept])
+        known = set(self._kept)
+        fresh = self._reader.read([group for group in groups if group not in known])
         for group in groups:
-            if group not in self._kept:
-                self._kept[group] = next(fresh)
-            yield self._kept[group]
+            if group in known:
+                yield self._kept[group]
+                continue
+            rows = next(fresh)
+            if group not in self._kept and rows.n_bytes <= self._room:
+                self._kept[group] = rows
+                self._room -= rows.n_bytes
+            yield rows
 
 
 def unpack(table: pa.Table, group: RowGroup, n_features: int) -> SparseRows:

@@ -48,6 +48,7 @@ class Progress:
     loss_sum: float = 0.0
     best_loss: float = math.inf
     best_epoch: int = -1
+    stale_epochs: int = 0
     finished: bool = False
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -140,7 +141,8 @@ class Trainer:
         if not (math.isfinite(loss) and math.isfinite(validation_loss)):
             raise TrainingError(self._blame(f"training loss {loss}, validation loss {validation_loss}"))
         progress = self.progress
-        if validation_loss < progress.best_loss - self.config.stopping.min_delta:
+        better = validation_loss < progress.best_loss - self.config.stopping.min_delta
+        if better:
             progress.best_loss, progress.best_epoch = validation_loss, progress.epoch
             self.best_weights = _copy(self.model.state_dict())
         entry = {
@@ -150,12 +152,15 @@ class Trainer:
             "validation_auroc": auroc(is_case_M[known], scores.logit_M[known]),
             "learning_rate": self.base_optimizer.param_groups[0]["lr"],
         }
-        if progress.total_steps >= self.config.optimizer.warmup_steps:
-            self.schedule.step(validation_loss)
-        progress.epoch, progress.step, progress.loss_sum = progress.epoch + 1, 0, 0.0
-        stale = progress.epoch - 1 - progress.best_epoch
         stopping = self.config.stopping
-        progress.finished = stale >= stopping.patience or progress.epoch >= stopping.max_epochs
+        settled = progress.total_steps >= max(stopping.min_steps, self.config.optimizer.warmup_steps)
+        if settled:
+            self.schedule.step(validation_loss)
+        progress.stale_epochs = progress.stale_epochs + 1 if settled and not better else 0
+        progress.epoch, progress.step, progress.loss_sum = progress.epoch + 1, 0, 0.0
+        progress.finished = (
+            progress.stale_epochs >= stopping.patience or progress.epoch >= stopping.max_epochs
+        )
         progress.history.append(entry)
         return entry
 

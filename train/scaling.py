@@ -98,21 +98,33 @@ def make_batch(rows: SparseRows, people: People, scaler: Scaler) -> Batch:
 
 
 class Densifier:
-    """Makes scaled dense features on a device from sparse batches: one copy of the zero row, one scatter."""
+    """Makes scaled dense features on a device from sparse batches.
+
+    One block of memory serves all batches: only the features that differ from a scaled zero are written, and
+    set back by the next call. What a call returns is therefore valid until the next one.
+    """
 
     def __init__(self, scaler: Scaler, n_channels: int, device: torch.device) -> None:
         self._n_channels = n_channels
         self._mean_F = torch.from_numpy(scaler.mean_F).to(device)
         self._factor_F = torch.from_numpy(scaler.factor_F).to(device)
         self._zero_F = -self._mean_F * self._factor_F
+        self._x_RF = self._zero_F.new_empty(0, len(self._zero_F))
+        self._written = torch.empty(0, dtype=torch.int64, device=device)
+        self._zero_N = self._zero_F[self._written]
 
     def __call__(self, batch: Batch) -> Tensor:
-        """x_BCG: people × channels × genes, scaled."""
+        """x_BCG: people × channels × genes, scaled; valid until the next call."""
         n_rows, n_features = len(batch.sample_B), len(self._zero_F)
-        x_BF = self._zero_F.repeat(n_rows, 1)
-        scaled_N = (batch.value_N - self._mean_F[batch.index_N]) * self._factor_F[batch.index_N]
-        x_BF.view(-1)[batch.row_N * n_features + batch.index_N] = scaled_N
-        return x_BF.view(n_rows, self._n_channels, -1)
+        if n_rows > len(self._x_RF):
+            self._x_RF = self._zero_F.repeat(n_rows, 1)
+        else:
+            self._x_RF.view(-1).index_copy_(0, self._written, self._zero_N)
+        self._zero_N = self._zero_F[batch.index_N]
+        self._written = batch.row_N * n_features + batch.index_N
+        scaled_N = batch.value_N * self._factor_F[batch.index_N] + self._zero_N
+        self._x_RF.view(-1).index_copy_(0, self._written, scaled_N)
+        return self._x_RF[:n_rows].view(n_rows, self._n_channels, -1)
 
 
 def _inverse(deviation: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

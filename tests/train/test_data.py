@@ -149,12 +149,26 @@ def test_cached_reader__decodes_a_group_once():
                 )
 
     counting = Counting()
-    reader = CachedReader(counting)
+    reader = CachedReader(counting, 1e6)
     groups = [RowGroup("part", index, 1) for index in range(3)]
     list(reader.read(groups[:2]))
     blocks = list(reader.read([groups[2], groups[0], groups[2], groups[1]]))
     assert [int(block.sample_R[0]) for block in blocks] == [2, 0, 2, 1]
-    assert counting.n == 3
+    assert counting.n == 4, "asked twice for a group that was not kept yet"
+    list(reader.read(groups))
+    assert counting.n == 4
+
+
+def test_cached_reader__keeps_no_more_than_its_limit(dataset: str):
+    groups = list_row_groups(read_manifest(dataset), [0, 1])
+    plain = reader_of(dataset, "arrow")
+    blocks = list(plain.read(groups))
+    reader = CachedReader(plain, blocks[0].n_bytes + blocks[1].n_bytes)
+    for _ in range(2):
+        found = list(reader.read(groups))
+        for block, expected in zip(found, blocks, strict=True):
+            np.testing.assert_array_equal(block.sample_R, expected.sample_R)
+    assert len(reader._kept) == 2
 
 
 def table_of(indices: list[list[int]], values: list[list[float]]) -> pa.Table:

@@ -83,7 +83,7 @@ def test_score__leaves_the_model_as_it_was(make_config: ConfigMaker):
 def test_finish_epoch__plateau_best_weights_and_stop(make_config: ConfigMaker):
     config = make_config(
         optimizer={"warmup_steps": 0, "plateau_patience": 0, "learning_rate": 0.1, "gene_rate": 0.2},
-        stopping={"patience": 2},
+        stopping={"patience": 2, "min_steps": 0},
     )
     trainer, batches = trainer_of(config)
     scores = score(trainer, batches)

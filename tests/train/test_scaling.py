@@ -60,8 +60,14 @@ def test_densifier__by_hand(dataset: str):
         np.array([0, 3, 2], np.int32),
         np.array([4, 7, 0.5], np.float32),
     )
-    x_BCG = Densifier(scaler, 2, torch.device("cpu"))(make_batch(rows, people, scaler))
-    assert x_BCG.tolist() == [[[6, 0], [0, 0]], [[-2, 0], [5, 0]]]
+    densify = Densifier(scaler, 2, torch.device("cpu"))
+    assert densify(make_batch(rows, people, scaler)).tolist() == [[[6, 0], [0, 0]], [[-2, 0], [5, 0]]]
+    # The block of memory is used again: nothing of the batch before may be left in it.
+    assert densify(make_batch(rows.slice(1, 2), people, scaler)).tolist() == [[[-2, 0], [5, 0]]]
+    assert densify(make_batch(rows.take(np.array([1, 0])), people, scaler)).tolist() == [
+        [[-2, 0], [5, 0]],
+        [[6, 0], [0, 0]],
+    ]
 
 
 @pytest.mark.parametrize("kind", ["standard", "channel"])
