@@ -28,8 +28,9 @@ class SampleThresholds(ConfigModel):
     max_f_female: float = Field(description="inbreeding coefficient on X at or below which sex is female")
     min_f_male: float = Field(description="inbreeding coefficient on X at or above which sex is male")
     min_sites_on_x: int = Field(ge=1, description="fewer typed common sites on X leave sex unmeasured")
-    max_deviations: float = Field(gt=0, description="median absolute deviations within batch × ancestry")
-    outlier_metrics: list[str] = Field(description="metrics that the deviations are counted for")
+    max_deviations: dict[str, float] = Field(
+        description="median absolute deviations within batch × ancestry, by metric"
+    )
     min_stratum: int = Field(ge=2, description="people; smaller strata are compared with everybody")
 
 
@@ -56,7 +57,7 @@ class AncestryThresholds(ConfigModel):
 
 
 class VariantThresholds(ConfigModel):
-    """Variants outside these are dropped, each with every reason named; labels of test people are not used."""
+    """Variants outside these are dropped with every reason named; test people's labels are not seen."""
 
     max_alleles: int = Field(ge=2, description="alleles of a record, the reference counted")
     require_pass: bool = Field(description="FILTER must be PASS or absent")

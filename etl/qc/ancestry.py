@@ -139,11 +139,11 @@ def find_outliers(
         Reason -> boolean series. Missing values, metrics that the cohort lacks, and strata without any
         deviation flag nobody.
     """
-    strata = people["batch"].astype(str) + "|" + people["ancestry"].astype(str)
+    strata = people[["batch", "ancestry"]].astype(str).agg("|".join, axis=1)
     sizes = strata[fitted].value_counts()
     strata = strata.where(strata.map(sizes).fillna(0) >= thresholds.min_stratum, "small strata")
     flags: dict[str, pd.Series] = {}
-    for metric in thresholds.outlier_metrics:
+    for metric, max_deviations in thresholds.max_deviations.items():
         if metric not in people:
             continue
         deviation = pd.Series(0.0, index=people.index)
@@ -155,5 +155,5 @@ def find_outliers(
                 deviation[members] = (people.loc[members, metric] - reference.median()) / spread
         if metric not in UPPER_ONLY:
             deviation = deviation.abs()
-        flags[f"outlier_{metric}"] = (deviation > thresholds.max_deviations).fillna(False)
+        flags[f"outlier_{metric}"] = (deviation > max_deviations).fillna(False)
     return flags

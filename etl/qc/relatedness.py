@@ -106,7 +106,7 @@ def _larger(estimates: list[pd.DataFrame]) -> pd.DataFrame:
     pairs = pd.concat(estimates, ignore_index=True)
     swapped = pairs["first"] > pairs["second"]
     pairs.loc[swapped, ["first", "second"]] = pairs.loc[swapped, ["second", "first"]].to_numpy()
-    return pairs.groupby(["first", "second"], as_index=False, sort=True)["kinship"].max()
+    return pairs.groupby(["first", "second"], sort=True)["kinship"].max().reset_index()
 
 
 def score_frame(scores: hl.Table) -> pd.DataFrame:

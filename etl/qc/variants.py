@@ -32,10 +32,10 @@ def keep_people(mt: hl.MatrixTable, samples: pd.DataFrame) -> hl.MatrixTable:
     """
     karyotype = {"female": "XX", "male": "XY"}
     told = {
-        row.sample_id: hl.Struct(
-            sample_index=int(row.sample_index), karyotype=karyotype.get(row.sex, "unknown")
+        sample_id: hl.Struct(sample_index=int(index), karyotype=karyotype.get(sex, "unknown"))
+        for sample_id, index, sex in zip(
+            samples["sample_id"], samples["sample_index"], samples["sex"], strict=True
         )
-        for row in samples.itertuples()
     }
     people = hl.literal(told, "dict<str, struct{sample_index: int32, karyotype: str}>")
     mt = mt.annotate_cols(**people.get(mt.s))
@@ -66,7 +66,7 @@ def measure_variants(mt: hl.MatrixTable, samples: pd.DataFrame) -> hl.Table:
         groups; missing with one batch). Rates without people are missing.
     """
     strata = samples.groupby(list(STRATUM), dropna=False, sort=True).indices
-    keys = list(strata)
+    keys: list[Any] = list(strata)
     place = {samples["sample_id"].iloc[row]: number for number, key in enumerate(keys) for row in strata[key]}
     mt = mt.annotate_cols(stratum=hl.literal(place, "dict<str, int32>")[mt.s])
     counted = mt.annotate_rows(
@@ -116,10 +116,10 @@ class _Stratum:
         return self.training and self.is_case == 0
 
 
-def _with_metrics(counted: hl.Table, keys: list[tuple[Any, ...]], sizes: list[int]) -> hl.Table:
+def _with_metrics(counted: hl.Table, keys: Sequence[Any], sizes: Sequence[int]) -> hl.Table:
     zero = hl.struct(missing=hl.int64(0), het=hl.int64(0), hom_var=hl.int64(0), hemizygous=hl.int64(0))
     strata = [
-        _Stratum(*key, size=size, counts=counted.counted.get(number, zero))
+        _Stratum(*key, size, counted.counted.get(number, zero))
         for number, (key, size) in enumerate(zip(keys, sizes, strict=True))
     ]
     training = [stratum for stratum in strata if stratum.training]

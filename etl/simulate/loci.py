@@ -88,8 +88,7 @@ def lay_out(config: SimulateConfig) -> list[Locus]:
     rng = generator(config.seed, "layout")
     genes_by_chromosome = _apportion(config.genes.count, np.array(list(reference.CODING_GENES.values())))
     lengths = np.array([_length(config, c) for c in range(len(reference.CHROMOSOMES))])
-    autosomal = np.where(np.arange(len(lengths)) == reference.X, 0, lengths)
-    markers_by_chromosome = _apportion(config.genes.backbone_markers, autosomal)
+    markers_by_chromosome = _apportion(config.genes.backbone_markers, lengths)
     placed: list[Locus] = []
     for chromosome, (genes, markers) in enumerate(
         zip(genes_by_chromosome, markers_by_chromosome, strict=True)
