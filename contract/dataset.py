@@ -1,6 +1,7 @@
 """Files of a dataset: writing its parts, publishing it whole, reading it back.
 
-Layout: manifest.json, genes.parquet, stats.parquet, samples/fold=K/part-NNNNN.parquet. Any URL that fsspec knows.
+Layout: manifest.json, genes.parquet, stats.parquet, samples/fold=K/part-NNNNN.parquet, under any URL that
+fsspec knows.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ import hashlib
 import io
 import posixpath
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import fsspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from contract.errors import InputError, fault
 from contract.manifest import MANIFEST_NAME, Manifest, PartFile, write_manifest
@@ -84,13 +87,12 @@ def write_stats(root: str, stats: pd.DataFrame) -> None:
 
 
 def publish(root: str, manifest: Manifest) -> None:
-    """Commit a staged dataset: manifest last, then the staging folder takes the place of `root`.
+    """Commit a staged dataset: the staging folder takes the place of `root`, then the manifest is written.
 
-    A dataset that stood at `root` before is removed only after the new one is complete.
+    The manifest comes last so that the mark holds where folders are moved file by file (object stores). A
+    dataset that stood at `root` before is removed only after the new one is complete.
     """
-    staging = staging_root(root)
-    write_manifest(manifest, staging)
-    filesystem, staged = fsspec.core.url_to_fs(staging)
+    filesystem, staged = fsspec.core.url_to_fs(staging_root(root))
     _, final = fsspec.core.url_to_fs(str(root))
     final = final.rstrip("/")
     previous = final + ".previous"
@@ -99,11 +101,12 @@ def publish(root: str, manifest: Manifest) -> None:
     if filesystem.exists(final):
         filesystem.mv(final, previous, recursive=True)
     filesystem.mv(staged, final, recursive=True)
+    write_manifest(manifest, str(root))
     if filesystem.exists(previous):
         filesystem.rm(previous, recursive=True)
 
 
-def fold_stats(fold: int, indices: np.ndarray, values: np.ndarray, n: int, n_genes: int) -> pd.DataFrame:
+def fold_stats(fold: int, indices: NDArray[Any], values: NDArray[Any], n: int, n_genes: int) -> pd.DataFrame:
     """Sums of the stored (non-zero) features of one fold.
 
     Parameters
@@ -133,12 +136,14 @@ def fold_stats(fold: int, indices: np.ndarray, values: np.ndarray, n: int, n_gen
 
 def read_genes(root: str) -> pd.DataFrame:
     """The gene axis in genome order, columns of `GENE_SCHEMA`."""
-    return _read_table(posixpath.join(str(root), GENES_NAME), GENE_SCHEMA).to_pandas()
+    genes: pd.DataFrame = _read_table(posixpath.join(str(root), GENES_NAME), GENE_SCHEMA).to_pandas()
+    return genes
 
 
 def read_stats(root: str) -> pd.DataFrame:
     """Per fold × channel × gene sums, columns of `STATS_SCHEMA`; absent features have sums of 0."""
-    return _read_table(posixpath.join(str(root), STATS_NAME), STATS_SCHEMA).to_pandas()
+    stats: pd.DataFrame = _read_table(posixpath.join(str(root), STATS_NAME), STATS_SCHEMA).to_pandas()
+    return stats
 
 
 def read_samples(
@@ -177,7 +182,8 @@ def read_samples(
                 raise InputError(
                     fault(root, file.path, found=found, wanted=f"{file.rows} rows (manifest)")
                 ) from None
-    return pa.concat_tables(tables).to_pandas()
+    samples: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+    return samples
 
 
 def verify(root: str, manifest: Manifest) -> None:

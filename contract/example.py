@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import Field
 
 from contract.config import ConfigModel
@@ -40,12 +43,12 @@ class Example(ConfigModel):
     seed: int = 0
 
 
-def write_example(root: str, **settings: object) -> Manifest:
+def write_example(root: str, **settings: Any) -> Manifest:
     """Write a random dataset with planted signal; see `Example` for the settings and their defaults.
 
     Families are pairs of neighbouring samples, so that family-aware code has something to do.
     """
-    example = Example(**settings)  # type: ignore[arg-type]
+    example = Example(**settings)
     rng = np.random.default_rng(example.seed)
     staging = prepare_staging(root)
     genes = _genes(example.n_genes)
@@ -94,7 +97,7 @@ def _genes(n_genes: int) -> pd.DataFrame:
 
 
 def _fold_rows(
-    example: Example, rng: np.random.Generator, members: np.ndarray, families: np.ndarray, fold: int
+    example: Example, rng: np.random.Generator, members: NDArray[Any], families: NDArray[Any], fold: int
 ) -> tuple[pa.Table, pd.DataFrame]:
     n, n_features = len(members), len(example.channels) * example.n_genes
     per_sample = rng.binomial(n_features, example.density, size=n)

@@ -55,7 +55,7 @@ def read_findings(config: EtlConfig) -> Findings:
 def _show(counts: dict[str, int], metrics: dict, defects: pd.DataFrame, oracle: float) -> None:
     show(
         "planted defects",
-        [(row.kind, str(row.planted), str(row.found)) for row in defects.itertuples()],
+        [(str(row.kind), str(row.planted), str(row.found)) for row in defects.itertuples()],
         ("kind", "planted", "found"),
     )
     show(

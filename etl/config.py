@@ -94,7 +94,7 @@ class EtlConfig(ConfigModel):
     )
     genotype_qc: Literal["apply", "skip"] = Field("apply", description="skip: for calls that carry GT alone")
     folds: FoldsConfig = FoldsConfig()
-    covariates: list[Literal["is_female", "ancestry_pcs", "batch"]] = ["is_female", "ancestry_pcs"]
+    covariates: tuple[Literal["is_female", "ancestry_pcs", "batch"], ...] = ("is_female", "ancestry_pcs")
     row_group_size: int = Field(64, ge=1, description="rows of a Parquet row group")
     spark: SparkConfig = SparkConfig()
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import re
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 from contract.errors import InputError, fault
 
@@ -46,10 +47,9 @@ def read_header(path: Path) -> VcfHeader:
     compression = _compression(path)
     if compression == "bgzip":
         _require_bgzip_end(path)
-    opened = path.open("rb") if compression == "none" else gzip.open(path, "rb")
     try:
-        with opened as stream:
-            return _parse(path, compression, stream)  # type: ignore[arg-type]
+        with path.open("rb") as stored, _unpacked(stored, compression) as stream:
+            return _parse(path, compression, stream)
     except (EOFError, OSError, UnicodeDecodeError) as error:
         raise InputError(
             fault(path, "compression", found=f"unreadable content ({error})", wanted="a complete VCF file")
@@ -96,6 +96,10 @@ def _compression(path: Path) -> Compression:
     return "bgzip" if len(head) >= 14 and head[3] & 4 and head[12:14] == b"BC" else "gzip"
 
 
+def _unpacked(stored: BufferedIOBase, compression: Compression) -> BufferedIOBase:
+    return stored if compression == "none" else gzip.GzipFile(fileobj=stored)
+
+
 def _require_bgzip_end(path: Path) -> None:
     with path.open("rb") as stream:
         stream.seek(max(0, path.stat().st_size - len(BGZIP_END)))
@@ -107,7 +111,7 @@ def _require_bgzip_end(path: Path) -> None:
             )
 
 
-def _parse(path: Path, compression: Compression, stream: BinaryIO) -> VcfHeader:
+def _parse(path: Path, compression: Compression, stream: BufferedIOBase) -> VcfHeader:
     formats: set[str] = set()
     infos: dict[str, str] = {}
     contigs: dict[str, int | None] = {}

@@ -20,7 +20,7 @@ HALF_CALL = r"\t(\d+)[/|]\.(?=[:\t]|$)"
 
 
 def read_vcf(config: VcfConfig, headers: Sequence[VcfHeader], reference: str) -> hl.MatrixTable:
-    """Import VCF files: rows keyed by locus and alleles, columns by `s`, entry and INFO fields as in the files.
+    """Import VCF files: rows keyed by locus and alleles, columns by `s`, entries and INFO as in the files.
 
     Files in plain gzip are read with a warning: they can't be split, so each is one partition.
     Half-calls such as `0/.` become haploid calls when the configuration says so; Hail alone reads them as
@@ -29,9 +29,11 @@ def read_vcf(config: VcfConfig, headers: Sequence[VcfHeader], reference: str) ->
     plain = [header.path for header in headers if header.compression == "gzip"]
     if plain:
         log.warning(
-            "%d of %d files are plain gzip (first: %s): they can't be split, each is read by one task; bgzip them",
-            len(plain), len(headers), plain[0],
-        )  # fmt: skip
+            "%d of %d files are plain gzip (first: %s): they can't be split, one task reads each; bgzip them",
+            len(plain),
+            len(headers),
+            plain[0],
+        )
     groups = [plain, [header.path for header in headers if header.compression != "gzip"]]
     header_path = hl.utils.new_temp_file("header", "vcf")
     with hl.hadoop_open(header_path, "w") as stream:

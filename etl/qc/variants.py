@@ -119,8 +119,10 @@ class _Stratum:
 def _with_metrics(counted: hl.Table, keys: Sequence[Any], sizes: Sequence[int]) -> hl.Table:
     zero = hl.struct(missing=hl.int64(0), het=hl.int64(0), hom_var=hl.int64(0), hemizygous=hl.int64(0))
     strata = [
-        _Stratum(*key, size, counted.counted.get(number, zero))
-        for number, (key, size) in enumerate(zip(keys, sizes, strict=True))
+        _Stratum(is_case, training, ancestry, sex, batch, size, counted.counted.get(number, zero))
+        for number, ((is_case, training, ancestry, sex, batch), size) in enumerate(
+            zip(keys, sizes, strict=True)
+        )
     ]
     training = [stratum for stratum in strata if stratum.training]
     on_x = counted.locus.in_x_nonpar()

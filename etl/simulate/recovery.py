@@ -86,8 +86,12 @@ def _people(truth: Truth, findings: Findings) -> list[tuple[str, int, int]]:
 def _pairs(
     truth: Truth, findings: Findings, min_kinship: float, min_duplicate: float
 ) -> list[tuple[str, int, int]]:
+    pairs_found = findings.pairs
     kinship = {
-        frozenset((row.first, row.second)): row.kinship for row in findings.pairs.itertuples(index=False)
+        frozenset((first, second)): float(value)
+        for first, second, value in zip(
+            pairs_found["first"], pairs_found["second"], pairs_found["kinship"], strict=True
+        )
     }
     hard = set().union(*REASONS.values())
     measured = {name for name, told in findings.person_reasons.items() if not hard & set(told.split(","))}

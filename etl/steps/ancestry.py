@@ -65,7 +65,8 @@ def _kept(people: pd.DataFrame, run: Run) -> pd.DataFrame:
             inside = (kept["fold"] == run.config.folds.test) == test
             if not (inside & (kept["is_case"] == status)).any():
                 raise InputError(
-                    f"{run.config.samples.path}: people: found no {name} {where} after quality control, wanted some"
+                    f"{run.config.samples.path}: people: found no {name} {where} after quality control, "
+                    "wanted some"
                 )
     kept["sample_index"] = kept.index.astype("int32")
     return kept

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 
 from contract.config import digest
@@ -69,9 +71,7 @@ def covariates(samples: pd.DataFrame, config: EtlConfig) -> tuple[list[list[floa
         if kind == "is_female":
             columns["is_female"] = samples["sex"].map({"female": 1.0, "male": 0.0}).fillna(0.5)
         elif kind == "ancestry_pcs":
-            columns |= {
-                name: samples[name] for name in samples if name.startswith("pc") and name[2:].isdigit()
-            }
+            columns |= {str(name): samples[name] for name in samples if re.fullmatch(r"pc\d+", str(name))}
         else:
             dummies = pd.get_dummies(samples["batch"], prefix="batch", dtype=float, drop_first=True)
             columns |= {str(name): dummies[name] for name in dummies}

@@ -1,4 +1,4 @@
-"""Step 1: read the calls, apply the genotype rules, split alleles, all in one pass; write the sparse cohort."""
+"""Step 1: read the calls, apply the genotype rules and split alleles in one pass; write the sparse cohort."""
 
 from __future__ import annotations
 

@@ -52,7 +52,8 @@ def work(run: Run) -> StepResult:
     if kept == 0:
         told = ", ".join(f"{entry.reason} {entry.count}" for entry in ledger if entry.count)
         raise InputError(
-            f"{run.config.samples.path}: people: found none left after sample quality control ({told}), wanted some"
+            f"{run.config.samples.path}: people: found none left after sample quality control ({told}), "
+            "wanted some"
         )
     return StepResult(ledger=ledger, facts={"people": len(metrics), "people_kept": kept})
 
