@@ -25,6 +25,4 @@ case "$1" in /*) config=$1 ;; *) config=$PWD/$1 ;; esac
 shift
 
 cd "$root"
-# torch's thread pools of many ranks on one host would compete for its cores.
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 exec "$horovodrun" --gloo ${options[@]+"${options[@]}"} "$python" -m train fit "$config" "$@"
