@@ -128,6 +128,9 @@ class EvaluationConfig(ConfigModel):
     threshold: float = Field(
         0.5, gt=0, lt=1, description="score from which a person is called a case (accuracy)"
     )
+    prevalence: float | None = Field(
+        None, gt=0, lt=1, description="share of cases in the population, for liability R²; null: not reported"
+    )
 
 
 class RunConfig(ConfigModel):

@@ -26,13 +26,13 @@ from train.config import TrainConfig
 from train.data import RowGroupReader, open_reader, prefetch, scoring_rows
 from train.fit import BUNDLE_NAME, PACKAGES
 from train.metrics import (
+    Metric,
     Values,
     auroc,
     average_precision,
-    difference,
     family_draws,
+    measure,
     standard_metrics,
-    with_intervals,
 )
 from train.order import list_row_groups
 from train.people import UNKNOWN, People, permute_labels, read_people, require_both_classes
@@ -89,6 +89,7 @@ def evaluate(run: Path, *, again: bool = False) -> dict[str, Any]:
         "seed": config.seed,
         "bootstrap_draws": config.evaluation.bootstrap_draws,
         "threshold": config.evaluation.threshold,
+        "prevalence": config.evaluation.prevalence,
         "manifest_digest": bundle.facts.manifest_digest,
         "versions": software_versions(PACKAGES),
     }
@@ -169,17 +170,18 @@ def summarise(judged: Judged, config: TrainConfig) -> dict[str, Any]:
         "majority_share": float(max(y_M.mean(), 1 - y_M.mean())),
         "draws_used": len(drawn),
     }
-    every, few = (
-        standard_metrics(config.evaluation.threshold),
-        {"auroc": auroc, "average_precision": average_precision},
-    )
-    for name, probability_M in judged.probabilities.items():
-        measured = with_intervals(every if name == "cnn" else few, y_M, probability_M, drawn)
-        found[name] = {metric: asdict(interval) for metric, interval in measured.items()}
+    every: dict[str, Metric] = standard_metrics(config.evaluation)
+    few: dict[str, Metric] = {"auroc": auroc, "average_precision": average_precision}
+    measured = {
+        name: measure(every if name == "cnn" else few, y_M, probability_M, drawn)
+        for name, probability_M in judged.probabilities.items()
+    }
+    for name, metrics in measured.items():
+        found[name] = {metric: asdict(value.interval()) for metric, value in metrics.items()}
     found |= found["cnn"]
     found["auroc_differences"] = {
-        f"cnn - {name}": asdict(difference(auroc, y_M, (judged.probabilities["cnn"], other), drawn))
-        for name, other in judged.probabilities.items()
+        f"cnn - {name}": asdict((measured["cnn"]["auroc"] - metrics["auroc"]).interval())
+        for name, metrics in measured.items()
         if name != "cnn"
     }
     return found

@@ -5,12 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, roc_auc_score
+
+from train.config import EvaluationConfig
 
 Labels = NDArray[np.int8]
 Values = NDArray[np.float64]
@@ -26,6 +30,24 @@ class Interval:
     estimate: float
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A metric on all people and on each of D bootstrap draws."""
+
+    estimate: float
+    value_D: Values
+
+    def interval(self) -> Interval:
+        """The middle 95 % of the draws (percentile bootstrap); NaN where there are none."""
+        if not len(self.value_D):
+            return Interval(self.estimate, float("nan"), float("nan"))
+        low, high = np.quantile(self.value_D, [0.025, 0.975], method="inverted_cdf")
+        return Interval(self.estimate, float(low), float(high))
+
+    def __sub__(self, other: Measured) -> Measured:
+        return Measured(self.estimate - other.estimate, self.value_D - other.value_D)
 
 
 def auroc(is_case_M: Labels, score_M: Values) -> float:
@@ -78,17 +100,44 @@ def expected_calibration_error(is_case_M: Labels, probability_M: Values, n_bins:
     return float(np.abs(gap).sum() / len(is_case_M))
 
 
-def standard_metrics(threshold: float) -> dict[str, Metric]:
-    """All metrics of a probability; `threshold` serves the two accuracies."""
-    return {
+def liability_r2(is_case_M: Labels, probability_M: Values, prevalence: float) -> float:
+    """Share of the variance of liability that the probability explains (Lee et al. 2012, equation 15).
+
+    Parameters
+    ----------
+    is_case_M
+        1 or 0; cases may be more frequent here than in the population.
+    probability_M
+        Score of each person.
+    prevalence
+        Share of cases in the population.
+    """
+    share = is_case_M.mean()
+    if np.ptp(probability_M) == 0:
+        return 0.0
+    observed = np.corrcoef(is_case_M, probability_M)[0, 1] ** 2
+    threshold = norm.ppf(1 - prevalence)
+    density = norm.pdf(threshold)
+    selection = density / prevalence * (share - prevalence) / (1 - prevalence)
+    theta = selection * (selection - threshold)
+    scale = (prevalence * (1 - prevalence) / density) ** 2 / (share * (1 - share))
+    return float(observed * scale / (1 + observed * theta * scale))
+
+
+def standard_metrics(config: EvaluationConfig) -> dict[str, Metric]:
+    """All metrics of a probability; the threshold serves the two accuracies, the prevalence liability R²."""
+    metrics: dict[str, Metric] = {
         "auroc": auroc,
         "average_precision": average_precision,
-        "accuracy": lambda y, p: accuracy(y, p, threshold),
-        "balanced_accuracy": lambda y, p: balanced_accuracy(y, p, threshold),
+        "accuracy": partial(accuracy, threshold=config.threshold),
+        "balanced_accuracy": partial(balanced_accuracy, threshold=config.threshold),
         "brier": brier,
         "calibration_slope": calibration_slope,
         "expected_calibration_error": expected_calibration_error,
     }
+    if config.prevalence is not None:
+        metrics["liability_r2"] = partial(liability_r2, prevalence=config.prevalence)
+    return metrics
 
 
 def family_draws(
@@ -124,27 +173,14 @@ def family_draws(
     return kept
 
 
-def with_intervals(
+def measure(
     metrics: Mapping[str, Metric], is_case_M: Labels, score_M: Values, drawn: list[NDArray[np.int64]]
-) -> dict[str, Interval]:
-    """Each metric on all people, with the middle 95 % of its values over the draws (percentile bootstrap)."""
-    found: dict[str, Interval] = {}
-    for name, metric in metrics.items():
-        values = [metric(is_case_M[people], score_M[people]) for people in drawn]
-        low, high = (
-            np.quantile(values, [0.025, 0.975], method="inverted_cdf")
-            if values
-            else (float("nan"), float("nan"))
+) -> dict[str, Measured]:
+    """Each metric on all people and on the people of each draw."""
+    return {
+        name: Measured(
+            metric(is_case_M, score_M),
+            np.array([metric(is_case_M[people], score_M[people]) for people in drawn]),
         )
-        found[name] = Interval(metric(is_case_M, score_M), float(low), float(high))
-    return found
-
-
-def difference(
-    metric: Metric, is_case_M: Labels, scores: tuple[Values, Values], drawn: list[NDArray[np.int64]]
-) -> Interval:
-    """First score's metric minus the second's, with its interval over the same draws."""
-    first, second = scores
-    values = [metric(is_case_M[p], first[p]) - metric(is_case_M[p], second[p]) for p in drawn]
-    low, high = np.quantile(values, [0.025, 0.975], method="inverted_cdf")
-    return Interval(metric(is_case_M, first) - metric(is_case_M, second), float(low), float(high))
+        for name, metric in metrics.items()
+    }

@@ -28,6 +28,7 @@ METRIC_NAMES = {
     "brier": "Brier score",
     "calibration_slope": "calibration slope",
     "expected_calibration_error": "expected calibration error",
+    "liability_r2": "liability R²",
 }
 
 

@@ -1,18 +1,21 @@
 import numpy as np
 import pytest
+from scipy.stats import norm
 
+from train.config import EvaluationConfig
 from train.metrics import (
+    Measured,
     accuracy,
     auroc,
     average_precision,
     balanced_accuracy,
     brier,
     calibration_slope,
-    difference,
     expected_calibration_error,
     family_draws,
+    liability_r2,
+    measure,
     standard_metrics,
-    with_intervals,
 )
 
 Y = np.array([0, 0, 1, 1], np.int8)
@@ -73,25 +76,49 @@ def test_family_draws__both_classes_and_seed():
     np.testing.assert_array_equal(drawn, family_draws(y, family, 30, 4))
 
 
-def test_with_intervals__wider_for_related_people():
+def test_measure__wider_for_related_people():
     # Ten families of twenty identical people tell less than two hundred unrelated ones.
     rng = np.random.default_rng(1)
     y, p = np.repeat(np.arange(10) % 2, 20).astype(np.int8), np.repeat(rng.random(10), 20)
     widths = []
     for family in (np.arange(200), np.repeat(np.arange(10), 20)):
         drawn = family_draws(y, family.astype(np.int32), 200, 1)
-        interval = with_intervals({"auroc": auroc}, y, p, drawn)["auroc"]
+        interval = measure({"auroc": auroc}, y, p, drawn)["auroc"].interval()
         assert interval.low <= interval.estimate <= interval.high
         widths.append(interval.high - interval.low)
     assert widths[1] > 2 * widths[0]
 
 
-def test_difference__of_a_score_with_itself():
+def test_measured__difference_over_the_same_draws():
     drawn = family_draws(Y, np.arange(4, dtype=np.int32), 20, 1)
-    interval = difference(auroc, Y, (P, P), drawn)
+    one = measure({"auroc": auroc}, Y, P, drawn)["auroc"]
+    interval = (one - one).interval()
     assert (interval.estimate, interval.low, interval.high) == (0, 0, 0)
+    better = measure({"auroc": auroc}, Y, Y.astype(float), drawn)["auroc"]
+    assert (better - one).interval().estimate == 0.25
 
 
-def test_standard_metrics__threshold_is_used():
-    assert standard_metrics(0.35)["accuracy"](Y, P) == 0.75
-    assert standard_metrics(0.95)["accuracy"](Y, P) == 0.5
+def test_measured__interval_by_hand():
+    interval = Measured(0.5, np.arange(1000) / 1000).interval()
+    assert (interval.low, interval.high) == (0.024, 0.974)
+    assert np.isnan(Measured(0.5, np.empty(0)).interval().low)
+
+
+@pytest.mark.parametrize("prevalence", [0.01, 0.3])
+def test_liability_r2__recovers_explained_liability_in_an_ascertained_sample(prevalence: float):
+    rng = np.random.default_rng(2)
+    n, r2 = 2_000_000, 0.2
+    score = rng.normal(size=n) * np.sqrt(r2)
+    is_case = score + rng.normal(size=n) * np.sqrt(1 - r2) > norm.ppf(1 - prevalence)
+    cases = np.flatnonzero(is_case)[:15_000]
+    controls = np.flatnonzero(~is_case)[: len(cases)]
+    people = np.concatenate([cases, controls])
+    found = liability_r2(is_case[people].astype(np.int8), score[people], prevalence)
+    assert found == pytest.approx(r2, rel=0.08)
+
+
+def test_standard_metrics__threshold_and_prevalence_are_used():
+    assert standard_metrics(EvaluationConfig(threshold=0.35))["accuracy"](Y, P) == 0.75
+    metrics = standard_metrics(EvaluationConfig(threshold=0.95, prevalence=0.01))
+    assert metrics["accuracy"](Y, P) == 0.5
+    assert metrics["liability_r2"](Y, P) == liability_r2(Y, P, 0.01)
