@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -79,22 +80,29 @@ def simulate(config: SimulateConfig, report: Report = lambda stage, done, total:
     finished = _finished(config.out, code)
     if finished is not None:
         return finished
-    study = simulate_study(config, report)
-    try:
-        config.out.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=config.out))
-    except OSError as error:
-        wanted = "a folder that can be written"
-        raise InputError(fault(config.out, "out", found=error.strerror, wanted=wanted)) from None
-    try:
+    with _scratch_folder(config.out) as scratch:
+        study = simulate_study(config, report)
         written = _write_files(config, study, scratch, report)
         files = {path.name: _sha256(path) for path in sorted(scratch.iterdir())}
         truth = build_truth(config, study, written, Provenance(files, code, _software()))
         (scratch / TRUTH_FILE).write_text(truth.model_dump_json(indent=1) + "\n")
         _publish(scratch, config.out)
+    return truth
+
+
+@contextmanager
+def _scratch_folder(out: Path) -> Iterator[Path]:
+    """A folder inside `out` for unfinished files, gone at the end."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=out))
+    except OSError as error:
+        wanted = "a folder that can be written"
+        raise InputError(fault(out, "out", found=error.strerror, wanted=wanted)) from None
+    try:
+        yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return truth
 
 
 def _software() -> dict[str, str]:
