@@ -17,10 +17,10 @@ from etl.simulate.config import SimulateConfig
 
 MISSING = -1
 SETTINGS = {
-    "seed": 3,
+    "seed": 8,
     "people": 160,
     "workers": 1,
-    "genes": {"count": 40, "coding_length_median": 2700, "backbone_markers": 400, "overlap_share": 0.2},
+    "genes": {"count": 40, "coding_length_median": 2700, "backbone_markers": 400, "overlap_share": 0.4},
     "relatives": {"duplicates": 2, "parent_child": 3, "siblings": 3, "half_siblings": 2, "avuncular": 2},
     "sample_defects": {"sex_error_share": 0.02, "contaminated_share": 0.02, "low_quality_share": 0.02},
     "variant_defects": {
