@@ -67,10 +67,12 @@ def evaluate(
         if distributed.launched_rank():
             return  # one process is enough; the leader is it
         from train.evaluate import evaluate as evaluate_run
+        from train.fit import CONFIG_NAME
         from train.report import write_report
 
-        folder = run if run.is_dir() else Path(load_config(TrainConfig, run, overrides or []).run.out)
-        metrics = evaluate_run(folder, again=again)
+        config = load_config(TrainConfig, run / CONFIG_NAME if run.is_dir() else run, overrides or [])
+        folder = run if run.is_dir() else Path(config.run.out)
+        metrics = evaluate_run(folder, again=again, settings=config)
         _console().print(_score_table(metrics))
         _console().print(f"report: {write_report(folder)}")
 

@@ -24,7 +24,7 @@ from train.baseline import fit_baseline, sparse_matrix
 from train.bundle import Bundle, check_dataset, load_bundle
 from train.config import TrainConfig
 from train.data import RowGroupReader, open_reader, prefetch, scoring_rows
-from train.fit import BUNDLE_NAME, PACKAGES
+from train.fit import BUNDLE_NAME, PACKAGES, training_digest
 from train.metrics import (
     Metric,
     Values,
@@ -53,7 +53,7 @@ class Judged:
     probabilities: dict[str, Values]
 
 
-def evaluate(run: Path, *, again: bool = False) -> dict[str, Any]:
+def evaluate(run: Path, *, again: bool = False, settings: TrainConfig | None = None) -> dict[str, Any]:
     """Score the test fold of a finished run and write metrics.json and predictions.parquet beside its bundle.
 
     Parameters
@@ -62,14 +62,24 @@ def evaluate(run: Path, *, again: bool = False) -> dict[str, Any]:
         The run's folder.
     again
         Read the test fold once more although it has been read; every reading is recorded.
+    settings
+        The run's configuration with, perhaps, another `evaluation` section; null: as it was trained.
 
     Raises
     ------
     InputError
-        If there is no bundle, the dataset is not the one trained on, or the test fold was read before.
+        If there is no bundle, the settings or the dataset are not those trained with, or the test fold was
+        read before.
     """
     bundle = load_bundle(run / BUNDLE_NAME)
-    config = TrainConfig.model_validate(bundle.facts.config)
+    trained = TrainConfig.model_validate(bundle.facts.config)
+    config = settings or trained
+    if training_digest(config) != training_digest(trained):
+        raise InputError(
+            fault(
+                run, "config.yaml", found="another configuration", wanted="the one the run was trained with"
+            )
+        )
     root = config.data.dataset
     manifest = read_manifest(root)
     check_dataset(bundle, manifest, read_genes(root), root)

@@ -36,6 +36,7 @@ from train.scaling import Batch, Densifier, Scaler, fit_scaler, make_batch
 
 PACKAGES = ("torch", "petastorm", "pyarrow", "numpy", "scikit-learn", "horovod", "pydantic")
 RUN_NAME = "run.json"
+CONFIG_NAME = "config.yaml"
 HISTORY_NAME = "history.json"
 BUNDLE_NAME = "bundle"
 
@@ -254,7 +255,7 @@ def _open_run(out: Path, prepared: Prepared, comm: Comm) -> dict[str, Any] | Non
     elif out.exists() and any(out.iterdir()):
         raise InputError(fault(out, "run.out", found="a folder with other content", wanted="an empty folder"))
     out.mkdir(parents=True, exist_ok=True)
-    (out / "config.yaml").write_text(dump_config(config))
+    (out / CONFIG_NAME).write_text(dump_config(config))
     facts = {
         "seed": config.seed,
         "ranks": comm.size,

@@ -97,3 +97,16 @@ def test_cli__evaluate_twice_is_refused(evaluated_run: Path, tmp_path: Path):
     result = invoke("evaluate", str(run))
     assert result.exit_code == 2
     assert "the test fold was read before" in result.stderr
+
+
+def test_cli__evaluate_takes_settings_of_the_evaluation_alone(evaluated_run: Path, tmp_path: Path):
+    run = Path(shutil.copytree(evaluated_run, tmp_path / "copy"))
+    refused = invoke("evaluate", str(run), "seed=9", "--again")
+    assert refused.exit_code == 2
+    assert (
+        "config.yaml: found another configuration, wanted the one the run was trained with" in refused.stderr
+    )
+    invoke("evaluate", str(run), "evaluation.prevalence=0.1", "evaluation.bootstrap_draws=10", "--again")
+    metrics = json.loads((run / METRICS_NAME).read_text())
+    assert metrics["bootstrap_draws"] == metrics["draws_used"] == 10
+    assert metrics["liability_r2"]["estimate"] > 0
