@@ -83,7 +83,13 @@ class Manifest(ConfigModel):
     def _consistent(self) -> Manifest:
         if sum(fold.n_samples for fold in self.folds) != self.n_samples:
             raise ValueError("the folds' n_samples do not add up to n_samples")
-        if self.test_fold not in [fold.index for fold in self.folds]:
+        indices = [fold.index for fold in self.folds]
+        if len(set(indices)) < len(indices):
+            raise ValueError(f"a fold stands twice in {indices}")
+        for fold in self.folds:
+            if sum(file.rows for file in fold.files) != fold.n_samples:
+                raise ValueError(f"fold {fold.index}: its files' rows do not add up to n_samples")
+        if self.test_fold not in indices:
             raise ValueError(f"test_fold {self.test_fold} is none of the folds")
         return self
 
