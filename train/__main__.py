@@ -125,6 +125,8 @@ def _told() -> Iterator[None]:
     except TrainingError as error:
         _end(str(error), FAILED_STATUS)
     except Stopped:
+        if distributed.launched_rank():
+            raise SystemExit(STOPPED_STATUS) from None
         _end("stopped and saved; the same command goes on from here", STOPPED_STATUS)
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -278,18 +278,21 @@ def run_steps(
         progress.total_steps += 1
         timing.people += len(batch.sample_B)
         if progress.step % trainer.config.run.agree_steps == 0 and comm.any(request.made):
-            progress.loss_sum = float(comm.sum(np.array([progress.loss_sum]))[0])
-            comm.average_buffers(trainer.model)
-            save()
-            raise Stopped
+            _save_and_stop(trainer, save)
         mark = time.perf_counter()
     timing.seconds = time.perf_counter() - started
     if comm.any(request.made):
-        progress.loss_sum = float(comm.sum(np.array([progress.loss_sum]))[0])
-        comm.average_buffers(trainer.model)
-        save()
-        raise Stopped
+        _save_and_stop(trainer, save)
     return timing
+
+
+def _save_and_stop(trainer: Trainer, save: Callable[[], None]) -> NoReturn:
+    comm, progress = trainer.comm, trainer.progress
+    progress.loss_sum = float(comm.sum(np.array([progress.loss_sum]))[0])
+    comm.average_buffers(trainer.model)
+    save()
+    comm.barrier()  # a rank that ends first makes launchers end the others
+    raise Stopped
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:

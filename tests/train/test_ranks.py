@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from contract.example import write_example
 from tests.train.runs import ConfigMaker, fit_quietly, history_of
 from train import distributed
 from train.bundle import load_bundle
+from train.checkpoint import load_state
 from train.config import TrainConfig
 from train.fit import BUNDLE_NAME
 
@@ -92,6 +95,34 @@ def test_fit__a_rank_that_fails_ends_all_of_them(make_config: ConfigMaker, tmp_p
     assert done.returncode != 0
     assert "fold=3" in done.stderr
     assert "wanted a row group of the manifest" in done.stderr
+
+
+def test_fit__launcher_that_is_told_to_end_leaves_a_checkpoint(make_config: ConfigMaker, tmp_path: Path):
+    # Epochs without end: only the signal stops them; what was saved carries on from the step it came in.
+    config = make_config(
+        stopping={"max_epochs": 100_000, "patience": 100_000},
+        run={"agree_steps": 1, "out": str(tmp_path / "run")},
+    )
+    conf = tmp_path / "conf.yaml"
+    conf.write_text(dump_config(config))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    command = [*horovodrun(2), "-m", "train", "fit", str(conf)]
+    with subprocess.Popen(
+        command, cwd=PROJECT, env=environment, stderr=subprocess.PIPE, text=True
+    ) as launched:
+        try:
+            deadline = time.monotonic() + LIMIT
+            while not (tmp_path / "run" / "history.json").exists() and time.monotonic() < deadline:
+                time.sleep(0.2)
+            launched.send_signal(signal.SIGTERM)
+            _, errors = launched.communicate(timeout=60)
+        finally:
+            launched.kill()
+    assert launched.returncode != 0
+    assert errors.count("stopped and saved; the same command goes on from here") == 1
+    state = load_state(tmp_path / "run")
+    assert state is not None
+    assert state["progress"]["total_steps"] >= 12
 
 
 @pytest.mark.parametrize(("backend", "runner"), [("horovod", "horovodrun"), ("ddp", "torchrun")])
