@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -12,6 +13,7 @@ from contract.config import build_config
 from contract.errors import InputError
 from contract.example import write_example
 from contract.provenance import software_versions
+from deploy.bench.commands import CommandFailed
 from deploy.bench.etl import measure_etl
 from deploy.bench.loaders import measure_loaders
 from deploy.bench.sizes import Sizes
@@ -43,12 +45,15 @@ def bench(
     except InputError as error:
         console.print(str(error))
         raise typer.Exit(2) from None
+    shutil.rmtree(FOLDER, ignore_errors=True)
     figures: dict[str, Any] = {"machine": _machine(), "sizes": sizes.model_dump()}
-    if "etl" in parts:
-        figures["etl"] = measure_etl(FOLDER, sizes)
-    if "data" in parts:
-        figures |= _measure_data(sizes)
-    write_figures("bench", figures)
+    try:
+        for part in parts:
+            figures |= {"etl": measure_etl(FOLDER, sizes)} if part == "etl" else _measure_data(sizes)
+            write_figures("bench", figures)
+    except CommandFailed as failure:
+        console.print(f"[bold red]{failure}[/]; figures measured before it are in {FIGURES}/bench.json")
+        raise typer.Exit(1) from None
     console.print(figures_table(figures))
     console.print(f"figures: {FIGURES}/bench.json")
 

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from deploy.bench.commands import measure
 from deploy.bench.sizes import Sizes
-from deploy.measure import Measured, run_measured
+from deploy.measure import Measured
 
 COHORT = "conf/simulate/bench.yaml"
 CONFIG = "conf/etl/demo.yaml"
 GENOME = "GRCh38"
-TIME_LIMIT = 1800  # seconds for one command
 
 
 def measure_etl(folder: Path, sizes: Sizes) -> dict[str, Any]:
@@ -20,14 +20,13 @@ def measure_etl(folder: Path, sizes: Sizes) -> dict[str, Any]:
 
     Raises
     ------
-    RuntimeError
+    CommandFailed
         If a command fails.
     """
     cohort, out = folder / "cohort", folder / "etl"
     size = [f"people={sizes.cohort_people}", f"genes.count={sizes.cohort_genes}"]
     simulated = _run("etl", "simulate", COHORT, f"out={cohort}", *size)
     bare = [_bare_import(cohort, folder)]
-    shutil.rmtree(out, ignore_errors=True)
     whole = _run("etl", "run", CONFIG, f"data={cohort}", f"out={out}")
     bare.append(_bare_import(cohort, folder))
     bare_seconds = sum(measured.seconds for measured in bare) / len(bare)
@@ -58,7 +57,4 @@ def _bare_import(cohort: Path, folder: Path) -> Measured:
 
 
 def _run(module: str, *arguments: str) -> Measured:
-    measured = run_measured([sys.executable, "-m", module, *arguments], TIME_LIMIT)
-    if measured.returncode:
-        raise RuntimeError(f"python -m {module} {arguments[0]} ended with status {measured.returncode}")
-    return measured
+    return measure([sys.executable, "-m", module, *arguments])

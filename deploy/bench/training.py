@@ -4,11 +4,10 @@ import json
 import sys
 from pathlib import Path
 
+from deploy.bench.commands import measure
 from deploy.bench.sizes import Sizes
-from deploy.measure import run_measured
 
 CONFIG = "conf/train/bench.yaml"
-TIME_LIMIT = 1800  # seconds for one training run
 
 
 def launchers(ranks: int) -> dict[str, list[str]]:
@@ -32,7 +31,7 @@ def measure_training(dataset: str, out: Path, sizes: Sizes) -> dict[str, dict[st
 
     Raises
     ------
-    RuntimeError
+    CommandFailed
         If a training run fails.
     """
     figures: dict[str, dict[str, float]] = {}
@@ -46,9 +45,7 @@ def measure_training(dataset: str, out: Path, sizes: Sizes) -> dict[str, dict[st
                 f"run.backend={backend}",
                 f"stopping.max_epochs={sizes.epochs}",
             ]
-            measured = run_measured([*launcher, "train", "fit", CONFIG, *settings], TIME_LIMIT)
-            if measured.returncode:
-                raise RuntimeError(f"training with {name} ended with status {measured.returncode}")
+            measured = measure([*launcher, "train", "fit", CONFIG, *settings])
             last = json.loads((folder / "history.json").read_text())[-1]
             figures[name] = {
                 "people_per_second": last["people_per_second"],

@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from typer.testing import CliRunner
 
 from contract.example import write_example
 from deploy.bench.__main__ import app
+from deploy.bench.commands import CommandFailed, measure
 from deploy.bench.etl import step_seconds
 from deploy.bench.loaders import measure_loaders
 from deploy.bench.sizes import Sizes
@@ -83,3 +85,8 @@ def test_bench__refuses_what_it_does_not_know(argument, told):
     done = CliRunner().invoke(app, [argument])
     assert done.exit_code == 2
     assert told in done.output
+
+
+def test_measure__a_failed_command_is_named():
+    with pytest.raises(CommandFailed, match=r"status 3 from: .* raise SystemExit\(3\)"):
+        measure([sys.executable, "-c", "raise SystemExit(3)"])
