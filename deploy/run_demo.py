@@ -6,7 +6,7 @@ import pandas as pd
 
 from contract.config import load_config
 from contract.dataset import read_samples
-from contract.manifest import read_manifest
+from contract.manifest import Manifest, read_manifest
 from deploy.console import PYTHON, Chain, console, interval, read_json, show, write_figures
 from etl.config import EtlConfig
 from etl.simulate import load_truth, oracle_auroc
@@ -37,7 +37,7 @@ def main() -> None:
         min_duplicate=config.resolved_profile().relatedness.min_kinship_duplicate,
     )
     _show(manifest.counts, metrics, defects, oracle)
-    _write(chain, manifest.counts, manifest.n_genes, metrics, defects, oracle)
+    _write(chain, manifest, metrics, defects, oracle)
     console.print(f"quality control: {config.report}\ntraining:        {RUN}/report.html")
 
 
@@ -72,16 +72,15 @@ def _show(counts: dict[str, int], metrics: dict, defects: pd.DataFrame, oracle: 
     )
 
 
-def _write(
-    chain: Chain, counts: dict[str, int], n_genes: int, metrics: dict, defects: pd.DataFrame, oracle: float
-) -> None:
+def _write(chain: Chain, manifest: Manifest, metrics: dict, defects: pd.DataFrame, oracle: float) -> None:
+    counts = manifest.counts
     write_figures(
         "demo",
         {
             "seconds": round(chain.seconds, 1),
             "peak_rss_mb": round(chain.peak_rss_mb),
             **{name: counts[name] for name in ("people_in", "people_out", "variants_in", "variants_out")},
-            "genes": n_genes,
+            "genes": manifest.n_genes,
             "auroc": metrics["cnn"]["auroc"]["estimate"],
             "auroc_low": metrics["cnn"]["auroc"]["low"],
             "auroc_high": metrics["cnn"]["auroc"]["high"],

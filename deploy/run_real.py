@@ -1,4 +1,4 @@
-"""`make real`: the chain on 1000 Genomes people, Europeans against the rest, and again with permuted labels."""
+"""`make real`: 1000 Genomes people, Europeans against the rest, and again with permuted labels."""
 
 from contract.config import load_config
 from contract.manifest import read_manifest
