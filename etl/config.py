@@ -25,7 +25,7 @@ class VcfConfig(ConfigModel):
         "missing", description="0/. read as no call, or as a haploid call (men on X and Y; no call elsewhere)"
     )
     min_partitions: int | None = Field(
-        None, ge=1, description="parts to read bgzipped files in; null: by size"
+        None, ge=1, description="parts to read bgzipped files in; null: two for each core, more by size"
     )
 
     @field_validator("vcf", mode="before")

@@ -12,6 +12,7 @@ import hail as hl
 
 from etl.config import VcfConfig
 from etl.ingest.header import VcfHeader, with_decimal_quality
+from etl.session import small_partitions
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,6 @@ def _import(
         [str(Path(path).resolve()) for path in paths],
         force=plain_gzip,
         force_bgz=not plain_gzip,
-        min_partitions=None if plain_gzip else config.min_partitions,
+        min_partitions=None if plain_gzip else config.min_partitions or small_partitions(0),
         **settings,
     )
