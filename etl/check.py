@@ -10,7 +10,7 @@ from etl.aggregate.config import check_masks
 from etl.annotate.csq_format import available_classes, csq_fields
 from etl.annotate.genes import read_genes
 from etl.config import EtlConfig
-from etl.ingest.files import missing_fields, read_headers
+from etl.ingest.files import inspect_headers, missing_fields
 from etl.ingest.header import VcfHeader
 from etl.ingest.samples import match_samples, read_samples
 
@@ -32,12 +32,13 @@ def check(config: EtlConfig) -> list[str]:
             return None
 
     attempt(config.resolved_profile)
-    headers = attempt(lambda: read_headers(config.input, config.reference))
+    headers, in_headers = inspect_headers(config.input, config.reference)
+    faults += in_headers
     samples = attempt(lambda: read_samples(config.samples))
     attempt(lambda: read_genes(config.genes, config.reference))
     if headers and samples is not None:
         faults += match_samples(samples, headers[0].samples, config.samples.path, headers[0].path)
-    for header in headers or []:
+    for header in headers:
         faults += _content_faults(header, config)
     return faults
 

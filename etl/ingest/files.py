@@ -41,10 +41,26 @@ def read_headers(config: VcfConfig, reference: str) -> list[VcfHeader]:
     Raises
     ------
     InputError
-        With every fault of every file: unreadable, another build, other people or another order of them.
+        With every fault of every file, see `inspect_headers`.
     """
-    headers, faults = [], []
-    for path in find_files(config):
+    headers, faults = inspect_headers(config, reference)
+    if faults:
+        raise InputError(faults)
+    return headers
+
+
+def inspect_headers(config: VcfConfig, reference: str) -> tuple[list[VcfHeader], list[str]]:
+    """The headers that can be read, and every fault of every file.
+
+    A fault is a path that matches nothing, an unreadable file, another build, other people or another
+    order of them.
+    """
+    headers: list[VcfHeader] = []
+    try:
+        paths, faults = find_files(config), []
+    except InputError as error:
+        return [], error.faults
+    for path in paths:
         try:
             header = read_header(path)
         except InputError as error:
@@ -65,9 +81,7 @@ def read_headers(config: VcfConfig, reference: str) -> list[VcfHeader]:
                     wanted=f"those of {headers[0].path}",
                 )
             )
-    if faults:
-        raise InputError(faults)
-    return headers
+    return headers, faults
 
 
 def missing_fields(found: frozenset[str], path: str) -> list[str]:

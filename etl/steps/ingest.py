@@ -114,6 +114,6 @@ INGEST = Step(
     "reading calls, genotype quality control, splitting alleles",
     work,
     _settings,
-    packages=("ingest",),
+    packages=("ingest", "qc"),
     inputs=lambda config: find_files(config.input),
 )

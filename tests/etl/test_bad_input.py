@@ -1,0 +1,207 @@
+"""Every fault that people make, through the command line: one sentence, status 2, no traceback."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.etl.mini import HEADER, PEOPLE, RECORDS, SAMPLES, MiniInputs, vcf_text
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def etl(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "etl", *words],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def told(done: subprocess.CompletedProcess[str]) -> list[str]:
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    return [line.removeprefix("error ") for line in done.stderr.splitlines()]
+
+
+def absent_vcf(mini: MiniInputs) -> str:
+    mini.vcf.unlink()
+    return f"{mini.vcf}: input.vcf: found no such file, wanted a VCF file or a glob of some"
+
+
+def contig_names_of_another_build(mini: MiniInputs) -> str:
+    mini.write_vcf(
+        vcf_text(HEADER.replace("chr1", "1"), records=[line.removeprefix("chr") for line in RECORDS])
+    )
+    mini.settings["reference"] = "GRCh38"
+    return f"{mini.vcf}: CHROM: found '1', wanted names of GRCh38, such as 'chr1'"
+
+
+def contig_length_of_another_build(mini: MiniInputs) -> str:
+    mini.write_vcf(vcf_text(HEADER.replace("248956422", "249250621")))
+    return f"{mini.vcf}: ##contig length of chromosome 1: found 249250621, wanted 248956422 (GRCh38)"
+
+
+def sample_in_the_table_alone(mini: MiniInputs) -> str:
+    mini.samples.write_text(SAMPLES + "P5\tcase\tmale\n")
+    return f"{mini.vcf}: samples: found 1 people of {mini.samples} absent, wanted all of them"
+
+
+def sample_in_the_vcf_alone(mini: MiniInputs) -> str:
+    mini.samples.write_text(SAMPLES.replace("P4\tcontrol\tfemale\n", ""))
+    return f"{mini.samples}: samples: found 1 people of {mini.vcf} absent, wanted all of them"
+
+
+def repeated_sample_in_the_vcf(mini: MiniInputs) -> str:
+    mini.write_vcf(vcf_text(people=(*PEOPLE[:3], "P3")))
+    return f"{mini.vcf}: #CHROM line: found 1 repeated names, wanted each once"
+
+
+def repeated_sample_in_the_table(mini: MiniInputs) -> str:
+    mini.samples.write_text(SAMPLES + "P4\tcontrol\tfemale\n")
+    return f"{mini.samples}: sample id: found 1 repeated, wanted each once"
+
+
+def label_column_absent(mini: MiniInputs) -> str:
+    mini.settings["samples"]["status"]["column"] = "diagnosis"
+    return f"{mini.samples}: column 'diagnosis': found columns sample_id, status, sex, wanted 'diagnosis'"
+
+
+def label_of_one_value(mini: MiniInputs) -> str:
+    mini.samples.write_text(SAMPLES.replace("control", "case"))
+    return (
+        f"{mini.samples}: column 'status': found case, wanted two values: case (case) and control (control)"
+    )
+
+
+def format_field_lacking(mini: MiniInputs) -> str:
+    mini.write_vcf(vcf_text(HEADER.replace("##FORMAT=<ID=PL", "##FORMAT=<ID=XX")))
+    return (
+        f"{mini.vcf}: FORMAT: found AD, DP, GQ, GT, XX, "
+        "wanted also PL for genotype quality control (genotype_qc: skip does without it)"
+    )
+
+
+def truncated_bgzip(mini: MiniInputs) -> str:
+    mini.vcf.write_bytes(mini.vcf.read_bytes()[:-40])
+    return f"{mini.vcf}: bgzip: found no end-of-file block: the file is cut off, wanted a complete file"
+
+
+def no_vcf_at_all(mini: MiniInputs) -> str:
+    mini.vcf.write_text(SAMPLES)
+    return f"{mini.vcf}: first line: found sample_id\tstatus\tsex, wanted ##fileformat=VCF…"
+
+
+def absent_samples_table(mini: MiniInputs) -> str:
+    mini.samples.unlink()
+    return f"{mini.samples}: samples.path: found no such file, wanted a samples table"
+
+
+def absent_gene_table(mini: MiniInputs) -> str:
+    mini.genes.unlink()
+    return f"{mini.genes}: "
+
+
+def no_consequences_in_the_file(mini: MiniInputs) -> str:
+    mini.write_vcf(vcf_text(HEADER.replace("ID=CSQ", "ID=ANN")))
+    return f"{mini.vcf}: INFO CSQ: found no such field in the header, wanted VEP's annotation"
+
+
+def unknown_profile(mini: MiniInputs) -> str:
+    mini.settings["profile"] = "bipx"
+    return f"{PROJECT}/conf/profiles/bipx.yaml: profile: found no such file, wanted a YAML file or one of"
+
+
+def unknown_key(mini: MiniInputs) -> str:
+    mini.settings["input"]["vfc"] = "x"
+    return f"{mini.config}: input.vfc: found an unknown key, wanted one of the documented keys"
+
+
+def threshold_out_of_range(mini: MiniInputs) -> str:
+    mini.settings["thresholds"] = {"sample": {"min_call_rate": 93}}
+    return f"{PROJECT}/conf/profiles/bipex.yaml: sample.min_call_rate: found 93, wanted: "
+
+
+FAULTS = [
+    absent_vcf,
+    contig_names_of_another_build,
+    contig_length_of_another_build,
+    sample_in_the_table_alone,
+    sample_in_the_vcf_alone,
+    repeated_sample_in_the_vcf,
+    repeated_sample_in_the_table,
+    label_column_absent,
+    label_of_one_value,
+    format_field_lacking,
+    truncated_bgzip,
+    no_vcf_at_all,
+    absent_samples_table,
+    absent_gene_table,
+    no_consequences_in_the_file,
+    unknown_profile,
+    unknown_key,
+    threshold_out_of_range,
+]
+
+
+@pytest.mark.parametrize("spoil", FAULTS, ids=lambda spoil: spoil.__name__)
+def test_check__tells_the_fault(mini: MiniInputs, spoil: Callable[[MiniInputs], str]):
+    sentence = spoil(mini)
+    faults = told(etl("check", str(mini.write_config())))
+    assert [text for text in faults if text.startswith(sentence)], faults
+    assert len(faults) == 1
+
+
+@pytest.mark.parametrize(
+    "spoil", [absent_vcf, truncated_bgzip, label_of_one_value], ids=lambda spoil: spoil.__name__
+)
+def test_run__tells_the_fault_and_keeps_what_was_there(mini: MiniInputs, spoil: Callable[[MiniInputs], str]):
+    dataset = Path(mini.settings["out"]) / "dataset" / "manifest.json"
+    dataset.parent.mkdir(parents=True)
+    dataset.write_text("an earlier result")
+    sentence = spoil(mini)
+    assert told(etl("run", str(mini.write_config())))[0].startswith(sentence)
+    assert dataset.read_text() == "an earlier result"
+
+
+def test_check__no_faults(mini: MiniInputs):
+    done = etl("check", str(mini.write_config()))
+    assert (done.returncode, done.stdout) == (0, "no faults found\n")
+
+
+def test_check__all_faults_of_all_inputs_at_once(mini: MiniInputs):
+    sentences = [
+        contig_length_of_another_build(mini),
+        sample_in_the_table_alone(mini),
+        absent_gene_table(mini),
+        unknown_profile(mini),
+    ]
+    faults = told(etl("check", str(mini.write_config())))
+    assert all(any(text.startswith(sentence) for text in faults) for sentence in sentences), faults
+
+
+def test_check__seconds_and_neither_hail_nor_spark(mini: MiniInputs):
+    code = (
+        "import sys; from contract.config import load_config; from etl.config import EtlConfig; "
+        "from etl.check import check; print(check(load_config(EtlConfig, sys.argv[1]))); "
+        "print(sorted({'hail', 'pyspark', 'torch'} & set(sys.modules)))"
+    )
+    words = [sys.executable, "-c", code, str(mini.write_config())]
+    started = time.process_time(), time.monotonic()
+    done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == ["[]", "[]"]
+    assert time.monotonic() - started[1] < 15, "2 seconds alone; more where other work takes the cores"
+
+
+def test_run__unreadable_values_are_told_with_the_step(mini: MiniInputs):
+    mini.write_vcf(vcf_text(records=[RECORDS[0].replace("0,60,900", "0,60,many", 1)]))
+    (text,) = [line for line in told(etl("run", str(mini.write_config()))) if line.startswith("step ")]
+    assert text.startswith("step 01_ingest (reading calls")
+    assert str(mini.vcf) in text
+    assert "steps before it are kept" in text
