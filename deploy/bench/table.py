@@ -8,10 +8,10 @@ from rich.table import Table
 COLUMNS = ("seconds", "people/s", "peak MB", "beside it")
 LOADERS = {
     "petastorm": "Petastorm",
-    "petastorm_cached": "Petastorm, later epochs, cached",
+    "petastorm_cached": "Petastorm, from its cache",
     "arrow": "arrow",
-    "arrow_cached": "arrow, later epochs, cached",
-    "dense": "the second, dense and scaled",
+    "arrow_cached": "arrow, from its cache",
+    "dense": "Petastorm, cache, made dense",
 }
 Row = tuple[str, dict[str, str]]
 
@@ -33,7 +33,7 @@ def _etl_rows(figures: dict[str, Any]) -> Iterator[Row]:
     if "etl" not in figures:
         return
     etl, sizes = figures["etl"], figures["sizes"]
-    yield f"ETL, {sizes['cohort_people']:,} people × {sizes['cohort_genes']:,} genes", {}
+    yield f"ETL: {sizes['cohort_people']:,} × {sizes['cohort_genes']:,} genes", {}
     yield "  simulating them", {"seconds": f"{etl['simulate_seconds']:.1f}"}
     yield "  bare import and write", _cost(etl["bare_import_seconds"], etl["bare_import_peak_rss_mb"])
     times = {"beside it": f"{etl['ratio']:.2f} × bare"}
@@ -46,7 +46,7 @@ def _loader_rows(figures: dict[str, Any]) -> Iterator[Row]:
     if "loaders" not in figures:
         return
     loaders, sizes = figures["loaders"], figures["sizes"]
-    yield f"loading, {sizes['people']:,} people × {sizes['genes']:,} genes × 4", {}
+    yield f"loading: {sizes['people']:,} × {sizes['genes']:,} genes × 4", {}
     yield "  dense int8 rows from memory", _rate(loaders["memory_people_per_second"])
     for name, told in LOADERS.items():
         share = {"beside it": f"{loaders[f'{name}_share_of_memory']:.2f} × memory"}

@@ -60,7 +60,7 @@ def test_figures_table__shows_every_figure_and_skips_parts_not_measured():
         console.print(figures_table(figures))
     text = captured.get()
     for shown in (
-        "2,000 people × 1,000 genes",
+        "2,000 × 1,000 genes",
         "50.0",
         "20.0",
         "3,000",
