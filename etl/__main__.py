@@ -85,9 +85,9 @@ def simulate(config: ConfigPath, overrides: Overrides = None) -> None:
 
 @contextmanager
 def _faults_told() -> Iterator[None]:
-    logging.basicConfig(
-        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
-    )
+    handler = RichHandler(level=logging.WARNING, console=console, show_path=False, show_time=False)
+    # A library that is imported before this sets up its own logging: ours takes its place.
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
     try:
         yield
     except InputError as error:

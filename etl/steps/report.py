@@ -31,12 +31,14 @@ def work(run: Run) -> StepResult:
     burden = burden_by_status(
         person_burden(read_entries(run), len(genes)), samples, channels, test_fold=run.config.folds.test
     )
+    people = _samples(run)
     data = ReportData(
         title=run.config.out.rstrip("/").rsplit("/", 1)[-1],
         facts={name.replace("_", " "): count for name, count in cohort_counts(records).items()}
         | {"genes": len(genes), "reference genome": run.config.reference},
         ledger=full_ledger(records),
-        samples=_samples(run),
+        samples=people,
+        absent=_absent(people),
         sample_cuts=_sample_cuts(run.profile),
         variants=_variant_histograms(records["variant_qc"], run.profile),
         components=_components(run),
@@ -62,6 +64,15 @@ def _samples(run: Run) -> pd.DataFrame:
     metrics.loc[later.index, "reasons"] = later
     metrics.loc[duplicate, "reasons"] = "duplicate"
     return metrics.reset_index(drop=True).drop(columns=["declared_family", "known_ancestry"])
+
+
+def _absent(people: pd.DataFrame) -> dict[str, str]:
+    """What the input did not allow to measure."""
+    needs = {
+        "mean_dp": "No depth: the calls carry no DP.",
+        "charr": "No contamination: the calls carry no AD or GQ.",
+    }
+    return {f"samples.{name}": text for name, text in needs.items() if name not in people}
 
 
 def _components(run: Run) -> pd.DataFrame:
