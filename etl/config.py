@@ -41,6 +41,12 @@ class StatusColumn(ConfigModel):
     case: list[str] = Field(min_length=1, description="values that mean case")
     control: list[str] = Field(min_length=1, description="values that mean control; others are unknown")
 
+    @model_validator(mode="after")
+    def _disjoint(self) -> StatusColumn:
+        if both := sorted(set(self.case) & set(self.control)):
+            raise ValueError(f"no value for both case and control, such as {', '.join(both)}")
+        return self
+
 
 class SexColumn(ConfigModel):
     """Reported sex."""
