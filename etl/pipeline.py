@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import fsspec
 import hail as hl
 from py4j.protocol import Py4JError
 from rich.console import Console
@@ -54,6 +55,8 @@ def plan(config: EtlConfig) -> list[StepStatus]:
         upstream = digest({"settings": settings, "code": code, "before": upstream})
         record = workspace.record(step.folder)
         reason = _reason(record, upstream, settings, stale)
+        if reason == "up to date" and not all(_exists(path) for path in step.outputs(config)):
+            reason = "its output is gone"
         stale = stale or reason != "up to date"
         statuses.append(StepStatus(step, upstream, settings, not stale, reason))
     return statuses
@@ -121,6 +124,11 @@ def _differences(old: object, new: object, prefix: str = "") -> Iterator[str]:
             yield from _differences(old.get(key), new.get(key), f"{prefix}.{key}" if prefix else str(key))
     elif old != new:
         yield prefix
+
+
+def _exists(url: str) -> bool:
+    filesystem, path = fsspec.core.url_to_fs(url)
+    return bool(filesystem.exists(path))
 
 
 def _input_digest(path: Path) -> str:

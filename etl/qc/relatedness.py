@@ -139,12 +139,11 @@ def choose_duplicates(
     thresholds
         The kinship from which two are the same person.
     """
-    same = pairs[pairs["kinship"] >= thresholds.min_kinship_duplicate]
-    dropped: set[str] = set()
-    for first, second in zip(same["first"], same["second"], strict=True):
-        if first not in dropped and second not in dropped:
-            dropped.add(second if call_rate[first] >= call_rate[second] else first)
-    return dropped
+    people = pd.DataFrame({"sample_id": call_rate.index, "declared_family": None})
+    people["set"] = find_families(people, pairs, thresholds.min_kinship_duplicate)
+    people["call_rate"] = call_rate.to_numpy()
+    ordered = people.sort_values(["call_rate", "sample_id"], ascending=[False, True])
+    return set(ordered.loc[ordered["set"].duplicated(), "sample_id"])
 
 
 def find_families(people: pd.DataFrame, pairs: pd.DataFrame, min_kinship: float) -> pd.Series:

@@ -48,6 +48,8 @@ class Step:
     """Folders under etl/ whose code it runs."""
     inputs: Callable[[EtlConfig], list[Path]] = lambda config: []
     """Files from outside that it reads."""
+    outputs: Callable[[EtlConfig], list[str]] = lambda config: []
+    """Files that it leaves outside its own folder: without them it is not done."""
 
     @property
     def folder(self) -> str:

@@ -7,7 +7,7 @@ import re
 import pandas as pd
 
 from contract.config import digest
-from contract.manifest import LedgerEntry
+from contract.manifest import MANIFEST_NAME, LedgerEntry
 from contract.provenance import software_versions
 from etl.aggregate.masks import mask_channels
 from etl.config import EtlConfig
@@ -117,4 +117,12 @@ def _settings(config: EtlConfig, profile: Profile) -> dict[str, object]:
     }
 
 
-DATASET = Step(9, "dataset", "writing the dataset", work, _settings, packages=("export",))
+DATASET = Step(
+    9,
+    "dataset",
+    "writing the dataset",
+    work,
+    _settings,
+    packages=("export",),
+    outputs=lambda config: [f"{config.dataset}/{MANIFEST_NAME}"],
+)

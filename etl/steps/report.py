@@ -110,4 +110,12 @@ def _settings(config: EtlConfig, profile: Profile) -> dict[str, object]:
     return {"report": config.report}
 
 
-REPORT = Step(10, "report", "quality-control report", work, _settings, packages=("report",))
+REPORT = Step(
+    10,
+    "report",
+    "quality-control report",
+    work,
+    _settings,
+    packages=("report",),
+    outputs=lambda config: [config.report],
+)

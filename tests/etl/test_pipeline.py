@@ -66,10 +66,8 @@ def test_plan__a_changed_setting_and_all_after_it(
     assert to_do(finished, **changes) == names_from(first)
     statuses = {status.step.name: status for status in plan(finished.config(**changes))}
     assert statuses[first].reason == reason
-    assert {statuses[name].reason for name in names_from(first)[1:]} <= {
-        "an earlier step is computed again",
-        reason,
-    }
+    later = {statuses[name].reason.split(":")[0] for name in names_from(first)[1:]}
+    assert later <= {"an earlier step is computed again", "changed"}
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ def test_split_alleles__equals_the_split_file_that_others_wrote(sample2: hl.Matr
     path = shared_data / "01_hail_test_resources" / "sample2_split.vcf.bgz"
     wanted = hl.import_vcf(str(path), reference_genome="GRCh37", array_elements_required=False)
     found = split(sample2)
+    found = found.filter_rows(is_sequence(found.alleles[1]))
     assert found.count() == wanted.count() == (1172, 100)
     pairs = entries(found).join(entries(wanted))
     assert pairs.count() == 117_200

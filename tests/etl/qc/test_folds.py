@@ -1,0 +1,50 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from contract.errors import InputError
+from contract.schema import N_FOLDS
+from etl.qc.folds import assign_folds
+
+
+def people(n: int = 400, per_family: int = 4) -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    return pd.DataFrame(
+        {
+            "is_case": rng.integers(0, 2, n),
+            "batch": rng.choice(["w1", "w2"], n),
+            "ancestry": rng.choice(["group1", "group2"], n, p=[0.8, 0.2]),
+            "family": np.arange(n) // per_family,
+        }
+    )
+
+
+def test_assign_folds__no_family_crosses_and_every_fold_is_used():
+    cohort = people()
+    folds = assign_folds(cohort, seed=1)
+    assert folds.groupby(cohort["family"]).nunique().eq(1).all()
+    assert sorted(folds.unique()) == list(range(N_FOLDS))
+    assert folds.dtype == "int32"
+
+
+def test_assign_folds__balanced_by_status_batch_and_ancestry():
+    cohort = people(n=2000, per_family=1)
+    folds = assign_folds(cohort, seed=1)
+    for column in ("is_case", "batch", "ancestry"):
+        counts = pd.crosstab(folds, cohort[column])
+        assert (counts.max() - counts.min()).max() <= 8, counts
+
+
+def test_assign_folds__same_seed_same_folds():
+    cohort = people()
+    assert assign_folds(cohort, seed=3).equals(assign_folds(cohort, seed=3))
+    assert not assign_folds(cohort, seed=3).equals(assign_folds(cohort, seed=4))
+
+
+def test_assign_folds__too_few_told_together():
+    with pytest.raises(InputError) as told:
+        assign_folds(people(n=12).assign(is_case=1), seed=1)
+    assert told.value.faults == [
+        "folds: families: found 3 after quality control, wanted at least 10 (one for each fold)",
+        "folds: controls: found 0 after quality control, wanted at least 10 (one for each fold)",
+    ]

@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import hail as hl
+import pandas as pd
+import pytest
+
+from contract.config import load_config
+from etl.config import PROFILES
+from etl.qc.relatedness import choose_duplicates, estimate_kinship, find_families, relationship
+from etl.thresholds import Profile, RelatednessThresholds
+
+
+@pytest.fixture(scope="module")
+def limits() -> RelatednessThresholds:
+    return load_config(Profile, PROFILES / "bipex.yaml").relatedness
+
+
+def pairs(*rows: tuple[str, str, float]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["first", "second", "kinship"])
+
+
+def test_relationship__limits_of_the_classes():
+    kinship = pd.Series([0.5, 0.354, 0.353, 0.177, 0.176, 0.0884, 0.0883, -0.1])
+    assert relationship(kinship).tolist() == [
+        "duplicate or twin",
+        "duplicate or twin",
+        "first degree",
+        "first degree",
+        "second degree",
+        "second degree",
+        "further",
+        "further",
+    ]
+
+
+def test_find_families__joined_by_kinship_and_by_declaration():
+    people = pd.DataFrame(
+        {"sample_id": list("ABCDEF"), "declared_family": ["f1", None, None, "f1", None, None]}
+    )
+    close = pairs(("A", "B", 0.25), ("B", "C", 0.09), ("E", "F", 0.08), ("E", "gone", 0.25))
+    # A–B–C by kinship, D by declaration; 0.08 is below the limit.
+    assert find_families(people, close, 0.0884).tolist() == [0, 0, 0, 0, 1, 2]
+
+
+def test_find_families__nobody_related():
+    people = pd.DataFrame({"sample_id": list("AB"), "declared_family": [None, None]})
+    assert find_families(people, pairs(), 0.0884).tolist() == [0, 1]
+
+
+def test_find_families__rows_with_any_index():
+    people = pd.DataFrame({"sample_id": list("ABC"), "declared_family": ["f", None, "f"]}, index=[7, 3, 9])
+    assert find_families(people, pairs(), 0.0884).to_dict() == {7: 0, 3: 1, 9: 0}
+
+
+def test_choose_duplicates__the_best_called_stays(limits: RelatednessThresholds):
+    call_rate = pd.Series({"A": 0.97, "B": 0.99, "C": 0.98, "D": 0.9, "E": 0.95})
+    same = pairs(("A", "B", 0.5), ("A", "C", 0.49), ("B", "C", 0.5), ("D", "E", 0.41))
+    assert choose_duplicates(same, call_rate, limits) == {"A", "C"}
+
+
+def test_choose_duplicates__a_chain_leaves_one(limits: RelatednessThresholds):
+    call_rate = pd.Series({"A": 0.97, "B": 0.98, "C": 0.99})
+    assert choose_duplicates(pairs(("A", "B", 0.5), ("B", "C", 0.5)), call_rate, limits) == {"A", "B"}
+    assert choose_duplicates(pairs(("B", "C", 0.5), ("A", "B", 0.5)), call_rate, limits) == {"A", "B"}
+
+
+@pytest.mark.usefixtures("hail_session")
+def test_estimate_kinship__agrees_with_genesis(shared_data: Path, limits: RelatednessThresholds):
+    folder = shared_data / "01_hail_test_resources"
+    markers = hl.import_vcf(str(folder / "pc_relate_bn_input.vcf.bgz"), reference_genome="GRCh37")
+    settings = limits.model_copy(update={"n_components": 2, "min_individual_maf": 0.01})
+    found, scores = estimate_kinship(markers, settings)
+    truth = pd.read_csv(folder / "pc_relate_r_truth.tsv.bgz", sep="\t", compression="gzip")
+    for column in ("i", "j"):
+        truth[column] = truth[column].str.extract(r'"s":"(.*)"')
+    truth["pair"] = [frozenset(pair) for pair in zip(truth["i"], truth["j"], strict=True)]
+    kinship = dict(zip(truth["pair"], truth["kin"], strict=True))
+    assert len(scores) == 100
+    wanted = {pair for pair, value in kinship.items() if value > 0.055}
+    estimated = {frozenset((row.first, row.second)): row.kinship for row in found.itertuples()}
+    assert wanted <= set(estimated)
+    assert all(abs(kinship[pair] - value) < 0.01 for pair, value in estimated.items())
