@@ -120,6 +120,7 @@ def test_run__nobody_left_is_told_and_everything_earlier_stays(again: Study):
     assert to_do(again, thresholds__sample__min_mean_dp=1000) == names_from("sample_metrics")
 
 
+@pytest.mark.slow
 def test_run__no_variant_left_is_told_with_the_reasons(again: Study):
     with pytest.raises(InputError, match=r"variants: found none left \(.*call_rate \d+"):
         run(again.config(thresholds__variant__min_hwe_p=1.0, **UNREACHABLE), console=QUIET)
