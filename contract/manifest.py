@@ -65,6 +65,10 @@ class Manifest(ConfigModel):
     n_genes: int = Field(ge=1)
     channels: list[Channel] = Field(min_length=1)
     covariates: list[str]
+    cohort_covariates: list[str] = Field(
+        default_factory=list,
+        description="covariates that mean nothing in another cohort: ancestry components, batches",
+    )
     row_group_size: int = Field(ge=1, description="rows of every row group but the last of a fold")
     test_fold: int = Field(ge=0, description="the sealed fold, read once, by evaluation")
     folds: list[Fold]
@@ -89,6 +93,9 @@ class Manifest(ConfigModel):
         for fold in self.folds:
             if sum(file.rows for file in fold.files) != fold.n_samples:
                 raise ValueError(f"fold {fold.index}: its files' rows do not add up to n_samples")
+        unknown = sorted(set(self.cohort_covariates) - set(self.covariates))
+        if unknown:
+            raise ValueError(f"cohort_covariates {unknown} are none of the covariates")
         if self.test_fold not in indices:
             raise ValueError(f"test_fold {self.test_fold} is none of the folds")
         return self

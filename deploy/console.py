@@ -40,6 +40,11 @@ class Chain:
         """Fit on two Horovod ranks."""
         self.run(title, [HOROVODRUN, "-np", str(RANKS), PYTHON, "-m", "train", "fit", config, *overrides])
 
+    def evaluate(self, title: str, run: str) -> None:
+        """Read the sealed fold; once more where the same training was evaluated by an earlier call."""
+        again = ["--again"] if Path(run, "metrics.json").exists() else []
+        self.run(title, [PYTHON, "-m", "train", "evaluate", run, *again])
+
 
 def read_json(path: str | Path) -> dict:
     """A JSON file that one of the commands wrote."""

@@ -24,7 +24,7 @@ def main() -> None:
     )
     chain.run("2 quality control and gene aggregation", [PYTHON, "-m", "etl", "run", CONFIG])
     chain.train("3 train on two ranks", "conf/train/demo.yaml", "run.overwrite=true")
-    chain.run("4 read the sealed test fold", [PYTHON, "-m", "train", "evaluate", RUN, "--again"])
+    chain.evaluate("4 read the sealed test fold", RUN)
     config = load_config(EtlConfig, CONFIG)
     truth = load_truth(Path(config.data) / "truth.json")
     manifest, metrics = read_manifest(config.dataset), read_json(f"{RUN}/metrics.json")

@@ -14,12 +14,10 @@ def main() -> None:
     chain = Chain()
     chain.run("1 quality control and gene aggregation", [PYTHON, "-m", "etl", "run", CONFIG])
     chain.train("2 train on two ranks", TRAINING, "run.overwrite=true")
-    chain.run("3 read the sealed test fold", [PYTHON, "-m", "train", "evaluate", RUN, "--again"])
+    chain.evaluate("3 read the sealed test fold", RUN)
     null = ("data.permute_labels=true", f"run.out={NULL_RUN}", "run.overwrite=true")
     chain.train("4 train again with permuted labels", TRAINING, *null)
-    chain.run(
-        "5 read the test fold, labels permuted", [PYTHON, "-m", "train", "evaluate", NULL_RUN, "--again"]
-    )
+    chain.evaluate("5 read the test fold, labels permuted", NULL_RUN)
     config = load_config(EtlConfig, CONFIG)
     manifest = read_manifest(config.dataset)
     metrics, permuted = read_json(f"{RUN}/metrics.json"), read_json(f"{NULL_RUN}/metrics.json")

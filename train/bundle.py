@@ -41,6 +41,7 @@ class BundleFacts(ConfigModel):
     covariates: list[str] = Field(
         description="used by the model, in order; empty where it was told to use none"
     )
+    cohort_covariates: list[str] = Field(description="those of them that mean nothing in another cohort")
     genes_digest: str
     training_folds: list[int]
     validation_folds: list[int]

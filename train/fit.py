@@ -273,6 +273,7 @@ def _bundle(prepared: Prepared, trainer: Trainer) -> Bundle:
         reference_genome=manifest.reference_genome,
         channels=manifest.channels,
         covariates=manifest.covariates if config.data.covariates else [],
+        cohort_covariates=manifest.cohort_covariates if config.data.covariates else [],
         genes_digest=genes_digest(prepared.genes),
         training_folds=list(prepared.training_folds),
         validation_folds=list(prepared.validation_folds),

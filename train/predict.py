@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from contract.config import digest
 from contract.dataset import read_genes, read_samples
 from contract.errors import InputError, fault
-from contract.manifest import read_manifest
-from train.bundle import check_dataset, load_bundle
+from contract.manifest import Manifest, read_manifest
+from train.bundle import BundleFacts, check_dataset, load_bundle
 from train.config import DataConfig
 from train.data import open_reader
 from train.evaluate import score_folds
@@ -31,13 +32,15 @@ def predict(bundle_folder: Path, root: str, out: Path) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the dataset differs from what the model expects, or `out` exists.
+        If the dataset differs from what the model expects, the model needs covariates that carry over to
+        no other cohort and this is not the dataset that it was trained on, or `out` exists.
     """
     if out.exists():
         raise InputError(fault(out, "output", found="a file", wanted="a name that is free"))
     bundle = load_bundle(bundle_folder)
     manifest = read_manifest(root)
     check_dataset(bundle, manifest, read_genes(root), root)
+    _check_cohort(bundle.facts, manifest, root)
     folds = [fold.index for fold in manifest.folds]
     people = read_people(root, manifest, folds, covariates=bool(bundle.facts.covariates))
     reader = open_reader(root, manifest, DataConfig(dataset=root))
@@ -49,3 +52,17 @@ def predict(bundle_folder: Path, root: str, out: Path) -> pd.DataFrame:
     predictions.to_parquet(partial, index=False)
     partial.replace(out)
     return predictions
+
+
+def _check_cohort(facts: BundleFacts, manifest: Manifest, root: str) -> None:
+    if facts.cohort_covariates and digest(manifest) != facts.manifest_digest:
+        own = ", ".join(facts.cohort_covariates)
+        raise InputError(
+            fault(
+                root,
+                "covariates",
+                found=f"another cohort, with its own {own}",
+                wanted="the dataset trained on, or a model without them: data.covariates=false in fit, "
+                "or covariates: [is_female] in the ETL",
+            )
+        )

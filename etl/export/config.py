@@ -16,6 +16,7 @@ class DatasetFacts(ConfigModel):
     reference_genome: str
     channels: list[Channel] = Field(min_length=1)
     covariates: list[str]
+    cohort_covariates: list[str] = Field(default_factory=list)
     row_group_size: int = Field(64, ge=1)
     row_groups_per_file: int = Field(16, ge=1, description="a file is what one task holds in memory")
     test_fold: int = Field(ge=0)

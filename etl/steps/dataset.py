@@ -39,6 +39,7 @@ def work(run: Run) -> StepResult:
         reference_genome=run.config.reference,
         channels=mask_channels(run.config.masks.resolved()),
         covariates=names,
+        cohort_covariates=[name for name in names if name != "is_female"],
         row_group_size=run.config.row_group_size,
         test_fold=run.config.folds.test,
         fitted_on={what: seen for record in records.values() for what, seen in record.fitted_on.items()},

@@ -45,10 +45,11 @@ def work(run: Run) -> StepResult:
     unpruned = hl.read_matrix_table(unpruned_path, _n_partitions=n_partitions)
     markers = prune(unpruned, thresholds).checkpoint(run.output(MARKERS))
     n_markers = markers.count_rows()
-    if n_markers <= thresholds.n_components:
+    n_components = max(thresholds.n_components, run.profile.ancestry.n_components)
+    if n_markers <= n_components:
         raise InputError(
-            f"{run.config.input.vcf[0]}: common autosomal SNVs for kinship: found {n_markers}, "
-            f"wanted more than {thresholds.n_components}"
+            f"{run.config.input.vcf[0]}: common autosomal SNVs for kinship and ancestry: found {n_markers}, "
+            f"wanted more than {n_components}"
         )
     pairs, scores = estimate_kinship(markers, thresholds)
     duplicates = choose_duplicates(pairs, people.set_index("sample_id")["call_rate"], thresholds)

@@ -40,6 +40,13 @@ def test_read_manifest__round_trip(tmp_path: Path, manifest: Manifest):
     assert manifest.fold(1).n_row_groups == 1
 
 
+def test_read_manifest__cohort_covariates_are_some_of_the_covariates(tmp_path: Path, manifest: Manifest):
+    write_manifest(manifest, str(tmp_path))
+    changed(tmp_path, cohort_covariates=["pc1"])
+    with pytest.raises(InputError, match=r"cohort_covariates \['pc1'\] are none of the covariates"):
+        read_manifest(str(tmp_path))
+
+
 def test_read_manifest__absent(tmp_path: Path):
     with pytest.raises(InputError, match=r"manifest\.json: found no such file, wanted a finished dataset"):
         read_manifest(str(tmp_path))

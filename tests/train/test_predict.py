@@ -1,3 +1,5 @@
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +8,7 @@ import pytest
 
 from contract.errors import InputError
 from contract.example import write_example
+from train.bundle import FACTS_NAME
 from train.evaluate import PREDICTIONS_NAME
 from train.fit import BUNDLE_NAME
 from train.predict import predict
@@ -42,3 +45,15 @@ def test_predict__does_not_overwrite(evaluated_run: Path, dataset: str, tmp_path
     (tmp_path / "scores.parquet").write_text("precious")
     with pytest.raises(InputError, match="output: found a file, wanted a name that is free"):
         predict(evaluated_run / BUNDLE_NAME, dataset, tmp_path / "scores.parquet")
+
+
+def test_predict__covariates_that_hold_in_one_cohort_alone(
+    evaluated_run: Path, dataset: str, tmp_path: Path
+):
+    bundle = shutil.copytree(evaluated_run / BUNDLE_NAME, tmp_path / "bundle")
+    facts = json.loads((bundle / FACTS_NAME).read_text())
+    (bundle / FACTS_NAME).write_text(json.dumps({**facts, "cohort_covariates": ["is_female"]}))
+    write_example(str(tmp_path / "new"), n_samples=30, n_genes=60, seed=8)
+    with pytest.raises(InputError, match="found another cohort, with its own is_female, wanted the dataset"):
+        predict(bundle, str(tmp_path / "new"), tmp_path / "new.parquet")
+    assert len(predict(bundle, dataset, tmp_path / "same.parquet")) == 1000
