@@ -146,14 +146,15 @@ def find_outliers(
     for metric, max_deviations in thresholds.max_deviations.items():
         if metric not in people:
             continue
+        values = people[metric].astype("float64")
         deviation = pd.Series(0.0, index=people.index)
         for stratum in strata.unique():
             members = strata == stratum
-            reference = people.loc[fitted if stratum == "small strata" else members & fitted, metric].dropna()
+            reference = values[fitted if stratum == "small strata" else members & fitted].dropna()
             spread = SCALE * median_abs_deviation(reference) if len(reference) else 0.0
             if spread > 0:
-                deviation[members] = (people.loc[members, metric] - reference.median()) / spread
+                deviation[members] = (values[members] - reference.median()) / spread
         if metric not in UPPER_ONLY:
             deviation = deviation.abs()
-        flags[f"outlier_{metric}"] = (deviation > max_deviations).fillna(False)
+        flags[f"outlier_{metric}"] = deviation > max_deviations
     return flags

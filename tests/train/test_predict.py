@@ -47,9 +47,7 @@ def test_predict__does_not_overwrite(evaluated_run: Path, dataset: str, tmp_path
         predict(evaluated_run / BUNDLE_NAME, dataset, tmp_path / "scores.parquet")
 
 
-def test_predict__covariates_that_hold_in_one_cohort_alone(
-    evaluated_run: Path, dataset: str, tmp_path: Path
-):
+def test_predict__covariates_that_hold_in_one_cohort_alone(evaluated_run: Path, dataset: str, tmp_path: Path):
     bundle = shutil.copytree(evaluated_run / BUNDLE_NAME, tmp_path / "bundle")
     facts = json.loads((bundle / FACTS_NAME).read_text())
     (bundle / FACTS_NAME).write_text(json.dumps({**facts, "cohort_covariates": ["is_female"]}))
