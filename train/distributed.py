@@ -145,7 +145,7 @@ class DdpComm(Comm):
 
     @override
     def wrap(self, model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
-        return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False), optimizer
+        return nn.parallel.DistributedDataParallel(model, forward_sync_buffers=False), optimizer
 
     @override
     def share(self, value: Any) -> Any:

@@ -37,7 +37,8 @@ def measure_loaders(dataset: str, sizes: Sizes) -> dict[str, float]:
 
     A reader is measured decoding Parquet in each epoch, and keeping what it decoded in the first, which is
     not counted (`cached`). `dense` is the cached Petastorm reader with rows made dense and scaled on the CPU.
-    The ways take turns, so that a busy moment of the machine meets all of them; medians over the repeats.
+    The ways take turns of `turn_seconds`, so that a busy moment of the machine meets all of them; medians
+    over the repeats.
     """
     ways = {"memory": _memory_epoch(_open(dataset, "arrow", "none"))}
     for reader in READERS:
@@ -47,13 +48,19 @@ def measure_loaders(dataset: str, sizes: Sizes) -> dict[str, float]:
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for epoch in range(sizes.repeats + 1):
         for name, way in ways.items():
-            started = time.perf_counter()
-            people = way(epoch)
-            rates[name].append(people / (time.perf_counter() - started))
+            rates[name].append(_rate(way, epoch, sizes.turn_seconds))
     medians = {name: statistics.median(measured[1:]) for name, measured in rates.items()}
     figures = {f"{name}_people_per_second": rate for name, rate in medians.items()}
     shares = {f"{name}_share_of_memory": rate / medians["memory"] for name, rate in medians.items()}
     return figures | {name: share for name, share in shares.items() if name != "memory_share_of_memory"}
+
+
+def _rate(way: Epoch, epoch: int, seconds: float) -> float:
+    """People per second over whole epochs, until at least so many seconds have passed."""
+    people, started = 0, time.perf_counter()
+    while (passed := time.perf_counter() - started) < seconds or not people:
+        people += way(epoch)
+    return people / passed
 
 
 def _open(dataset: str, reader: str, cache: str) -> Loader:

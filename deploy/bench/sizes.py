@@ -15,5 +15,6 @@ class Sizes(ConfigModel):
     people: int = Field(12_000, description="people of the dataset that loaders and training are measured on")
     genes: int = Field(19_000, description="genes of that dataset; it has four channels")
     density: float = Field(0.01, description="share of its features that are not zero")
-    repeats: int = Field(3, description="measured epochs of each loader, after one that is not counted")
+    repeats: int = Field(3, description="measured turns of each loader, after one that is not counted")
+    turn_seconds: float = Field(1.0, ge=0, description="least time of a turn, which goes through whole epochs")
     epochs: int = Field(2, description="epochs of each training run; the last one is reported")

@@ -15,7 +15,7 @@ MIN_KINSHIP_REPORTED = 0.05
 """Pairs below are not written (gnomAD v4, sample_qc/relatedness.py)."""
 
 BLOCK_SIZE = 1024
-"""Side of the blocks that pruning multiplies: Hail's 4,096 leaves one block, so one core, on a laptop."""
+"""Side of the blocks that are multiplied: Hail's 4,096 leaves one block, so one core, on a laptop."""
 
 MIN_KINSHIP_FIRST_DEGREE = 0.177
 
@@ -86,6 +86,7 @@ def estimate_kinship(
         scores_expr=scores[markers.col_key].scores,
         statistics="kin",
         min_kinship=MIN_KINSHIP_REPORTED,
+        block_size=BLOCK_SIZE,
     )
     frame = pairs.select(kinship=pairs.kin).to_pandas()
     frame.columns = ["first", "second", "kinship"]
@@ -94,7 +95,7 @@ def estimate_kinship(
 
 def _king_pairs(markers: hl.MatrixTable) -> pd.DataFrame:
     """Pairs that KING-robust puts at first degree or closer: first, second, kinship."""
-    king = hl.king(markers.GT)
+    king = hl.king(markers.GT, block_size=BLOCK_SIZE)
     king = king.filter_entries((king.phi >= MIN_KINSHIP_FIRST_DEGREE) & (king.s_1 < king.s))
     pairs = king.entries().to_pandas()
     return pairs.rename(columns={"s_1": "first", "s": "second", "phi": "kinship"})[

@@ -29,7 +29,7 @@ def test_step_seconds__reads_the_records_in_order(tmp_path):
 def test_measure_loaders__rates_are_positive_and_shares_follow(tmp_path, monkeypatch):
     monkeypatch.chdir(PROJECT)
     write_example(str(tmp_path / "dataset"), n_samples=1_000, n_genes=20)
-    figures = measure_loaders(str(tmp_path / "dataset"), Sizes(repeats=1))
+    figures = measure_loaders(str(tmp_path / "dataset"), Sizes(repeats=1, turn_seconds=0))
     assert all(value > 0 for value in figures.values())
     expected = figures["petastorm_cached_people_per_second"] / figures["memory_people_per_second"]
     assert figures["petastorm_cached_share_of_memory"] == pytest.approx(expected)
