@@ -36,7 +36,10 @@ class Comm:
         return self.rank == 0
 
     def wrap(self, model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
-        """Model and optimizer to train with: after `average_gradients` all ranks hold the same gradients."""
+        """Model and optimizer to train with: after `average_gradients` all ranks hold the same gradients.
+
+        Only the optimizer returned steps and keeps momentum: the one handed over is not to be used again.
+        """
         return model, optimizer
 
     def average_gradients(self, optimizer: Optimizer) -> None:

@@ -73,11 +73,10 @@ class Trainer:
         self, model: Network, config: TrainConfig, comm: Comm, densify: Densifier, device: torch.device
     ):
         self.model, self.config, self.comm, self.densify, self.device = model, config, comm, densify, device
-        self.base_optimizer = make_optimizer(model, config.optimizer)
-        self.full_rates = [group["lr"] for group in self.base_optimizer.param_groups]
-        self.replica, self.optimizer = comm.wrap(model, self.base_optimizer)
+        self.replica, self.optimizer = comm.wrap(model, make_optimizer(model, config.optimizer))
+        self.full_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.schedule = ReduceLROnPlateau(
-            self.base_optimizer,
+            self.optimizer,
             factor=config.optimizer.plateau_factor,
             patience=config.optimizer.plateau_patience,
             min_lr=config.optimizer.minimum_rate,
@@ -93,7 +92,7 @@ class Trainer:
         return {
             "model": self.model.state_dict(),
             "best_weights": self.best_weights,
-            "optimizer": self.base_optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "progress": asdict(self.progress),
         }
@@ -102,7 +101,7 @@ class Trainer:
         """Go on from a saved state."""
         self.model.load_state_dict(state["model"])
         self.best_weights = state["best_weights"]
-        self.base_optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.progress = Progress(**state["progress"])
 
@@ -150,7 +149,7 @@ class Trainer:
             "training_loss": loss,
             "validation_loss": validation_loss,
             "validation_auroc": auroc(is_case_M[known], scores.logit_M[known]),
-            "learning_rate": self.base_optimizer.param_groups[0]["lr"],
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
         }
         stopping = self.config.stopping
         settled = progress.total_steps >= max(stopping.min_steps, self.config.optimizer.warmup_steps)
@@ -167,7 +166,7 @@ class Trainer:
     def _warm_up(self) -> None:
         steps, warmup_steps = self.progress.total_steps, self.config.optimizer.warmup_steps
         if steps < warmup_steps:
-            for group, rate in zip(self.base_optimizer.param_groups, self.full_rates, strict=True):
+            for group, rate in zip(self.optimizer.param_groups, self.full_rates, strict=True):
                 group["lr"] = rate * (steps + 1) / warmup_steps
 
     def _blame(self, found: str) -> str:

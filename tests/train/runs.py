@@ -12,6 +12,7 @@ from train.distributed import Comm
 from train.fit import HISTORY_NAME, fit
 
 CAUSAL = (3, 17, 40)
+SERIES = ("training_loss", "validation_loss", "validation_auroc", "learning_rate")
 
 ConfigMaker = Callable[..., TrainConfig]
 
@@ -33,3 +34,7 @@ def fit_quietly(config: TrainConfig) -> Path:
 
 def history_of(run: Path) -> list[dict[str, float]]:
     return json.loads((run / HISTORY_NAME).read_text())
+
+
+def series_of(run: Path) -> list[list[float]]:
+    return [[entry[name] for name in SERIES] for entry in history_of(run)]

@@ -10,16 +10,10 @@ import torch
 
 from contract.errors import InputError
 from contract.manifest import read_manifest
-from tests.train.runs import CAUSAL, ConfigMaker, fit_quietly, history_of
+from tests.train.runs import CAUSAL, ConfigMaker, fit_quietly, history_of, series_of
 from train.bundle import load_bundle
 from train.engine import Stopped, Trainer
 from train.fit import BUNDLE_NAME, RUN_NAME, choose_folds, prepare
-
-SERIES = ("training_loss", "validation_loss", "validation_auroc", "learning_rate")
-
-
-def series_of(run: Path) -> list[list[float]]:
-    return [[entry[name] for name in SERIES] for entry in history_of(run)]
 
 
 def test_choose_folds__lowest_open_fold_validates(dataset: str):

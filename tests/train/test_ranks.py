@@ -1,5 +1,6 @@
 """Several ranks on one machine, through the launchers that people use."""
 
+import copy
 import os
 import shutil
 import signal
@@ -17,23 +18,49 @@ import torch
 from contract.config import dump_config
 from contract.errors import InputError
 from contract.example import write_example
-from tests.train.runs import ConfigMaker, fit_quietly, history_of
+from tests.train.runs import ConfigMaker, fit_quietly, history_of, series_of
 from train import distributed
 from train.bundle import load_bundle
 from train.checkpoint import load_state
 from train.config import TrainConfig
-from train.fit import BUNDLE_NAME
+from train.data import open_reader
+from train.engine import seed_step
+from train.fit import BUNDLE_NAME, build_trainer, prepare, training_batches
 
 PROJECT = Path(__file__).resolve().parents[2]
 LIMIT = 150  # seconds; a collective that only some ranks enter would wait for ever
 
 
-def launch(launcher: Sequence[str], config: TrainConfig, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+INTERRUPTED = """
+import os
+import signal
+
+from train.__main__ import app
+from train.engine import Trainer
+
+untouched = Trainer.train_step
+
+
+def interrupted(trainer, batch):
+    if trainer.progress.total_steps == 16:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return untouched(trainer, batch)
+
+
+Trainer.train_step = interrupted
+app()
+"""
+
+
+def launch(
+    launcher: Sequence[str], config: TrainConfig, tmp_path: Path, program: Sequence[str] = ("-m", "train")
+) -> subprocess.CompletedProcess[str]:
     conf = tmp_path / f"{Path(config.run.out).name}.yaml"
     conf.write_text(dump_config(config))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    environment["PYTHONPATH"] = str(PROJECT)
     return subprocess.run(
-        [*launcher, "-m", "train", "fit", str(conf)],
+        [*launcher, *program, "fit", str(conf)],
         cwd=PROJECT,
         env=environment,
         capture_output=True,
@@ -68,6 +95,52 @@ def test_fit__same_curve_on_one_rank_and_on_two(make_config: ConfigMaker, tmp_pa
             torch.testing.assert_close(weights[key], expected, rtol=1e-3, atol=1e-5)
 
 
+def test_fit__interrupted_ranks_go_on_with_the_same_series(make_config: ConfigMaker, tmp_path: Path):
+    # An epoch has 12 steps: the signal comes to every rank within the second of four.
+    interrupted = tmp_path / "interrupted.py"
+    interrupted.write_text(INTERRUPTED)
+    settings = {
+        "optimizer": {"warmup_steps": 0, "plateau_patience": 0},
+        "stopping": {"max_epochs": 4, "min_steps": 0, "min_delta": 0.05},
+    }
+    whole, resumed = (
+        make_config(**settings, run={"out": str(tmp_path / name), "agree_steps": 1})
+        for name in ("whole", "resumed")
+    )
+    assert launch(horovodrun(2), whole, tmp_path).returncode == 0
+    stopped = launch(horovodrun(2), resumed, tmp_path, program=[str(interrupted)])
+    assert "stopped and saved" in stopped.stderr
+    assert len(history_of(tmp_path / "resumed")) == 1
+    done = launch(horovodrun(2), resumed, tmp_path)
+    assert "going on from epoch 2, step 6" in done.stdout, done.stderr
+    expected = series_of(tmp_path / "whole")
+    assert expected[-1][-1] < expected[0][-1], "the learning rate has fallen"
+    np.testing.assert_allclose(series_of(tmp_path / "resumed"), expected, rtol=1e-9)
+
+
+def test_restore__momentum_and_schedule_of_the_optimizer_that_steps(make_config: ConfigMaker):
+    config = make_config(optimizer={"warmup_steps": 0})
+    prepared = prepare(config, 1)
+    comm = distributed.HorovodComm()
+    try:
+        before, after = (build_trainer(prepared, comm) for _ in range(2))
+        reader = open_reader(config.data.dataset, prepared.manifest, config.data)
+        batches = training_batches(prepared, reader, 0, comm)
+        before.train_step(next(batches))
+        after.restore(copy.deepcopy(before.state()))
+        second = next(batches)
+        batches.close()
+        for trainer in (before, after):
+            seed_step(1, 1, 0)
+            trainer.train_step(second)
+        for one, two in zip(before.model.parameters(), after.model.parameters(), strict=True):
+            torch.testing.assert_close(one, two, rtol=0, atol=0)
+        after.schedule.optimizer.param_groups[0]["lr"] = 0.125
+        assert after.optimizer.param_groups[0]["lr"] == 0.125
+    finally:
+        comm.close()
+
+
 def test_fit__fewer_row_groups_than_ranks_ends_all_of_them(make_config: ConfigMaker, tmp_path: Path):
     root = str(tmp_path / "tiny")
     write_example(root, n_samples=20, n_genes=5, row_group_size=64, seed=1)
@@ -80,8 +153,8 @@ def test_fit__fewer_row_groups_than_ranks_ends_all_of_them(make_config: ConfigMa
 
 def test_fit__a_rank_that_fails_ends_all_of_them(make_config: ConfigMaker, tmp_path: Path, dataset: str):
     # A row group that cannot be decoded: only the rank that reads it knows.
-    copy = Path(shutil.copytree(dataset, tmp_path / "dataset"))
-    part = copy / "samples" / "fold=3" / "part-00000.parquet"
+    damaged = Path(shutil.copytree(dataset, tmp_path / "dataset"))
+    part = damaged / "samples" / "fold=3" / "part-00000.parquet"
     row_group = pq.read_metadata(part).row_group(0)
     start = next(
         column.dictionary_page_offset or column.data_page_offset
@@ -91,7 +164,7 @@ def test_fit__a_rank_that_fails_ends_all_of_them(make_config: ConfigMaker, tmp_p
     content = bytearray(part.read_bytes())
     content[start : start + 300] = b"\xff" * 300
     part.write_bytes(bytes(content))
-    done = launch(horovodrun(2), make_config(data={"dataset": str(copy)}), tmp_path)
+    done = launch(horovodrun(2), make_config(data={"dataset": str(damaged)}), tmp_path)
     assert done.returncode != 0
     assert "fold=3" in done.stderr
     assert "wanted a row group of the manifest" in done.stderr
