@@ -45,12 +45,14 @@ def load_config(cls: type[ConfigT], path: str | Path, overrides: Sequence[str] =
     return build_config(cls, settings, str(path))
 
 
-def build_config(cls: type[ConfigT], settings: dict[str, Any], where: str) -> ConfigT:
-    """Validate a mapping that was read from `where`; see `load_config`."""
+def build_config(
+    cls: type[ConfigT], settings: dict[str, Any], where: str, *, within: str | None = None
+) -> ConfigT:
+    """Validate a mapping that was read from `where`, there `within` a section; see `load_config`."""
     try:
         return cls.model_validate(settings)
     except ValidationError as error:
-        raise InputError([_sentence(where, item) for item in error.errors()]) from None
+        raise InputError([_sentence(where, item, within) for item in error.errors()]) from None
 
 
 def dump_config(config: BaseModel) -> str:
@@ -104,12 +106,13 @@ def _apply_override(settings: dict[str, Any], override: str) -> None:
     level[last] = value
 
 
-def _sentence(where: str, item: Any) -> str:
-    name = ".".join(str(part) for part in item["loc"]) or "whole file"
+def _sentence(where: str, item: Any, within: str | None) -> str:
+    keys = [within, *item["loc"]] if within else item["loc"]
+    name = ".".join(str(part) for part in keys) or "whole file"
     if item["type"] == "extra_forbidden":
         return f"{where}: {name}: found an unknown key, wanted one of the documented keys"
     if item["type"] == "missing":
         return f"{where}: {name}: found nothing, wanted a value for this key"
     found = item["input"]
     shown = "a mapping" if isinstance(found, dict) else repr(found)
-    return f"{where}: {name}: found {shown}, wanted: {item['msg']}"
+    return f"{where}: {name}: found {shown}, wanted: {item['msg'].removeprefix('Value error, ')}"

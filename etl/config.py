@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from contract.config import ConfigModel, load_config
+from contract.config import ConfigModel, build_config, load_config
 from contract.errors import InputError, fault
 from etl.aggregate.config import MasksConfig
 from etl.annotate.config import AnnotationConfig, GenesConfig
@@ -142,12 +141,19 @@ class EtlConfig(ConfigModel):
             raise InputError(
                 fault(path, "profile", found="no such file", wanted=f"a YAML file or one of {known}")
             )
-        overrides = [
-            f"{group}.{name}={json.dumps(value)}"
-            for group, values in self.thresholds.items()
-            for name, value in values.items()
-        ]
-        return load_config(Profile, path, overrides)
+        profile = load_config(Profile, path)
+        merged = _merged(profile.model_dump(), self.thresholds)
+        return build_config(Profile, merged, "configuration", within="thresholds")
+
+
+def _merged(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(settings)
+    for key, value in changes.items():
+        below = merged.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            value = _merged(below, value)
+        merged[key] = value
+    return merged
 
 
 def _replaced(value: Any, data: str) -> Any:

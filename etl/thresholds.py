@@ -18,6 +18,15 @@ class GenotypeThresholds(ConfigModel):
     min_allele_balance_hom_var: float = Field(ge=0, le=1, description="AD[1] / DP, homozygous alternate")
 
 
+class MaxDeviations(ConfigModel):
+    """Median absolute deviations, scaled to standard deviations, beyond which a person is an outlier."""
+
+    r_ti_tv: float = Field(gt=0, description="transitions / transversions")
+    r_insertion_deletion: float = Field(gt=0, description="insertions / deletions")
+    r_het_hom_var: float = Field(gt=0, description="heterozygous / homozygous alternate calls")
+    n_singleton: float = Field(gt=0, description="variants that nobody else carries; high values only")
+
+
 class SampleThresholds(ConfigModel):
     """People outside these are dropped, each with every reason named."""
 
@@ -28,7 +37,7 @@ class SampleThresholds(ConfigModel):
     max_f_female: float = Field(description="inbreeding coefficient on X at or below which sex is female")
     min_f_male: float = Field(description="inbreeding coefficient on X at or above which sex is male")
     min_sites_on_x: int = Field(ge=1, description="fewer typed common sites on X leave sex unmeasured")
-    max_deviations: dict[str, float] = Field(
+    max_deviations: MaxDeviations = Field(
         description="median absolute deviations within batch × ancestry, by metric"
     )
     min_stratum: int = Field(ge=2, description="people; smaller strata are compared with everybody")

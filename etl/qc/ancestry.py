@@ -143,7 +143,7 @@ def find_outliers(
     sizes = strata[fitted].value_counts()
     strata = strata.where(strata.map(sizes).fillna(0) >= thresholds.min_stratum, "small strata")
     flags: dict[str, pd.Series] = {}
-    for metric, max_deviations in thresholds.max_deviations.items():
+    for metric, max_deviations in thresholds.max_deviations:
         if metric not in people:
             continue
         values = people[metric].astype("float64")

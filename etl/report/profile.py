@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import yaml
 from pydantic import BaseModel
 
 from etl.report.data import Threshold
@@ -54,13 +55,14 @@ def _comments(yaml_text: str) -> dict[tuple[str, str], tuple[str, str]]:
 
 def _same(text: str, value: object) -> bool:
     try:
-        return float(text) == value
-    except ValueError:
-        return (
-            text.strip("[]").replace(" ", "") == _shown(value).replace(" ", "")
-            or text.lower() == str(value).lower()
-        )
+        written = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return False
+    plain = value.model_dump() if isinstance(value, BaseModel) else value
+    return bool(written == (list(plain) if isinstance(plain, tuple) else plain))
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, BaseModel):
+        return ", ".join(f"{name} {_shown(part)}" for name, part in value)
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

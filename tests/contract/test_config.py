@@ -111,6 +111,11 @@ def test_digest__same_content_same_digest_whatever_the_order():
     assert len(digest("text")) == 16
 
 
+def test_build_config__names_the_section_it_was_read_from():
+    with pytest.raises(InputError, match=r"^place: part\.inner\.limit: found 7, wanted: "):
+        build_config(Outer, {"out": "build", "inner": {"limit": 7}}, "place", within="part")
+
+
 def test_build_config__names_where_it_was_read():
     with pytest.raises(InputError, match=r"^place: out: found nothing, wanted a value for this key$"):
         build_config(Outer, {}, "place")

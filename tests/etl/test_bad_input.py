@@ -127,7 +127,17 @@ def unknown_key(mini: MiniInputs) -> str:
 
 def threshold_out_of_range(mini: MiniInputs) -> str:
     mini.settings["thresholds"] = {"sample": {"min_call_rate": 93}}
-    return f"{PROJECT}/conf/profiles/bipex.yaml: sample.min_call_rate: found 93, wanted: "
+    return "configuration: thresholds.sample.min_call_rate: found 93, wanted: "
+
+
+def threshold_of_an_unknown_group(mini: MiniInputs) -> str:
+    mini.settings["thresholds"] = {"variants": {"min_hwe_p": 0}}
+    return "configuration: thresholds.variants: found an unknown key, wanted one of the documented keys"
+
+
+def misspelt_metric(mini: MiniInputs) -> str:
+    mini.settings["thresholds"] = {"sample": {"max_deviations": {"n_singletons": 6}}}
+    return "configuration: thresholds.sample.max_deviations.n_singletons: found an unknown key"
 
 
 FAULTS = [
@@ -149,6 +159,8 @@ FAULTS = [
     unknown_profile,
     unknown_key,
     threshold_out_of_range,
+    threshold_of_an_unknown_group,
+    misspelt_metric,
 ]
 
 

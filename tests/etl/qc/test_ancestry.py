@@ -6,7 +6,7 @@ import pytest
 from contract.config import load_config
 from etl.config import PROFILES
 from etl.qc.ancestry import choose_unrelated, find_groups, find_outliers, fit_components
-from etl.thresholds import Profile
+from etl.thresholds import MaxDeviations, Profile, SampleThresholds
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +39,16 @@ def test_find_groups__people_who_are_not_fitted_move_nobody(profile: Profile):
     assert pd.crosstab(before, after).gt(0).sum().eq(1).all()
 
 
-def test_find_outliers__by_hand(profile: Profile):
-    limits = profile.sample.model_copy(
-        update={"max_deviations": {"r_ti_tv": 4.0, "n_singleton": 4.0, "absent": 4.0}, "min_stratum": 5}
+def outlier_limits(profile: Profile, **own: float) -> SampleThresholds:
+    """4 deviations for every metric but those named, in strata from 5 people."""
+    deviations = {"r_ti_tv": 4, "r_insertion_deletion": 4, "r_het_hom_var": 4, "n_singleton": 4, **own}
+    return profile.sample.model_copy(
+        update={"max_deviations": MaxDeviations.model_validate(deviations), "min_stratum": 5}
     )
+
+
+def test_find_outliers__by_hand(profile: Profile):
+    limits = outlier_limits(profile)
     # Median 3, median absolute deviation 1: 4 deviations are 4 x 1.4826 = 5.93 either side.
     people = pd.DataFrame(
         {
@@ -60,7 +66,7 @@ def test_find_outliers__by_hand(profile: Profile):
 
 
 def test_find_outliers__within_batch_and_ancestry(profile: Profile):
-    limits = profile.sample.model_copy(update={"max_deviations": {"r_ti_tv": 4.0}, "min_stratum": 5})
+    limits = outlier_limits(profile)
     values = [1.0, 2.0, 3.0, 4.0, 5.0]
     people = pd.DataFrame(
         {
@@ -70,6 +76,21 @@ def test_find_outliers__within_batch_and_ancestry(profile: Profile):
         }
     )
     assert not find_outliers(people, pd.Series([True] * 10), limits)["outlier_r_ti_tv"].any()
+
+
+def test_find_outliers__each_metric_by_its_own_limit(profile: Profile):
+    values = [1.0, 2.0, 3.0, 4.0, 5.0, 9.0]
+    people = pd.DataFrame({name: values for name in MaxDeviations.model_fields})
+    people = people.assign(batch="w1", ancestry="group1")
+    fitted = pd.Series([True] * 5 + [False])
+    flags = find_outliers(people, fitted, outlier_limits(profile, r_het_hom_var=5, n_singleton=3))
+    # 9 lies (9 - 3) / 1.4826 = 4.05 deviations above the median.
+    assert {name: int(flag.sum()) for name, flag in flags.items()} == {
+        "outlier_r_ti_tv": 1,
+        "outlier_r_insertion_deletion": 1,
+        "outlier_r_het_hom_var": 0,
+        "outlier_n_singleton": 1,
+    }
 
 
 @pytest.mark.usefixtures("hail_session")

@@ -8,13 +8,20 @@ sample:              # study scripts
   min_call_rate: 0.93   # share of genotypes
   max_charr: 2.0e-2
   metrics: [a, b]       # names
+  deviations: {a: 4, b: 8}  # by metric
 """
+
+
+class Deviations(BaseModel):
+    a: float
+    b: float
 
 
 class Sample(BaseModel):
     min_call_rate: float = Field(description="call rate")
     max_charr: float
     metrics: list[str]
+    deviations: Deviations
 
 
 class Small(BaseModel):
@@ -22,22 +29,30 @@ class Small(BaseModel):
     sample: Sample
 
 
+def small(*, min_call_rate: float = 0.93, metrics: tuple[str, ...] = ("a", "b"), b: float = 8) -> Small:
+    sample = Sample(
+        min_call_rate=min_call_rate, max_charr=0.02, metrics=list(metrics), deviations=Deviations(a=4, b=b)
+    )
+    return Small(name="small", sample=sample)
+
+
 def test_profile_thresholds__comment_is_the_source():
-    profile = Small(name="small", sample=Sample(min_call_rate=0.93, max_charr=0.02, metrics=["a", "b"]))
-    found = profile_thresholds(profile, YAML)
+    found = profile_thresholds(small(), YAML)
     assert [(item.group, item.name, item.value, item.source) for item in found] == [
         ("sample", "min_call_rate", "0.93", "share of genotypes; study scripts"),
         ("sample", "max_charr", "0.02", "study scripts"),
         ("sample", "metrics", "a, b", "names; study scripts"),
+        ("sample", "deviations", "a 4.0, b 8.0", "by metric; study scripts"),
     ]
     assert found[0].meaning == "call rate"
 
 
 def test_profile_thresholds__a_number_of_this_run_does_not_borrow_the_source():
-    profile = Small(name="small", sample=Sample(min_call_rate=0.9, max_charr=0.02, metrics=["a"]))
+    profile = small(min_call_rate=0.9, metrics=("a",), b=6)
     sources = [item.source for item in profile_thresholds(profile, YAML)]
     assert sources == [
         "set by this run; the profile has 0.93",
         "study scripts",
         "set by this run; the profile has [a, b]",
+        "set by this run; the profile has {a: 4, b: 8}",
     ]
