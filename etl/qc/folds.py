@@ -15,6 +15,8 @@ from contract.schema import N_FOLDS
 def assign_folds(people: pd.DataFrame, *, seed: int) -> pd.Series:
     """Assign every family to one of the folds, balanced by status × batch × ancestry.
 
+    Where no such stratum has a person for each fold, they are balanced by status × batch, else by status.
+
     Parameters
     ----------
     people
@@ -41,7 +43,7 @@ def assign_folds(people: pd.DataFrame, *, seed: int) -> pd.Series:
              for name, count in counts.items() if count < N_FOLDS]  # fmt: skip
     if short:
         raise InputError([f"folds: {text} (one for each fold)" for text in short])
-    strata = people[["is_case", "batch", "ancestry"]].astype(str).agg("|".join, axis=1)
+    strata = _strata(people)
     splitter = StratifiedGroupKFold(n_splits=N_FOLDS, shuffle=True, random_state=seed)
     folds = pd.Series(0, index=people.index, dtype="int32")
     with warnings.catch_warnings():
@@ -51,3 +53,11 @@ def assign_folds(people: pd.DataFrame, *, seed: int) -> pd.Series:
         ):
             folds.iloc[members] = number
     return folds
+
+
+def _strata(people: pd.DataFrame) -> pd.Series:
+    for columns in (["is_case", "batch", "ancestry"], ["is_case", "batch"]):
+        strata = people[columns].astype(str).agg("|".join, axis=1)
+        if strata.value_counts().max() >= N_FOLDS:
+            return strata
+    return people["is_case"].astype(str)

@@ -48,3 +48,27 @@ def test_assign_folds__too_few_told_together():
         "folds: families: found 3 after quality control, wanted at least 10 (one for each fold)",
         "folds: controls: found 0 after quality control, wanted at least 10 (one for each fold)",
     ]
+
+
+@pytest.mark.parametrize(("n_batches", "n_ancestries"), [(1, 4), (4, 1), (3, 3)])
+def test_assign_folds__strata_smaller_than_the_folds_are_joined(n_batches: int, n_ancestries: int):
+    place = np.arange(24)
+    cohort = pd.DataFrame(
+        {
+            "is_case": place % 2,
+            "batch": (place // 2 % n_batches).astype(str),
+            "ancestry": (place // 2 % n_ancestries).astype(str),
+            "family": place,
+        }
+    )
+    folds = assign_folds(cohort, seed=1)
+    assert sorted(folds.unique()) == list(range(N_FOLDS))
+    counts = pd.crosstab(folds, cohort["is_case"])
+    assert counts.min().min() >= 1, "12 cases and 12 controls: both in every fold"
+
+
+def test_assign_folds__people_in_large_strata_are_still_balanced_by_all_three():
+    cohort = people(n=60, per_family=1).assign(is_case=[0, 1] * 30, batch="w1", ancestry="group1")
+    mixed = cohort.assign(ancestry=["group1"] * 40 + ["group2"] * 20)
+    folds = assign_folds(mixed, seed=1)
+    assert pd.crosstab(folds, mixed["ancestry"])["group1"].eq(4).all()
