@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator
 
 import fsspec
@@ -18,6 +19,9 @@ CHROMOSOMES = (*map(str, range(1, 23)), "X", "Y", "MT")
 """Contigs that can hold genes of the axis, in the order of both reference genomes."""
 
 COLUMNS = ["gene_id", "symbol", "contig", "start", "end"]
+UNREADABLE = (OSError, ValueError, EOFError, zlib.error)
+"""What empty, binary, ragged, truncated and damaged files raise, compressed or not."""
+
 _VERSION = re.compile(r"^(ENS[A-Z]*\d+)\.\d+")
 _ATTRIBUTE = re.compile(r'(\w+) "?([^";]*)"?')
 
@@ -42,7 +46,8 @@ def read_genes(config: GenesConfig, reference_genome: str) -> tuple[pd.DataFrame
     Raises
     ------
     InputError
-        If the file is absent, lacks a column, has a start or end that is no position, or no gene is left.
+        If the file is absent or unreadable, lacks a column, has a start or end that is no position, or no
+        gene is left.
     """
     rows = _read_gtf(config) if config.columns is None else _read_table(config.path, config.columns)
     _check_positions(config.path, rows)
@@ -91,7 +96,7 @@ def _drop(rows: pd.DataFrame, config: GenesConfig) -> tuple[pd.DataFrame, list[L
 def _read_table(path: str, columns: GeneColumns) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    except OSError as error:
+    except UNREADABLE as error:
         raise _unreadable(path, error) from None
     names = {name: getattr(columns, name) for name in COLUMNS if getattr(columns, name) is not None}
     faults = [
@@ -130,7 +135,7 @@ def _gene_lines(config: GenesConfig) -> Iterator[tuple[str, str | None, str, str
                         fault(config.path, "gene_id", found=f"none in {fields[8][:40]!r}", wanted="one")
                     )
                 yield about["gene_id"], about.get("gene_name"), fields[0], fields[3], fields[4]
-    except (OSError, UnicodeDecodeError, EOFError) as error:
+    except UNREADABLE as error:
         raise _unreadable(config.path, error) from None
 
 

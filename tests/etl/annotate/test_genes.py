@@ -101,6 +101,30 @@ def test_read_genes__absent_columns_are_all_told(tmp_path):
     assert len(error.value.faults) == 2
 
 
+TABLE = b"gene_id\tsymbol\tcontig\tstart\tend\na\tA\t1\t5\t9\n"
+DAMAGED = gzip.compress(TABLE)[:12] + b"\xff" * 40
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("genes.tsv", b""),
+        ("genes.tsv", b"gene_id\tsymbol\xff\xfe\n"),
+        ("genes.tsv", TABLE + b"b\tB\t1\t5\t9\tmore\n"),
+        ("genes.tsv.gz", gzip.compress(TABLE)[:-12]),
+        ("genes.tsv.gz", TABLE),
+        ("genes.tsv.gz", DAMAGED),
+    ],
+    ids=["empty", "binary", "ragged", "truncated", "not gzip", "damaged"],
+)
+@pytest.mark.parametrize("columns", [GeneColumns(), None], ids=["table", "gtf"])
+def test_read_genes__unreadable_files(tmp_path, name, content, columns):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"{name}: (genes: found no readable file|feature: found no gene)"):
+        read_genes(GenesConfig(path=str(path), columns=columns), "GRCh37")
+
+
 def test_read_genes__no_such_file(tmp_path):
     with pytest.raises(InputError, match=r"absent.gtf: genes: found no readable file"):
         read_genes(GenesConfig(path=str(tmp_path / "absent.gtf")), "GRCh37")
