@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from contract.errors import InputError
+from contract.errors import InputError, fault
 from etl.aggregate.config import check_masks
-from etl.annotate.csq_format import available_classes, csq_fields
+from etl.annotate.config import AnnotationConfig
+from etl.annotate.csq_format import available_classes, csq_fields, csq_format
 from etl.annotate.genes import read_genes
 from etl.config import EtlConfig
 from etl.ingest.files import inspect_headers, missing_fields
@@ -40,6 +41,7 @@ def check(config: EtlConfig) -> list[str]:
         faults += match_samples(samples, headers[0].samples, config.samples.path, headers[0].path)
     for header in headers:
         faults += _content_faults(header, config)
+        faults += _other_annotation(header, headers[0], config.annotation)
     return faults
 
 
@@ -56,3 +58,20 @@ def _content_faults(header: VcfHeader, config: EtlConfig) -> list[str]:
     except InputError as error:
         faults += error.faults
     return faults
+
+
+def _other_annotation(header: VcfHeader, first: VcfHeader, annotation: AnnotationConfig) -> list[str]:
+    """The fault of a file whose sub-fields differ from the first file's, in whose order all are read."""
+    if annotation.kind != "csq" or annotation.csq_fields:
+        return []
+    own, wanted = (csq_format(told.info_descriptions.get(annotation.field, "")) for told in (header, first))
+    if not own or not wanted or own == wanted:
+        return []
+    return [
+        fault(
+            header.path,
+            f"INFO {annotation.field}",
+            found="|".join(own),
+            wanted=f"{'|'.join(wanted)} as in {first.path}",
+        )
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
@@ -27,7 +28,8 @@ class VcfHeader:
     path: str
     compression: Compression
     samples: tuple[str, ...]
-    format_fields: frozenset[str]
+    format_fields: dict[str, str]
+    """FORMAT field -> its Number and Type, such as 'Number=1,Type=Integer'."""
     info_descriptions: dict[str, str]
     contig_lengths: dict[str, int | None]
     first_contig: str | None
@@ -42,7 +44,7 @@ def read_header(path: Path) -> VcfHeader:
     Raises
     ------
     InputError
-        If the file is absent, truncated, no VCF, or has no column line.
+        If the file is absent, truncated, damaged, no VCF, or has no column line.
     """
     compression = _compression(path)
     if compression == "bgzip":
@@ -50,7 +52,7 @@ def read_header(path: Path) -> VcfHeader:
     try:
         with path.open("rb") as stored, _unpacked(stored, compression) as stream:
             return _parse(path, compression, stream)
-    except (EOFError, OSError, UnicodeDecodeError) as error:
+    except (EOFError, OSError, UnicodeDecodeError, zlib.error) as error:
         raise InputError(
             fault(path, "compression", found=f"unreadable content ({error})", wanted="a complete VCF file")
         ) from None
@@ -112,7 +114,7 @@ def _require_bgzip_end(path: Path) -> None:
 
 
 def _parse(path: Path, compression: Compression, stream: BufferedIOBase) -> VcfHeader:
-    formats: set[str] = set()
+    formats: dict[str, str] = {}
     infos: dict[str, str] = {}
     contigs: dict[str, int | None] = {}
     first = stream.readline()
@@ -130,7 +132,8 @@ def _parse(path: Path, compression: Compression, stream: BufferedIOBase) -> VcfH
         line = raw.decode("utf-8").rstrip("\r\n")
         lines.append(line)
         if line.startswith("##FORMAT=<ID="):
-            formats.add(line[13:].split(",")[0])
+            name, *about = line[13:].rstrip(">").split(",")
+            formats[name] = ",".join(part for part in about if part.startswith(("Number=", "Type=")))
         elif line.startswith("##INFO=<ID="):
             described = re.search(r'Description="([^"]*)"', line)
             infos[line[11:].split(",")[0]] = described.group(1) if described else ""
@@ -138,13 +141,13 @@ def _parse(path: Path, compression: Compression, stream: BufferedIOBase) -> VcfH
             length = re.search(r"length=(\d+)", line)
             contigs[re.split("[,>]", line[13:])[0]] = int(length.group(1)) if length else None
         elif line.startswith("#CHROM"):
-            record = stream.readline().decode("utf-8").split("\t", 1)[0] or None
+            record = stream.readline().decode("utf-8").split("\t", 1)[0].strip() or None
             samples = tuple(line.split("\t")[9:])
             return VcfHeader(
                 str(path),
                 compression,
                 samples,
-                frozenset(formats),
+                formats,
                 infos,
                 contigs,
                 record,

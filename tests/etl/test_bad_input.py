@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from contract.config import load_config
 from etl.__main__ import app
-from tests.etl.mini import HEADER, PEOPLE, RECORDS, SAMPLES, MiniInputs, vcf_text
+from etl.check import check
+from etl.config import EtlConfig
+from tests.etl.mini import HEADER, PEOPLE, RECORDS, SAMPLES, MiniInputs, vcf_text, write_bgzip
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -115,6 +118,16 @@ def no_consequences_in_the_file(mini: MiniInputs) -> str:
     return f"{mini.vcf}: INFO CSQ: found no such field in the header, wanted VEP's annotation"
 
 
+def another_order_of_consequences_in_the_second_file(mini: MiniInputs) -> str:
+    other = mini.vcf.with_name("second.vcf.bgz")
+    write_bgzip(other, vcf_text(HEADER.replace("Allele|Consequence|Gene", "Allele|Gene|Consequence")))
+    mini.settings["input"]["vcf"] = [str(mini.vcf), str(other)]
+    return (
+        f"{other}: INFO CSQ: found Allele|Gene|Consequence|SYMBOL|BIOTYPE|LoF|PolyPhen|SIFT, "
+        f"wanted Allele|Consequence|Gene|SYMBOL|BIOTYPE|LoF|PolyPhen|SIFT as in {mini.vcf}"
+    )
+
+
 def unknown_profile(mini: MiniInputs) -> str:
     mini.settings["profile"] = "bipx"
     return f"{PROJECT}/conf/profiles/bipx.yaml: profile: found no such file, wanted a YAML file or one of"
@@ -156,6 +169,7 @@ FAULTS = [
     absent_samples_table,
     absent_gene_table,
     no_consequences_in_the_file,
+    another_order_of_consequences_in_the_second_file,
     unknown_profile,
     unknown_key,
     threshold_out_of_range,
@@ -184,6 +198,12 @@ def test_run__tells_the_fault_and_keeps_what_was_there(mini: MiniInputs, spoil: 
     sentence = spoil(mini)
     assert told(etl("run", str(mini.write_config())))[0].startswith(sentence)
     assert dataset.read_text() == "an earlier result"
+
+
+def test_check__another_order_of_consequences_is_none_when_the_order_is_given(mini: MiniInputs):
+    another_order_of_consequences_in_the_second_file(mini)
+    mini.settings["annotation"]["csq_fields"] = ["Allele", "Consequence", "Gene", "LoF", "PolyPhen", "SIFT"]
+    assert check(load_config(EtlConfig, mini.write_config())) == []
 
 
 def test_check__no_faults(mini: MiniInputs):

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,12 @@ def test_find_files__a_name_with_brackets_is_no_glob(tmp_path: Path):
     assert find_files(VcfConfig(vcf=[str(path)])) == [path]
 
 
+def test_find_files__a_file_named_twice_is_read_once(files: list[Path], tmp_path: Path):
+    (tmp_path / "again.vcf.bgz").symlink_to(files[0])
+    patterns = [str(files[2]), f"{tmp_path}/./part*.bgz", str(tmp_path / "again.vcf.bgz")]
+    assert [path.name[4] for path in find_files(VcfConfig(vcf=patterns))] == ["3", "1", "2"]
+
+
 def test_find_files__all_that_are_absent(tmp_path: Path):
     with pytest.raises(InputError) as told:
         find_files(VcfConfig(vcf=[f"{tmp_path}/a*.vcf", f"{tmp_path}/b.vcf"]))
@@ -48,6 +55,37 @@ def test_read_headers__another_order_of_people(files: list[Path], tmp_path: Path
         InputError, match=r"part3.*#CHROM line: found other samples, or another order, wanted .*part1"
     ):
         read_headers(VcfConfig(vcf=[f"{tmp_path}/*.bgz"]), "GRCh38")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (
+            "DP,Number=1",
+            "DP,Number=R",
+            r"part3.*FORMAT DP: found Number=R,Type=Integer, wanted Number=1,.*part1",
+        ),
+        ("GQ,Number=1,Type=Integer", "GQ,Number=1,Type=String", r"FORMAT GQ: found Number=1,Type=String"),
+        ("AD,Number=R,Type=Integer", "AD,Number=R,Type=Float", r"FORMAT AD: found Number=R,Type=Float"),
+    ],
+)
+def test_inspect_headers__genotype_fields_of_another_type(
+    files: list[Path], tmp_path: Path, old: str, new: str, fault: str
+):
+    write_bgzip(files[2], vcf_text(HEADER.replace(old, new)))
+    _, faults = inspect_headers(VcfConfig(vcf=[f"{tmp_path}/*.bgz"]), "GRCh38")
+    assert len(faults) == 1
+    assert re.search(fault, faults[0])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("AD,Number=R", "AD,Number=."), ("GQ,Number=1,Type=Integer", "GQ,Number=1,Type=Float")]
+)
+def test_inspect_headers__declarations_that_read_the_same(
+    files: list[Path], tmp_path: Path, old: str, new: str
+):
+    write_bgzip(files[2], vcf_text(HEADER.replace(old, new)))
+    assert inspect_headers(VcfConfig(vcf=[f"{tmp_path}/*.bgz"]), "GRCh38")[1] == []
 
 
 def test_inspect_headers__readable_headers_and_the_faults_of_the_others(files: list[Path], tmp_path: Path):

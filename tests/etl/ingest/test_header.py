@@ -18,7 +18,13 @@ def test_read_header__what_the_file_says(tmp_path: Path):
     header = read_header(plain(tmp_path, vcf_text()))
     assert header.compression == "none"
     assert header.samples == PEOPLE
-    assert header.format_fields == {"GT", "AD", "DP", "GQ", "PL"}
+    assert header.format_fields == {
+        "GT": "Number=1,Type=String",
+        "AD": "Number=R,Type=Integer",
+        "DP": "Number=1,Type=Integer",
+        "GQ": "Number=1,Type=Integer",
+        "PL": "Number=G,Type=Integer",
+    }
     assert header.info_descriptions["CSQ"].startswith("VEP. Format: Allele|")
     assert header.contig_lengths == {"chr1": 248956422}
     assert header.first_contig == "chr1"
@@ -36,6 +42,7 @@ def test_read_header__compressions_by_content_not_by_name(tmp_path: Path):
 
 def test_read_header__no_records(tmp_path: Path):
     assert read_header(plain(tmp_path, vcf_text(records=[]))).first_contig is None
+    assert read_header(plain(tmp_path, vcf_text(records=["\n"]))).first_contig is None
 
 
 def test_read_header__sites_without_people(tmp_path: Path):
@@ -62,6 +69,17 @@ def test_read_header__truncated_gzip(tmp_path: Path):
     path = tmp_path / "cohort.vcf.gz"
     path.write_bytes(gzip.compress(HEADER.encode())[:60])
     with pytest.raises(InputError, match=r"found unreadable content .*, wanted a complete VCF file"):
+        read_header(path)
+
+
+def test_read_header__damaged_first_block_with_an_intact_end(tmp_path: Path):
+    path = write_bgzip(tmp_path / "cohort.vcf.bgz", vcf_text())
+    content = bytearray(path.read_bytes())
+    content[18:60] = b"\xff" * 42
+    path.write_bytes(content)
+    with pytest.raises(
+        InputError, match=r"found unreadable content \(Error -3 .*, wanted a complete VCF file"
+    ):
         read_header(path)
 
 
