@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,14 +26,6 @@ class Histogram:
     edges: np.ndarray
     counts: np.ndarray
     cut: Cut = Cut()
-
-    @classmethod
-    def from_hail(cls, hist: Any, cut: Cut = Cut()) -> Histogram:
-        """From the result of `hl.agg.hist`; values outside its range are put into its end bins."""
-        counts = np.array(hist.bin_freq, dtype=np.int64)
-        counts[0] += hist.n_smaller
-        counts[-1] += hist.n_larger
-        return cls(edges=np.array(hist.bin_edges), counts=counts, cut=cut)
 
 
 @dataclass(frozen=True)
