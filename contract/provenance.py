@@ -20,10 +20,14 @@ def software_versions(packages: Iterable[str]) -> dict[str, str]:
     return versions
 
 
+SOURCES = (".py", ".j2", ".css")
+"""Suffixes of files that are code."""
+
+
 def source_digest(folder: Path) -> str:
-    """Digest of all Python sources under a package folder: the code's own version."""
+    """Digest of all sources under a package folder, templates included: the code's own version."""
     total = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
+    for path in sorted(path for path in folder.rglob("*.*") if path.suffix in SOURCES):
         total.update(path.relative_to(folder).as_posix().encode())
         total.update(path.read_bytes())
     return total.hexdigest()[:16]

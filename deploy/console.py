@@ -42,7 +42,7 @@ class Chain:
 
     def evaluate(self, title: str, run: str) -> None:
         """Read the sealed fold; once more where the same training was evaluated by an earlier call."""
-        again = ["--again"] if Path(run, "metrics.json").exists() else []
+        again = ["--again"] if Path(run, "test_fold_reads.json").exists() else []
         self.run(title, [PYTHON, "-m", "train", "evaluate", run, *again])
 
 

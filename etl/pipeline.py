@@ -24,6 +24,8 @@ from etl.thresholds import Profile
 from etl.workspace import Record, Workspace
 
 PACKAGE = Path(__file__).resolve().parent
+ENGINES = ("hail", "pyspark", "gnomad")
+"""Libraries that compute results: with another version of one, steps run again."""
 log = logging.getLogger(__name__)
 
 
@@ -52,6 +54,7 @@ def plan(config: EtlConfig) -> list[StepStatus]:
         settings = {**step.settings(config, profile), "inputs": inputs}
         code = {name: source_digest(PACKAGE / name) for name in step.packages}
         code["step"] = file_digest(PACKAGE / "steps" / f"{step.name}.py")
+        code |= software_versions(ENGINES)
         upstream = digest({"settings": settings, "code": code, "before": upstream})
         record = workspace.record(step.folder)
         reason = _reason(record, upstream, settings, stale)
@@ -132,7 +135,7 @@ def _exists(url: str) -> bool:
 
 
 def _input_digest(path: Path) -> str:
-    """Digest of a file's content; of a large file, of its size and time of change instead."""
+    """Digest of a file's content; of a large file, of its size and time of change, and it says so."""
     try:
         state = path.stat()
     except OSError as error:
@@ -141,7 +144,7 @@ def _input_digest(path: Path) -> str:
         ) from None
     if state.st_size <= 64 * 2**20:
         return file_digest(path)
-    return digest([state.st_size, state.st_mtime_ns])
+    return f"size and time {digest([state.st_size, state.st_mtime_ns])}"
 
 
 def _hail_sentence(step: Step, error: Exception, workspace: Workspace) -> str:

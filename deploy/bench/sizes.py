@@ -16,5 +16,5 @@ class Sizes(ConfigModel):
     genes: int = Field(19_000, description="genes of that dataset; it has four channels")
     density: float = Field(0.01, description="share of its features that are not zero")
     repeats: int = Field(3, description="measured turns of each loader, after one that is not counted")
-    turn_seconds: float = Field(1.0, ge=0, description="least time of a turn, which goes through whole epochs")
+    turn_seconds: float = Field(1.0, ge=0, description="least time of a turn, of whole epochs")
     epochs: int = Field(2, description="epochs of each training run; the last one is reported")

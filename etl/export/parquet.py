@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -52,6 +53,8 @@ def write_dataset(
         If no person is left.
     """
     placed = place_samples(samples, facts)
+    # Executors write the parts, each in a working folder of its own.
+    root = root if "://" in root else str(Path(root).absolute())
     staging = prepare_staging(root)
     people = _spark_samples(features.sparkSession, placed, _SAMPLE_COLUMNS)
     homes = _spark_samples(features.sparkSession, placed, "sample_index int, fold int, part int")

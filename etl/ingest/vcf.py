@@ -24,8 +24,9 @@ def read_vcf(config: VcfConfig, headers: Sequence[VcfHeader], reference: str) ->
     """Import VCF files: rows keyed by locus and alleles, columns by `s`, entries and INFO as in the files.
 
     Files in plain gzip are read with a warning: they can't be split, so each is one partition.
-    Half-calls such as `0/.` become haploid calls when the configuration says so; Hail alone reads them as
-    missing, which would leave men without any call on X. GQ is rounded down to a whole number.
+    Half-calls such as `0/.` become haploid calls when the configuration says so, and stay no call where
+    everybody is diploid; Hail alone reads them as missing, which would leave men without any call on X.
+    GQ is rounded down to a whole number.
     """
     plain = [header.path for header in headers if header.compression == "gzip"]
     if plain:
@@ -48,6 +49,9 @@ def read_vcf(config: VcfConfig, headers: Sequence[VcfHeader], reference: str) ->
     }
     parts = [_import(config, paths, settings, plain_gzip=paths is plain) for paths in groups if paths]
     mt = reduce(lambda left, right: left.union_rows(right), parts)
+    if config.half_calls == "haploid":
+        diploid_here = mt.locus.in_autosome_or_par() & (mt.GT.ploidy == 1)
+        mt = mt.annotate_entries(GT=hl.or_missing(~hl.or_else(diploid_here, False), mt.GT))
     return mt.annotate_entries(GQ=hl.int32(hl.floor(mt.GQ))) if "GQ" in mt.entry else mt
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import hail as hl
 import pandas as pd
-from gnomad.sample_qc.sex import adjusted_sex_ploidy_expr
+from gnomad.sample_qc.sex import adjust_sex_ploidy
 
 from etl.qc.sites import site_failures
 from etl.thresholds import VariantThresholds
@@ -21,7 +21,8 @@ def keep_people(mt: hl.MatrixTable, samples: pd.DataFrame) -> hl.MatrixTable:
     """Columns of the people given, with sample_index and karyotype, ploidy set by sex.
 
     Outside the pseudo-autosomal regions a man's heterozygous call on X or Y becomes missing and his
-    homozygous one haploid; a woman's call on Y becomes missing (`gnomad.sample_qc.sex`).
+    homozygous one haploid; a woman's call on Y becomes missing (`gnomad.sample_qc.sex`), and so does her
+    haploid call on X.
 
     Parameters
     ----------
@@ -40,9 +41,9 @@ def keep_people(mt: hl.MatrixTable, samples: pd.DataFrame) -> hl.MatrixTable:
     people = hl.literal(told, "dict<str, struct{sample_index: int32, karyotype: str}>")
     mt = mt.annotate_cols(**people.get(mt.s))
     mt = mt.filter_cols(hl.is_defined(mt.sample_index))
-    autosomal = mt.locus.in_autosome_or_par()
-    adjusted = hl.if_else(autosomal, mt.GT, adjusted_sex_ploidy_expr(mt.locus, mt.GT, mt.karyotype))
-    return mt.annotate_entries(GT=adjusted)
+    mt = adjust_sex_ploidy(mt, mt.karyotype)
+    half = (mt.karyotype == "XX") & mt.locus.in_x_nonpar() & (mt.GT.ploidy == 1)
+    return mt.annotate_entries(GT=hl.or_missing(~hl.or_else(half, False), mt.GT))
 
 
 def measure_variants(mt: hl.MatrixTable, samples: pd.DataFrame) -> hl.Table:

@@ -45,7 +45,7 @@ class Step:
     settings: Callable[[EtlConfig, Profile], dict[str, Any]]
     """The part of the configuration that its output depends on, as JSON content."""
     packages: tuple[str, ...]
-    """Folders under etl/ whose code it runs."""
+    """Folders whose code it runs, as seen from etl/."""
     inputs: Callable[[EtlConfig], list[Path]] = lambda config: []
     """Files from outside that it reads."""
     outputs: Callable[[EtlConfig], list[str]] = lambda config: []

@@ -124,6 +124,6 @@ DATASET = Step(
     "writing the dataset",
     work,
     _settings,
-    packages=("export",),
+    packages=("export", "../contract"),
     outputs=lambda config: [f"{config.dataset}/{MANIFEST_NAME}"],
 )

@@ -22,7 +22,10 @@ UNSORTED = "unsorted.mt"
 
 
 def work(run: Run) -> StepResult:
-    """Write cohort.mt (sparse, keyed by minimal representation) and depth.parquet (per person)."""
+    """Write cohort.mt (sparse, keyed by minimal representation) and depth.parquet (per person).
+
+    Of records of the same variant the first stays; the others are counted as repeated.
+    """
     config = run.config
     headers = read_headers(config.input, config.reference)
     mt = read_vcf(config.input, headers, config.reference)
@@ -40,14 +43,15 @@ def work(run: Run) -> StepResult:
     # Written in the order of the records first: sorting by the new alleles then reads the sparse form only.
     mt.key_rows_by("locus").drop("alleles").write(run.output(UNSORTED))
     unsorted = hl.read_matrix_table(run.output(UNSORTED))
-    n_partitions = small_partitions(unsorted.count_rows() * len(headers[0].samples))
+    n_split = unsorted.count_rows()
+    n_partitions = small_partitions(n_split * len(headers[0].samples))
     if n_partitions < unsorted.n_partitions():
         unsorted = hl.read_matrix_table(run.output(UNSORTED), _n_partitions=n_partitions)
-    key_by_minimal(unsorted).write(run.output(COHORT))
+    key_by_minimal(unsorted).distinct_by_row().write(run.output(COHORT))
     hl.current_backend().fs.rmtree(run.output(UNSORTED))
     if depth is not None:
         depth.to_parquet(run.output(DEPTH))
-    return _result(hl.read_matrix_table(run.output(COHORT)), tuple(failures))
+    return _result(hl.read_matrix_table(run.output(COHORT)), tuple(failures), n_split)
 
 
 def _with_annotation(mt: hl.MatrixTable, config: EtlConfig) -> hl.MatrixTable:
@@ -68,7 +72,7 @@ def _mean_depth(mt: hl.MatrixTable) -> pd.DataFrame | None:
     return means.cols().to_pandas().rename(columns={"s": "sample_id"})
 
 
-def _result(mt: hl.MatrixTable, reasons: tuple[str, ...]) -> StepResult:
+def _result(mt: hl.MatrixTable, reasons: tuple[str, ...], n_split: int) -> StepResult:
     rows = mt.rows()
     sums = rows.aggregate(
         hl.struct(
@@ -82,7 +86,9 @@ def _result(mt: hl.MatrixTable, reasons: tuple[str, ...]) -> StepResult:
     )
     if sums.variants == 0:
         raise InputError("input.vcf: records: found none, wanted at least one variant")
+    repeated = n_split - sums.variants
     ledger = [
+        LedgerEntry(step="ingest", unit="variants", reason="repeated", count=repeated),
         LedgerEntry(step="ingest", unit="genotypes", reason="not_called", count=sums.not_called),
         *(
             LedgerEntry(step="ingest", unit="genotypes", reason=reason, count=count)

@@ -58,8 +58,13 @@ def _write_dropped(variants: hl.Table, path: str) -> None:
     ).to_spark().write.parquet(path)
 
 
+def _within(value: hl.Float64Expression, low: float, high: float) -> hl.Float64Expression:
+    """The value, moved into the range; missing stays missing (`hl.max` alone would give the limit)."""
+    return hl.or_missing(hl.is_defined(value), hl.max(hl.min(value, high), low))
+
+
 def _result(variants: hl.Table, reasons: list[str]) -> StepResult:
-    measured = variants.annotate(log10_hwe_p=hl.log10(hl.max(variants.hwe_p, 1e-20)))
+    measured = variants.annotate(log10_hwe_p=hl.log10(_within(variants.hwe_p, 1e-20, 1.0)))
     told = measured.aggregate(
         hl.struct(
             n=hl.agg.count(),
@@ -67,7 +72,7 @@ def _result(variants: hl.Table, reasons: list[str]) -> StepResult:
             reasons=hl.agg.explode(hl.agg.counter, measured.reasons),
             histograms=hl.struct(
                 **{
-                    name: hl.agg.hist(hl.max(hl.min(measured[name], high), low), low, high, 50)
+                    name: hl.agg.hist(_within(measured[name], low, high), low, high, 50)
                     for name, (low, high) in HISTOGRAMS.items()
                 }
             ),
@@ -90,6 +95,7 @@ def _result(variants: hl.Table, reasons: list[str]) -> StepResult:
         fitted_on={
             "call rates of cases and controls": "people outside the test fold",
             "Hardy-Weinberg test": "controls outside the test fold, within ancestry",
+            "batch difference": "controls outside the test fold, within ancestry",
             "allele frequencies": "people outside the test fold",
         },
     )

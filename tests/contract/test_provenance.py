@@ -21,7 +21,7 @@ def test_file_digest__of_the_content_alone(tmp_path: Path):
     assert file_digest(second) != file_digest(first)
 
 
-def test_source_digest__names_and_contents_of_python_files(tmp_path: Path):
+def test_source_digest__names_and_contents_of_sources(tmp_path: Path):
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner" / "one.py").write_text("x = 1\n")
     before = source_digest(tmp_path)
@@ -29,5 +29,8 @@ def test_source_digest__names_and_contents_of_python_files(tmp_path: Path):
     assert source_digest(tmp_path) == before
     (tmp_path / "inner" / "one.py").write_text("x = 2\n")
     changed = source_digest(tmp_path)
+    (tmp_path / "page.html.j2").write_text("<p>")
+    assert source_digest(tmp_path) != changed, "a template is code"
+    (tmp_path / "page.html.j2").unlink()
     (tmp_path / "inner" / "one.py").rename(tmp_path / "inner" / "two.py")
     assert len({before, changed, source_digest(tmp_path)}) == 3

@@ -99,7 +99,8 @@ def submitted(finished: Study, cluster: Cluster, tmp_path_factory: pytest.TempPa
     folder = tmp_path_factory.mktemp("submitted")
     study = Study(finished.cohort, folder / "out", finished.truth)
     config = folder / "study.yaml"
-    config.write_text(dump_config(study.config()))
+    # A path relative to the folder of the call: executors run in folders of their own.
+    config.write_text(dump_config(study.config(out=os.path.relpath(study.out, PROJECT))))
     options = ("--master", cluster.url, "--executor-memory", "1500m", "--driver-memory", "2g")
     done = subprocess.run(
         ["bash", str(PROJECT / "deploy/submit_etl.sh"), *options, str(config)],

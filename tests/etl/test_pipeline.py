@@ -127,6 +127,12 @@ def test_run__no_variant_left_is_told_with_the_reasons(again: Study):
     assert (again.out / "dataset/manifest.json").exists()
 
 
+def test_run__a_record_in_two_files_counts_once(finished: Study):
+    manifest = read_manifest(str(finished.out / "dataset"))
+    (repeated,) = [entry for entry in manifest.ledger if entry.reason == "repeated"]
+    assert (repeated.step, repeated.unit, repeated.count) == ("ingest", "variants", 1)
+
+
 def test_record__says_what_it_was_made_from(finished: Study):
     record = json.loads((finished.out / "steps/05_variant_qc/record.json").read_text())
     assert record["settings"]["variant"]["min_hwe_p"] == 1e-6

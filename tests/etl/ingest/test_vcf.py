@@ -51,6 +51,12 @@ def test_read_vcf__half_calls(tmp_path: Path, half_calls: str, wanted: list[str 
     assert calls(read(VcfConfig(vcf=[str(path)], half_calls=half_calls)))[0] == wanted
 
 
+def test_read_vcf__half_calls_where_everybody_is_diploid(tmp_path: Path):
+    record = "chr1\t5000\t.\tA\tG\t50\tPASS\t.\tGT\t0/0\t0/.\t1|.\t0/1\n"
+    path = write_bgzip(tmp_path / "a.vcf.bgz", vcf_text(X_HEADER, records=[record]))
+    assert calls(read(VcfConfig(vcf=[str(path)], half_calls="haploid")))[0] == ["0/0", None, None, "0/1"]
+
+
 def test_read_vcf__half_calls_with_other_fields_behind(tmp_path: Path):
     record = "chrX\t5000000\t.\tA\tG\t50\tPASS\t.\tGT:DP\t0/.:7\t0/1:30\t./.:0\t1/.:9\n"
     path = write_bgzip(tmp_path / "x.vcf.bgz", vcf_text(X_HEADER, records=[record]))

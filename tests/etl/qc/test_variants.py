@@ -27,6 +27,7 @@ RECORDS = [  # of P0 … P7; P6 and P7 are in the test fold
     ("chr1", 2000, "0/0 0/0 0/0 0/0 0/0 0/0 0/0 0/0"),
     ("chr1", 3000, "0/0 0/0 0/0 0/1 0/1 0/1 0/0 0/0"),
     ("chrX", 5000000, "0/1 1/1 0/1 0/1 0/0 1/1 0/0 1"),  # P2: a man's heterozygote
+    ("chrX", 6000000, "1 0 0 0/0 0 0/0 0/0 0"),  # P0: a woman's haploid call
 ]
 
 
@@ -71,6 +72,12 @@ def test_measure_variants__men_on_x_are_haploid(cohort: hl.MatrixTable):
     # Training: P0 1 of 2, P1 1 of 1, P2 not called, P3 1 of 2, P4 0 of 1, P5 2 of 2.
     assert (row.allele_count, row.allele_number) == (5, 8)
     assert row.n_carriers == 5
+
+
+def test_measure_variants__half_a_call_of_a_woman_on_x_is_none(cohort: hl.MatrixTable):
+    row = measured(cohort, PEOPLE)[6000000]
+    assert row.call_rate == pytest.approx(7 / 8)
+    assert row.n_carriers == 0
 
 
 def test_measure_variants__hardy_weinberg_in_training_controls_and_women_on_x(cohort: hl.MatrixTable):
