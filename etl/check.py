@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from contract.errors import InputError, fault
@@ -33,16 +34,28 @@ def check(config: EtlConfig) -> list[str]:
             return None
 
     attempt(config.resolved_profile)
+    faults += _folder_faults(config.work)
     headers, in_headers = inspect_headers(config.input, config.reference)
     faults += in_headers
     samples = attempt(lambda: read_samples(config.samples))
     attempt(lambda: read_genes(config.genes, config.reference))
     if headers and samples is not None:
         faults += match_samples(samples, headers[0].samples, config.samples.path, headers[0].path)
+    if headers and all(header.first_contig is None for header in headers):
+        paths = ", ".join(header.path for header in headers)
+        faults.append(fault(paths, "records", found="none", wanted="at least one variant"))
     for header in headers:
         faults += _content_faults(header, config)
         faults += _other_annotation(header, headers[0], config.annotation)
     return faults
+
+
+def _folder_faults(work: str) -> list[str]:
+    path = Path(work)
+    nearest = next((place for place in (path, *path.parents) if place.exists()), path)
+    if nearest.is_dir() or not nearest.exists():
+        return []
+    return [fault(nearest, "out", found="a file", wanted="a folder, or a name that is free")]
 
 
 def _content_faults(header: VcfHeader, config: EtlConfig) -> list[str]:

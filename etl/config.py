@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from contract.config import ConfigModel, build_config, load_config
 from contract.errors import InputError, fault
@@ -33,12 +34,22 @@ class VcfConfig(ConfigModel):
         return [value] if isinstance(value, str) else value
 
 
+def _code(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"quotes around the value: YAML reads yes, no, on, off, true and false as {value}")
+    return str(value) if isinstance(value, int) else value
+
+
+Code = Annotated[str, BeforeValidator(_code)]
+"""A value of the samples table, where all is text; a whole number may be written without quotes."""
+
+
 class StatusColumn(ConfigModel):
     """Case/control status."""
 
     column: str
-    case: list[str] = Field(min_length=1, description="values that mean case")
-    control: list[str] = Field(min_length=1, description="values that mean control; others are unknown")
+    case: list[Code] = Field(min_length=1, description="values that mean case")
+    control: list[Code] = Field(min_length=1, description="values that mean control; others are unknown")
 
     @model_validator(mode="after")
     def _disjoint(self) -> StatusColumn:
@@ -51,8 +62,8 @@ class SexColumn(ConfigModel):
     """Reported sex."""
 
     column: str
-    female: list[str] = Field(["female", "F", "2"], min_length=1)
-    male: list[str] = Field(["male", "M", "1"], min_length=1)
+    female: list[Code] = Field(["female", "F", "2"], min_length=1)
+    male: list[Code] = Field(["male", "M", "1"], min_length=1)
 
 
 class SamplesConfig(ConfigModel):
@@ -81,6 +92,13 @@ class SparkConfig(ConfigModel):
     driver_memory: str = "3g"
     conf: dict[str, str] = Field(default_factory=dict)
 
+    @field_validator("driver_memory")
+    @classmethod
+    def _a_size(cls, value: str) -> str:
+        if not re.fullmatch("[1-9][0-9]*[kmgtKMGT]", value):
+            raise ValueError("a number and a unit, such as 3g or 512m")
+        return value
+
 
 class EtlConfig(ConfigModel):
     """Everything a run depends on."""
@@ -107,6 +125,14 @@ class EtlConfig(ConfigModel):
     @classmethod
     def _fill_in_data(cls, settings: Any) -> Any:
         return _replaced(settings, str(settings.get("data", ""))) if isinstance(settings, dict) else settings
+
+    @field_validator("covariates")
+    @classmethod
+    def _batch_is_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        samples = info.data.get("samples")
+        if "batch" in value and samples is not None and samples.batch is None:
+            raise ValueError("samples.batch to name the column of batches, or no batch here")
+        return value
 
     @property
     def work(self) -> str:

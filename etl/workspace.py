@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from contract.config import ConfigModel
 from contract.manifest import LedgerEntry
@@ -67,5 +67,5 @@ class Workspace:
         try:
             content = json.loads((self.folder(step) / RECORD_NAME).read_text(encoding="utf-8"))
             return Record.model_validate(content)
-        except (FileNotFoundError, ValueError, ValidationError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return None

@@ -153,6 +153,43 @@ def misspelt_metric(mini: MiniInputs) -> str:
     return "configuration: thresholds.sample.max_deviations.n_singletons: found an unknown key"
 
 
+def out_is_a_file(mini: MiniInputs) -> str:
+    mini.settings["out"] = str(mini.samples)
+    return f"{mini.samples}: out: found a file, wanted a folder, or a name that is free"
+
+
+def out_lies_under_a_file(mini: MiniInputs) -> str:
+    mini.settings["out"] = f"{mini.samples}/build/out"
+    return f"{mini.samples}: out: found a file, wanted a folder, or a name that is free"
+
+
+def memory_without_a_number(mini: MiniInputs) -> str:
+    mini.settings["spark"] = {"driver_memory": "lots"}
+    return (
+        f"{mini.config}: spark.driver_memory: found 'lots', wanted: a number and a unit, such as 3g or 512m"
+    )
+
+
+def batch_covariate_without_its_column(mini: MiniInputs) -> str:
+    mini.settings["covariates"] = ["is_female", "batch"]
+    return (
+        f"{mini.config}: covariates: found ['is_female', 'batch'], "
+        "wanted: samples.batch to name the column of batches, or no batch here"
+    )
+
+
+def no_records(mini: MiniInputs) -> str:
+    mini.write_vcf(vcf_text(records=[]))
+    return f"{mini.vcf}: records: found none, wanted at least one variant"
+
+
+def status_code_that_yaml_reads_as_a_boolean(mini: MiniInputs) -> str:
+    mini.settings["samples"]["status"]["control"] = [False]
+    return (
+        f"{mini.config}: samples.status.control.0: found False, wanted: quotes around the value: YAML reads"
+    )
+
+
 FAULTS = [
     absent_vcf,
     contig_names_of_another_build,
@@ -175,6 +212,12 @@ FAULTS = [
     threshold_out_of_range,
     threshold_of_an_unknown_group,
     misspelt_metric,
+    out_is_a_file,
+    out_lies_under_a_file,
+    memory_without_a_number,
+    batch_covariate_without_its_column,
+    no_records,
+    status_code_that_yaml_reads_as_a_boolean,
 ]
 
 
@@ -203,6 +246,12 @@ def test_run__tells_the_fault_and_keeps_what_was_there(mini: MiniInputs, spoil: 
 def test_check__another_order_of_consequences_is_none_when_the_order_is_given(mini: MiniInputs):
     another_order_of_consequences_in_the_second_file(mini)
     mini.settings["annotation"]["csq_fields"] = ["Allele", "Consequence", "Gene", "LoF", "PolyPhen", "SIFT"]
+    assert check(load_config(EtlConfig, mini.write_config())) == []
+
+
+def test_check__one_of_several_files_may_be_without_records(mini: MiniInputs):
+    other = write_bgzip(mini.vcf.with_name("second.vcf.bgz"), vcf_text(records=[]))
+    mini.settings["input"]["vcf"] = [str(other), str(mini.vcf)]
     assert check(load_config(EtlConfig, mini.write_config())) == []
 
 
