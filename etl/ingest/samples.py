@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def _read_text(path: Path) -> pd.DataFrame:
         raise InputError(
             fault(path, "samples.path", found="no such file", wanted="a samples table")
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         raise InputError(
             fault(path, "samples.path", found=f"an unreadable table ({error})", wanted="text")
         ) from None

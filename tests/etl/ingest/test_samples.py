@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -152,3 +153,11 @@ def test_match_samples__counts_and_no_ids():
         "c.vcf: samples: found 2 people of t.tsv absent, wanted all of them",
         "t.tsv: samples: found 1 people of c.vcf absent, wanted all of them",
     ]
+
+
+@pytest.mark.parametrize("content", [gzip.compress(TABLE.encode())[:-12], TABLE.encode(), b""])
+def test_read_samples__unreadable_gzip(tmp_path: Path, content: bytes):
+    path = tmp_path / "samples.tsv.gz"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"samples\.path: found an unreadable table"):
+        read_samples(config_for(path))
