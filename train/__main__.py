@@ -85,6 +85,8 @@ def predict(
 ) -> None:
     """Score everyone in a dataset with a bundle, or refuse with the reasons.
 
+    People of the sealed fold are left out where the dataset is the one trained on.
+
     BUNDLE is a run's bundle folder, DATASET a folder or URL, OUT the Parquet file to write: sample_id, score.
     """
     with _told():

@@ -24,7 +24,7 @@ from train.baseline import fit_baseline, sparse_matrix
 from train.bundle import Bundle, check_dataset, load_bundle
 from train.config import TrainConfig
 from train.data import RowGroupReader, open_reader, prefetch, scoring_rows
-from train.fit import BUNDLE_NAME, PACKAGES, training_digest
+from train.fit import BUNDLE_NAME, PACKAGES, READS_NAME, training_digest
 from train.metrics import (
     Metric,
     Values,
@@ -40,7 +40,6 @@ from train.scaling import Densifier, make_batch
 
 METRICS_NAME = "metrics.json"
 PREDICTIONS_NAME = "predictions.parquet"
-READS_NAME = "test_fold_reads.json"
 
 
 @dataclass(frozen=True)

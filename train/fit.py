@@ -39,6 +39,7 @@ RUN_NAME = "run.json"
 CONFIG_NAME = "config.yaml"
 HISTORY_NAME = "history.json"
 BUNDLE_NAME = "bundle"
+READS_NAME = "test_fold_reads.json"
 
 Result = TypeVar("Result")
 
@@ -251,7 +252,7 @@ def _open_run(out: Path, prepared: Prepared, comm: Comm) -> dict[str, Any] | Non
             raise InputError(
                 fault(out, RUN_NAME, found=found, wanted="an empty folder, or run.overwrite=true")
             )
-        shutil.rmtree(out)
+        _clear(out, keep_reads="manifest_digest" not in changed)
     elif out.exists() and any(out.iterdir()):
         raise InputError(fault(out, "run.out", found="a folder with other content", wanted="an empty folder"))
     out.mkdir(parents=True, exist_ok=True)
@@ -264,6 +265,17 @@ def _open_run(out: Path, prepared: Prepared, comm: Comm) -> dict[str, Any] | Non
     }
     _write_json(out / RUN_NAME, {**identity, **facts})
     return None
+
+
+def _clear(out: Path, *, keep_reads: bool) -> None:
+    """Empty a run's folder; that its test fold was read stays known while the dataset is the same."""
+    for path in out.iterdir():
+        if path.name == READS_NAME and keep_reads:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _bundle(prepared: Prepared, trainer: Trainer) -> Bundle:

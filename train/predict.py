@@ -20,6 +20,9 @@ from train.people import read_people
 def predict(bundle_folder: Path, root: str, out: Path) -> pd.DataFrame:
     """Write the probability of being a case of everyone in a dataset: columns sample_id and score.
 
+    People of the sealed fold are left out where the dataset is the one trained on: `train.evaluate` alone
+    reads that fold, and records it.
+
     Parameters
     ----------
     bundle_folder
@@ -41,7 +44,8 @@ def predict(bundle_folder: Path, root: str, out: Path) -> pd.DataFrame:
     manifest = read_manifest(root)
     check_dataset(bundle, manifest, read_genes(root), root)
     _check_cohort(bundle.facts, manifest, root)
-    folds = [fold.index for fold in manifest.folds]
+    own = digest(manifest) == bundle.facts.manifest_digest
+    folds = [fold.index for fold in manifest.folds if not (own and fold.index == bundle.facts.test_fold)]
     people = read_people(root, manifest, folds, covariates=bool(bundle.facts.covariates))
     reader = open_reader(root, manifest, DataConfig(dataset=root))
     scores = score_folds(bundle, manifest, reader, people, folds)

@@ -11,7 +11,8 @@ from contract.dataset import read_samples
 from contract.errors import InputError
 from contract.manifest import read_manifest
 from tests.train.runs import ConfigMaker, fit_quietly
-from train.evaluate import METRICS_NAME, PREDICTIONS_NAME, READS_NAME, evaluate
+from train.evaluate import METRICS_NAME, PREDICTIONS_NAME, evaluate
+from train.fit import READS_NAME
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from contract.manifest import read_manifest
 from tests.train.runs import CAUSAL, ConfigMaker, fit_quietly, history_of, series_of
 from train.bundle import load_bundle
 from train.engine import Stopped, Trainer
-from train.fit import BUNDLE_NAME, RUN_NAME, choose_folds, prepare
+from train.evaluate import METRICS_NAME, evaluate
+from train.fit import BUNDLE_NAME, READS_NAME, RUN_NAME, choose_folds, prepare
 
 
 def test_choose_folds__lowest_open_fold_validates(dataset: str):
@@ -96,6 +97,17 @@ def test_fit__another_configuration_needs_leave_to_overwrite(make_config: Config
     assert json.loads((run / BUNDLE_NAME / "bundle.json").read_text())["config"]["seed"] == 1
     fit_quietly(make_config(stopping={"max_epochs": 1}, seed=2, run={"overwrite": True}))
     assert json.loads((run / BUNDLE_NAME / "bundle.json").read_text())["config"]["seed"] == 2
+
+
+def test_fit__overwriting_keeps_the_record_of_readings(make_config: ConfigMaker):
+    run = fit_quietly(make_config(stopping={"max_epochs": 1}))
+    evaluate(run)
+    record = (run / READS_NAME).read_text()
+    fit_quietly(make_config(stopping={"max_epochs": 1}, seed=2, run={"overwrite": True}))
+    assert (run / READS_NAME).read_text() == record
+    assert not (run / METRICS_NAME).exists()
+    with pytest.raises(InputError, match="the test fold was read before"):
+        evaluate(run)
 
 
 def test_fit__folder_with_other_content(make_config: ConfigMaker, tmp_path: Path):

@@ -14,13 +14,25 @@ from train.fit import BUNDLE_NAME
 from train.predict import predict
 
 
-def test_predict__everyone_with_the_scores_of_the_evaluation(
+def test_predict__sealed_fold_of_the_dataset_trained_on_is_left_out(
     evaluated_run: Path, dataset: str, tmp_path: Path
 ):
     out = tmp_path / "scores" / "all.parquet"
     predict(evaluated_run / BUNDLE_NAME, dataset, out)
     scores = pd.read_parquet(out)
     assert list(scores.columns) == ["sample_id", "score"]
+    assert len(scores) == scores["sample_id"].nunique() == 900
+    tested = pd.read_parquet(evaluated_run / PREDICTIONS_NAME)
+    assert not set(scores["sample_id"]) & set(tested["sample_id"])
+
+
+def test_predict__same_people_as_another_dataset_get_the_scores_of_the_evaluation(
+    evaluated_run: Path, dataset: str, tmp_path: Path
+):
+    other = Path(shutil.copytree(dataset, tmp_path / "other"))
+    manifest = json.loads((other / "manifest.json").read_text())
+    (other / "manifest.json").write_text(json.dumps(manifest | {"seed": 77}))
+    scores = predict(evaluated_run / BUNDLE_NAME, str(other), tmp_path / "all.parquet")
     assert len(scores) == scores["sample_id"].nunique() == 1000
     tested = pd.read_parquet(evaluated_run / PREDICTIONS_NAME)
     found = scores.set_index("sample_id").loc[tested["sample_id"], "score"]
@@ -54,4 +66,4 @@ def test_predict__covariates_that_hold_in_one_cohort_alone(evaluated_run: Path, 
     write_example(str(tmp_path / "new"), n_samples=30, n_genes=60, seed=8)
     with pytest.raises(InputError, match="found another cohort, with its own is_female, wanted the dataset"):
         predict(bundle, str(tmp_path / "new"), tmp_path / "new.parquet")
-    assert len(predict(bundle, dataset, tmp_path / "same.parquet")) == 1000
+    assert len(predict(bundle, dataset, tmp_path / "same.parquet")) == 900
