@@ -127,9 +127,8 @@ class Trainer:
         self.comm.average_gradients(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip_norm).item()
         if not math.isfinite(norm):
-            raise TrainingError(
-                self._blame(f"gradient norm {norm}, loss {loss.item()} on rank {self.comm.rank}")
-            )
+            found = f"gradient norm {norm}, loss {loss.item()} on rank {self.comm.rank}"
+            raise TrainingError(self._blame(found, wanted="finite numbers; the weights were not changed"))
         self.comm.step(self.optimizer)
         return loss.item(), norm
 
@@ -138,7 +137,8 @@ class Trainer:
         known = is_case_M != UNKNOWN
         validation_loss = log_loss(is_case_M[known], scores.logit_M[known])
         if not (math.isfinite(loss) and math.isfinite(validation_loss)):
-            raise TrainingError(self._blame(f"training loss {loss}, validation loss {validation_loss}"))
+            found = f"training loss {loss}, validation loss {validation_loss}"
+            raise TrainingError(self._blame(found, wanted="finite numbers"))
         progress = self.progress
         better = validation_loss < progress.best_loss - self.config.stopping.min_delta
         if better:
@@ -169,11 +169,11 @@ class Trainer:
             for group, rate in zip(self.optimizer.param_groups, self.full_rates, strict=True):
                 group["lr"] = rate * (steps + 1) / warmup_steps
 
-    def _blame(self, found: str) -> str:
+    def _blame(self, found: str, *, wanted: str) -> str:
         progress = self.progress
         return (
-            f"epoch {progress.epoch + 1}, step {progress.step + 1}: found {found}, wanted finite numbers; "
-            "the weights were not changed. Try a lower optimizer.learning_rate or clip_norm"
+            f"epoch {progress.epoch + 1}, step {progress.step + 1}: found {found}, "
+            f"wanted {wanted}. Try a lower optimizer.learning_rate or clip_norm"
         )
 
 

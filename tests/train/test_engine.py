@@ -7,7 +7,7 @@ import torch
 from tests.train.runs import ConfigMaker
 from train.config import OptimizerConfig, TrainConfig
 from train.distributed import Comm
-from train.engine import Trainer, TrainingError, case_loss, log_loss, make_optimizer, score, seed_step
+from train.engine import Scores, Trainer, TrainingError, case_loss, log_loss, make_optimizer, score, seed_step
 from train.fit import build_trainer, open_reader, prepare, training_batches
 from train.model import GeneCNN, InputShape
 from train.scaling import Batch
@@ -64,7 +64,7 @@ def test_train_step__not_finite_stops_before_the_weights_move(make_config: Confi
     batches.close()
     batch.value_N[0] = float("nan")
     before = [weight.detach().clone() for weight in trainer.model.parameters()]
-    with pytest.raises(TrainingError, match=r"epoch 1, step 1: found gradient norm nan.*wanted finite"):
+    with pytest.raises(TrainingError, match=r"epoch 1, step 1: found gradient norm nan.*weights were not"):
         trainer.train_step(batch)
     for weight, old in zip(trainer.model.parameters(), before, strict=True):
         torch.testing.assert_close(weight, old, rtol=0, atol=0)
@@ -99,6 +99,14 @@ def test_finish_epoch__plateau_best_weights_and_stop(make_config: ConfigMaker):
     assert trainer.progress.finished
     assert trainer.progress.best_epoch == 0
     torch.testing.assert_close(trainer.best_weights["head.bias"], trainer.model.head.bias.detach() - 1.0)
+
+
+def test_finish_epoch__not_finite_says_nothing_of_the_weights(make_config: ConfigMaker):
+    trainer, batches = trainer_of(make_config())
+    batches.close()
+    scores = Scores(np.array([0, 1]), np.array([0.0, np.nan]))
+    with pytest.raises(TrainingError, match=r"validation loss nan, wanted finite numbers\. Try a lower"):
+        trainer.finish_epoch(0.7, scores, np.array([0, 1], np.int8))
 
 
 def test_seed_step__differs_by_step_and_rank():
