@@ -40,6 +40,8 @@ CONFIG_NAME = "config.yaml"
 HISTORY_NAME = "history.json"
 BUNDLE_NAME = "bundle"
 READS_NAME = "test_fold_reads.json"
+READING = {"dataset", "reader", "cache", "cache_mb", "prefetch"}
+"""Keys of `data` that say where and how rows are read, not which."""
 
 Result = TypeVar("Result")
 
@@ -235,23 +237,35 @@ def on_leader(comm: Comm, action: Callable[[], Result]) -> Result:
 
 
 def training_digest(config: TrainConfig) -> str:
-    """Digest of what decides the course of training; not of where it runs or how it is judged."""
-    return digest(config.model_dump(mode="json", exclude={"run", "evaluation"}))
+    """Digest of what decides the course of training; not of where it runs, how it reads or how it is judged.
+
+    Which dataset it is, the manifest's own digest tells.
+    """
+    return digest(config.model_dump(mode="json", exclude={"run": True, "evaluation": True, "data": READING}))
 
 
 def _open_run(out: Path, prepared: Prepared, comm: Comm) -> dict[str, Any] | None:
     config = prepared.config
-    identity = {"config_digest": training_digest(config), "manifest_digest": digest(prepared.manifest)}
+    identity = {
+        "config_digest": training_digest(config),
+        "manifest_digest": digest(prepared.manifest),
+        "n_streams": prepared.schedule.n_streams,
+    }
+    if out.exists() and not out.is_dir():
+        raise InputError(fault(out, "run.out", found="a file", wanted="a folder, or a name that is free"))
     if (out / RUN_NAME).exists():
-        before = json.loads((out / RUN_NAME).read_text())
+        before = _read_run(out / RUN_NAME)
         changed = [name for name, value in identity.items() if before.get(name) != value]
         if not changed:
             return load_state(out)
         if not config.run.overwrite:
             found = f"a run with another {' and '.join(changed)}"
-            raise InputError(
-                fault(out, RUN_NAME, found=found, wanted="an empty folder, or run.overwrite=true")
-            )
+            wanted = "an empty folder, or run.overwrite=true"
+            if changed == ["n_streams"]:
+                dealt = f"{before.get('n_streams')} streams on {before.get('ranks')} ranks"
+                found = f"a run whose rows were dealt to {dealt}"
+                wanted = f"{identity['n_streams']} as on {comm.size} ranks; the ranks it began with, {wanted}"
+            raise InputError(fault(out, RUN_NAME, found=found, wanted=wanted))
         _clear(out, keep_reads="manifest_digest" not in changed)
     elif out.exists() and any(out.iterdir()):
         raise InputError(fault(out, "run.out", found="a folder with other content", wanted="an empty folder"))
@@ -265,6 +279,17 @@ def _open_run(out: Path, prepared: Prepared, comm: Comm) -> dict[str, Any] | Non
     }
     _write_json(out / RUN_NAME, {**identity, **facts})
     return None
+
+
+def _read_run(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        content = None
+    if not isinstance(content, dict):
+        wanted = "a run's record; another run.out, or the folder removed"
+        raise InputError(fault(path, "whole file", found="no readable JSON object", wanted=wanted))
+    return content
 
 
 def _clear(out: Path, *, keep_reads: bool) -> None:

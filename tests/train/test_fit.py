@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from contract.errors import InputError
 from contract.manifest import read_manifest
 from tests.train.runs import CAUSAL, ConfigMaker, fit_quietly, history_of, series_of
 from train.bundle import load_bundle
+from train.distributed import Comm
 from train.engine import Stopped, Trainer
 from train.evaluate import METRICS_NAME, evaluate
-from train.fit import BUNDLE_NAME, READS_NAME, RUN_NAME, choose_folds, prepare
+from train.fit import BUNDLE_NAME, READS_NAME, RUN_NAME, choose_folds, fit, prepare
 
 
 def test_choose_folds__lowest_open_fold_validates(dataset: str):
@@ -110,6 +112,42 @@ def test_fit__overwriting_keeps_the_record_of_readings(make_config: ConfigMaker)
         evaluate(run)
 
 
+def test_fit__where_and_how_rows_are_read_may_change(make_config: ConfigMaker, dataset: str, tmp_path: Path):
+    run = fit_quietly(make_config(stopping={"max_epochs": 1}))
+    moved = shutil.copytree(dataset, tmp_path / "moved")
+    data = {"dataset": str(moved), "reader": "petastorm", "cache": "none", "cache_mb": 1, "prefetch": 2}
+    fit_quietly(make_config(stopping={"max_epochs": 1}, data=data))
+    assert len(history_of(run)) == 1
+    with pytest.raises(InputError, match="another config_digest"):
+        fit_quietly(make_config(stopping={"max_epochs": 1}, data={**data, "batch_size": 32}))
+
+
+def test_fit__ranks_that_change_the_streams(make_config: ConfigMaker):
+    # Eight streams on one rank; three ranks can serve six alike.
+    config = make_config(stopping={"max_epochs": 1}, data={"batch_size": 24})
+    fit_quietly(config)
+    three = Comm()
+    three.size = 3
+    with pytest.raises(
+        InputError, match=r"run.json: found a run .* 8 streams on 1 ranks, wanted 6 as on 3 ranks"
+    ):
+        fit(config, three, Console(quiet=True))
+
+
+def test_fit__out_is_a_file(make_config: ConfigMaker, tmp_path: Path):
+    (tmp_path / "run").write_text("keep me")
+    with pytest.raises(InputError, match=r"run: run.out: found a file, wanted a folder"):
+        fit_quietly(make_config())
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_fit__damaged_record_of_the_run(make_config: ConfigMaker, tmp_path: Path, content: str):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text(content)
+    with pytest.raises(InputError, match=r"run.json: whole file: found no readable JSON object"):
+        fit_quietly(make_config())
+
+
 def test_fit__folder_with_other_content(make_config: ConfigMaker, tmp_path: Path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("keep me")
@@ -120,7 +158,16 @@ def test_fit__folder_with_other_content(make_config: ConfigMaker, tmp_path: Path
 
 def test_fit__run_records_where_it_comes_from(evaluated_run: Path):
     run = json.loads((evaluated_run / RUN_NAME).read_text())
-    assert set(run) == {"config_digest", "manifest_digest", "seed", "ranks", "backend", "versions"}
+    assert set(run) == {
+        "config_digest",
+    identity = {"config_digest", "manifest_digest", "n_streams"}
+    assert set(run) == identity | {"seed", "ranks", "backend", "versions"}
+        "n_streams",
+        "seed",
+        "ranks",
+        "backend",
+        "versions",
+    }
     assert run["versions"]["petastorm"] == "0.12.1"
 
 
