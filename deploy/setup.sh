@@ -45,12 +45,14 @@ make_venv() {
 
 # uv reads none of pip's settings, and both must look in the same places.
 follow_pip_settings() {
-    local folder index
+    local folder index certificate
     for folder in ${PIP_FIND_LINKS:-$("$python" -m pip config get global.find-links 2>/dev/null || true)}; do
         find_links+=(--find-links "$folder")
     done
     index=${PIP_INDEX_URL:-$("$python" -m pip config get global.index-url 2>/dev/null || true)}
     [ -z "$index" ] || export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$index}
+    certificate=${PIP_CERT:-$("$python" -m pip config get global.cert 2>/dev/null || true)}
+    [ -z "$certificate" ] || export SSL_CERT_FILE=${SSL_CERT_FILE:-$certificate}
     export UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-300}
 }
 
