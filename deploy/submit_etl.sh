@@ -15,9 +15,9 @@ python=${PYTHON:-$root/.venv/bin/python}
 die() { printf 'submit_etl: %s\n' "$*" >&2; exit 2; }
 
 options=()
-while [ $# -gt 0 ] && [[ $1 != *.yaml ]]; do options+=("$1"); shift; done
+while [ $# -gt 0 ] && [[ $1 != *.yaml && $1 != *.yml ]]; do options+=("$1"); shift; done
 [ $# -gt 0 ] || die "found no configuration among the arguments, wanted conf/etl/NAME.yaml after spark-submit's options"
-[[ " ${options[*]-} " != *" cluster "* ]] || die "found --deploy-mode cluster, wanted client: the run reads conf/ here"
+[[ ! " ${options[*]-} " =~ --deploy-mode[=\ ]cluster\  ]] || die "found --deploy-mode cluster, wanted client: the run reads conf/ here"
 [ -x "$python" ] || die "found no Python at $python, wanted one with the etl extra; run make setup or set PYTHON"
 
 package_folder() { "$python" -c "import importlib.util as u; print(u.find_spec('$1').submodule_search_locations[0])"; }

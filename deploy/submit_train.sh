@@ -17,9 +17,9 @@ horovodrun=$(dirname "$python")/horovodrun
 die() { printf 'submit_train: %s\n' "$*" >&2; exit 2; }
 
 options=()
-while [ $# -gt 0 ] && [[ $1 != *.yaml ]]; do options+=("$1"); shift; done
+while [ $# -gt 0 ] && [[ $1 != *.yaml && $1 != *.yml ]]; do options+=("$1"); shift; done
 [ $# -gt 0 ] || die "found no configuration among the arguments, wanted conf/train/NAME.yaml after horovodrun's options"
-[[ " ${options[*]-} " =~ \ (-np|--num-proc)\  ]] || die "found no -np, wanted the number of ranks"
+[[ " ${options[*]-} " =~ \ (-np|--num-proc)[=\ ] ]] || die "found no -np, wanted the number of ranks"
 [ -x "$horovodrun" ] || die "found no $horovodrun, wanted Horovod beside $python; run make setup or set PYTHON"
 case "$1" in /*) config=$1 ;; *) config=$PWD/$1 ;; esac
 shift

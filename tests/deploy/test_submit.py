@@ -37,6 +37,14 @@ def test_submit_train__hands_options_to_horovodrun_and_settings_to_fit(tmp_path)
     assert words[6:] == [str(python), "-m", "train", "fit", f"{PROJECT}/conf/train/x.yaml", "seed=3"]
 
 
+def test_submit_train__number_of_ranks_after_an_equals_sign(tmp_path):
+    python = executable(tmp_path / "python", ECHO)
+    executable(tmp_path / "horovodrun", ECHO)
+    done = submit("submit_train.sh", "--num-proc=4", "x.yml", PYTHON=str(python))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1:3] == ["--gloo", "--num-proc=4"]
+
+
 def test_submit_etl__hands_options_to_spark_and_settings_to_the_run(tmp_path):
     spark = executable(tmp_path / "spark" / "bin" / "spark-submit", ECHO)
     python = PROJECT / ".venv" / "bin" / "python"
@@ -65,6 +73,7 @@ def test_submit_etl__hands_options_to_spark_and_settings_to_the_run(tmp_path):
             ["--deploy-mode", "cluster", "x.yaml"],
             "found --deploy-mode cluster, wanted client",
         ),
+        ("submit_etl.sh", ["--deploy-mode=cluster", "x.yml"], "found --deploy-mode cluster, wanted client"),
         ("submit_train.sh", ["-np", "2"], "found no configuration among the arguments"),
         ("submit_train.sh", ["x.yaml"], "found no -np, wanted the number of ranks"),
     ],
