@@ -51,7 +51,8 @@ follow_pip_settings() {
     done
     index=${PIP_INDEX_URL:-$("$python" -m pip config get global.index-url 2>/dev/null || true)}
     [ -z "$index" ] || export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$index}
-    certificate=${PIP_CERT:-$("$python" -m pip config get global.cert 2>/dev/null || true)}
+    # `pip config get` does not know this one.
+    certificate=${PIP_CERT:-$("$python" -m pip config list 2>/dev/null | sed -n "s/^global\.cert='\(.*\)'$/\1/p")}
     [ -z "$certificate" ] || export SSL_CERT_FILE=${SSL_CERT_FILE:-$certificate}
     export UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-300}
 }
