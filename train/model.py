@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from contract.errors import InputError, fault
 from train.config import GeneCNNConfig, ModelConfig, PaperCNNConfig
 
 
@@ -172,6 +173,11 @@ class PaperCNN(nn.Module):
 
     Two convolutions with pooling along the features, then one dense layer on everything: 9,711,313 numbers
     for 18,970 features of one channel. Knows neither chromosomes nor covariates; those are ignored.
+
+    Raises
+    ------
+    InputError
+        If nothing is left of the gene axis after the convolutions.
     """
 
     def __init__(self, config: PaperCNNConfig, shape: InputShape) -> None:
@@ -183,6 +189,10 @@ class PaperCNN(nn.Module):
             blocks += [nn.BatchNorm1d(config.filters)] if config.batch_norm else []
             blocks.append(nn.MaxPool1d(2))
             n_left = (n_left - config.kernel_size + 1) // 2
+        if n_left < 1:
+            found = f"{shape.n_genes} genes for the paper's network with kernel_size {config.kernel_size}"
+            wanted = f"at least {3 * config.kernel_size + 1}"
+            raise InputError(fault("configuration", "model", found=found, wanted=wanted))
         self.convolutions = nn.Sequential(*blocks)
         self.dense = nn.Linear(config.filters * n_left, config.dense)
         self.norm = nn.BatchNorm1d(config.dense) if config.batch_norm else nn.Identity()

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from contract.errors import InputError
 from train.config import GeneCNNConfig, PaperCNNConfig
 from train.model import GeneCNN, GenomeConvolution, InputShape, PaperCNN, build_model, padded_layout
 
@@ -85,3 +86,10 @@ def test_paper_cnn__size_of_the_publication():
 def test_build_model__one_logit_for_each_person(config: GeneCNNConfig | PaperCNNConfig):
     model = build_model(config, InputShape(4, 3, ("1",) * 30 + ("2",) * 21))
     assert model(torch.randn(6, 4, 51), torch.randn(6, 3)).shape == (6,)
+
+
+def test_paper_cnn__least_number_of_genes():
+    # Kernels of 3: of 10 genes 8 places are left, then 4, 2 and at last 1.
+    build_model(PaperCNNConfig(), InputShape(1, 0, ("1",) * 10))
+    with pytest.raises(InputError, match=r"found 9 genes for the paper's network .* wanted at least 10"):
+        build_model(PaperCNNConfig(), InputShape(1, 0, ("1",) * 9))
