@@ -12,7 +12,6 @@ import posixpath
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import fsspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from contract.errors import InputError, fault
 from contract.manifest import MANIFEST_NAME, Manifest, PartFile, write_manifest
 from contract.schema import GENE_SCHEMA, SAMPLE_SCHEMA, STATS_SCHEMA, check_schema
+from contract.storage import open_storage
 
 GENES_NAME = "genes.parquet"
 STATS_NAME = "stats.parquet"
@@ -35,7 +35,7 @@ def staging_root(root: str) -> str:
 def prepare_staging(root: str) -> str:
     """Empty the staging folder of `root` and return it; what stands at `root` is not touched."""
     staging = staging_root(root)
-    filesystem, path = fsspec.core.url_to_fs(staging)
+    filesystem, path = open_storage(staging)
     if filesystem.exists(path):
         filesystem.rm(path, recursive=True)
     filesystem.makedirs(path)
@@ -92,8 +92,8 @@ def publish(root: str, manifest: Manifest) -> None:
     The manifest comes last so that the mark holds where folders are moved file by file (object stores). A
     dataset that stood at `root` before is removed only after the new one is complete.
     """
-    filesystem, staged = fsspec.core.url_to_fs(staging_root(root))
-    _, final = fsspec.core.url_to_fs(str(root))
+    filesystem, staged = open_storage(staging_root(root))
+    _, final = open_storage(root)
     final = final.rstrip("/")
     previous = final + ".previous"
     if filesystem.exists(previous):
@@ -134,9 +134,26 @@ def fold_stats(fold: int, indices: NDArray[Any], values: NDArray[Any], n: int, n
     )
 
 
-def read_genes(root: str) -> pd.DataFrame:
-    """The gene axis in genome order, columns of `GENE_SCHEMA`."""
-    genes: pd.DataFrame = _read_table(posixpath.join(str(root), GENES_NAME), GENE_SCHEMA).to_pandas()
+def read_genes(root: str, manifest: Manifest | None = None) -> pd.DataFrame:
+    """The gene axis in genome order, columns of `GENE_SCHEMA`.
+
+    Parameters
+    ----------
+    root
+        The dataset's folder.
+    manifest
+        Its manifest, to compare the number of genes with; null: not compared.
+
+    Raises
+    ------
+    InputError
+        If the file is absent, damaged, of another schema or of another length than the manifest says.
+    """
+    path = posixpath.join(str(root), GENES_NAME)
+    genes: pd.DataFrame = _read_table(path, GENE_SCHEMA).to_pandas()
+    if manifest is not None and len(genes) != manifest.n_genes:
+        wanted = f"{manifest.n_genes} ({MANIFEST_NAME}: n_genes)"
+        raise InputError(fault(path, "rows", found=f"{len(genes)} genes", wanted=wanted))
     return genes
 
 
@@ -168,7 +185,7 @@ def read_samples(
         If a file of the manifest is absent, damaged or of another schema.
     """
     wanted = pa.schema([SAMPLE_SCHEMA.field(name) for name in columns])
-    filesystem, base = fsspec.core.url_to_fs(str(root))
+    filesystem, base = open_storage(root)
     tables = [wanted.empty_table()]
     for index in folds:
         for file in manifest.fold(index).files:
@@ -194,14 +211,16 @@ def verify(root: str, manifest: Manifest) -> None:
     InputError
         With one sentence for each file that is absent or differs.
     """
-    filesystem, base = fsspec.core.url_to_fs(str(root))
+    filesystem, base = open_storage(root)
     faults = []
     for fold in manifest.folds:
         for file in fold.files:
             try:
                 found = hashlib.sha256(filesystem.cat_file(posixpath.join(base, file.path))).hexdigest()
-            except FileNotFoundError:
-                faults.append(fault(root, file.path, found="no such file", wanted=f"{file.rows} rows"))
+            except OSError as error:
+                absent = isinstance(error, FileNotFoundError)
+                reason = "no such file" if absent else f"no readable file ({error})"
+                faults.append(fault(root, file.path, found=reason, wanted=f"{file.rows} rows"))
                 continue
             if found != file.sha256:
                 faults.append(
@@ -224,7 +243,7 @@ def _write_frame(path: str, frame: pd.DataFrame, schema: pa.Schema) -> None:
 
 
 def _write_bytes(path: str, content: bytes) -> None:
-    filesystem, inside = fsspec.core.url_to_fs(path)
+    filesystem, inside = open_storage(path)
     filesystem.makedirs(posixpath.dirname(inside), exist_ok=True)
     with filesystem.open(inside + ".partial", "wb") as stream:
         stream.write(content)
@@ -232,13 +251,12 @@ def _write_bytes(path: str, content: bytes) -> None:
 
 
 def _read_table(path: str, schema: pa.Schema) -> pa.Table:
-    filesystem, inside = fsspec.core.url_to_fs(path)
+    filesystem, inside = open_storage(path)
     try:
         with filesystem.open(inside, "rb") as stream:
             table = pq.ParquetFile(stream).read()
-    except FileNotFoundError:
-        raise InputError(
-            fault(path, "whole file", found="no such file", wanted="a file of the dataset")
-        ) from None
+    except (OSError, pa.ArrowException) as error:
+        found = "no such file" if isinstance(error, FileNotFoundError) else f"no readable file ({error})"
+        raise InputError(fault(path, "whole file", found=found, wanted="a file of the dataset")) from None
     check_schema(table.schema, schema, path)
     return table

@@ -6,12 +6,12 @@ import json
 import posixpath
 from typing import Any
 
-import fsspec
 from pydantic import Field, ValidationError, model_validator
 
 from contract.config import ConfigModel
 from contract.errors import InputError, fault
 from contract.schema import FORMAT_VERSION
+from contract.storage import open_storage
 
 MANIFEST_NAME = "manifest.json"
 
@@ -122,7 +122,7 @@ class Manifest(ConfigModel):
 
 def write_manifest(manifest: Manifest, root: str) -> None:
     """Write manifest.json under a temporary name and rename it: the dataset is complete from then on."""
-    filesystem, path = fsspec.core.url_to_fs(str(root))
+    filesystem, path = open_storage(root)
     final = posixpath.join(path, MANIFEST_NAME)
     with filesystem.open(final + ".partial", "w") as stream:
         json.dump(manifest.model_dump(mode="json"), stream, indent=1)
@@ -143,12 +143,12 @@ def read_manifest(root: str) -> Manifest:
         If there is no manifest (the dataset was never finished), if its format version is another
         than `FORMAT_VERSION`, or with a sentence for each fault in it.
     """
-    filesystem, path = fsspec.core.url_to_fs(str(root))
+    filesystem, path = open_storage(root)
     name = posixpath.join(path, MANIFEST_NAME)
     try:
         with filesystem.open(name, "r") as stream:
             content = json.load(stream)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError(
             fault(
                 root,

@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,6 +28,7 @@ from petastorm.workers_pool.thread_pool import ThreadPool
 
 from contract.errors import InputError, fault
 from contract.manifest import Manifest
+from contract.storage import open_storage
 from train.config import DataConfig
 from train.order import RowGroup, Schedule, deal, groups_to_score, streams_of
 from train.sparse import SparseRows, empty_rows, join_rows
@@ -115,7 +115,7 @@ class ArrowReader:
     """Reads with pyarrow alone: the yardstick, and for machines without Petastorm's pyarrow."""
 
     def __init__(self, root: str, manifest: Manifest) -> None:
-        self._filesystem, self._base = fsspec.core.url_to_fs(root)
+        self._filesystem, self._base = open_storage(root)
         self._n_features = manifest.n_features
         self._footers: dict[str, pq.FileMetaData] = {}
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
 from contract.config import digest
-from contract.dataset import read_genes, read_samples
+from contract.dataset import read_genes, read_samples, verify
 from contract.errors import InputError, fault
 from contract.manifest import Manifest, read_manifest
 from contract.provenance import software_versions
@@ -67,8 +67,8 @@ def evaluate(run: Path, *, again: bool = False, settings: TrainConfig | None = N
     Raises
     ------
     InputError
-        If there is no bundle, the settings or the dataset are not those trained with, or the test fold was
-        read before.
+        If there is no bundle, the settings or the dataset are not those trained with, a file of the dataset
+        has another checksum than in its manifest, or the test fold was read before.
     """
     bundle = load_bundle(run / BUNDLE_NAME)
     trained = TrainConfig.model_validate(bundle.facts.config)
@@ -81,11 +81,12 @@ def evaluate(run: Path, *, again: bool = False, settings: TrainConfig | None = N
         )
     root = config.data.dataset
     manifest = read_manifest(root)
-    check_dataset(bundle, manifest, read_genes(root), root)
+    check_dataset(bundle, manifest, read_genes(root, manifest), root)
     if digest(manifest) != bundle.facts.manifest_digest:
         raise InputError(
             fault(root, "manifest.json", found="another dataset", wanted="the one that was trained on")
         )
+    verify(root, manifest)
     reads = _record_reading(run, again)
     judged, chosen = judge(bundle, manifest, config)
     metrics = summarise(judged, config)

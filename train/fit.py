@@ -127,6 +127,7 @@ def prepare(config: TrainConfig, world_size: int) -> Prepared:
     """
     root = config.data.dataset
     manifest = read_manifest(root)
+    genes = read_genes(root, manifest)
     training, validation = choose_folds(manifest, config.data.validation_folds)
     groups = list_row_groups(manifest, training)
     schedule = plan_schedule(groups, world_size, config.data, config.seed)
@@ -136,7 +137,7 @@ def prepare(config: TrainConfig, world_size: int) -> Prepared:
     require_both_classes(people, training, "the training folds")
     require_both_classes(people, validation, "the validation folds")
     scaler = fit_scaler(read_stats(root), manifest, people, training, config.data.scaling)
-    return Prepared(config, manifest, read_genes(root), training, validation, people, scaler, schedule)
+    return Prepared(config, manifest, genes, training, validation, people, scaler, schedule)
 
 
 def choose_folds(manifest: Manifest, wanted: Sequence[int] | None) -> tuple[tuple[int, ...], tuple[int, ...]]:

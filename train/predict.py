@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from contract.config import digest
-from contract.dataset import read_genes, read_samples
+from contract.dataset import read_genes, read_samples, verify
 from contract.errors import InputError, fault
 from contract.manifest import Manifest, read_manifest
 from train.bundle import BundleFacts, check_dataset, load_bundle
@@ -36,14 +36,16 @@ def predict(bundle_folder: Path, root: str, out: Path) -> pd.DataFrame:
     ------
     InputError
         If the dataset differs from what the model expects, the model needs covariates that carry over to
-        no other cohort and this is not the dataset that it was trained on, or `out` exists.
+        no other cohort and this is not the dataset that it was trained on, a file of the dataset has
+        another checksum than in its manifest, or `out` exists.
     """
     if out.exists():
         raise InputError(fault(out, "output", found="a file", wanted="a name that is free"))
     bundle = load_bundle(bundle_folder)
     manifest = read_manifest(root)
-    check_dataset(bundle, manifest, read_genes(root), root)
+    check_dataset(bundle, manifest, read_genes(root, manifest), root)
     _check_cohort(bundle.facts, manifest, root)
+    verify(root, manifest)
     own = digest(manifest) == bundle.facts.manifest_digest
     folds = [fold.index for fold in manifest.folds if not (own and fold.index == bundle.facts.test_fold)]
     people = read_people(root, manifest, folds, covariates=bool(bundle.facts.covariates))

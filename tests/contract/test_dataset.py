@@ -1,3 +1,5 @@
+import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
 import fsspec
@@ -199,6 +201,35 @@ def test_read_genes__absent(root: str):
     (Path(root) / "genes.parquet").unlink()
     with pytest.raises(InputError, match=r"genes\.parquet: whole file: found no such file"):
         read_genes(root)
+
+
+def test_read_genes__another_number_than_the_manifest_says(root: str):
+    manifest = read_manifest(root).model_copy(update={"n_genes": 3})
+    with pytest.raises(InputError, match=r"genes\.parquet: rows: found 2 genes, wanted 3 \(manifest"):
+        read_genes(root, manifest)
+
+
+@pytest.mark.parametrize(("name", "read"), [("genes", read_genes), ("stats", read_stats)])
+@pytest.mark.parametrize("cut", [0, 60])
+def test_read_table__damaged_file(root: str, name: str, read: Callable[[str], object], cut: int):
+    path = Path(root) / f"{name}.parquet"
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(InputError, match=rf"{name}\.parquet: whole file: found no readable file"):
+        read(root)
+
+
+@pytest.mark.parametrize("url", ["nowhere://bucket/dataset", "s3://bucket/dataset"])
+def test_read_manifest__file_system_that_is_not_there(url: str):
+    if url.startswith("s3") and importlib.util.find_spec("s3fs"):
+        pytest.skip("s3fs is installed")
+    with pytest.raises(InputError, match=f"{url}: URL: found no usable file system"):
+        read_manifest(url)
+
+
+def test_read_manifest__dataset_is_a_file(tmp_path: Path):
+    (tmp_path / "dataset").write_text("a file")
+    with pytest.raises(InputError, match=r"manifest.json: found no such file, wanted a finished dataset"):
+        read_manifest(str(tmp_path / "dataset"))
 
 
 def test_fold_stats__by_hand():

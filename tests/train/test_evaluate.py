@@ -69,6 +69,16 @@ def test_evaluate__dataset_that_was_replaced(dataset: str, make_config: ConfigMa
     assert not (run / READS_NAME).exists()
 
 
+def test_evaluate__file_with_another_checksum(dataset: str, make_config: ConfigMaker, tmp_path: Path):
+    copy = Path(shutil.copytree(dataset, tmp_path / "dataset"))
+    run = fit_quietly(make_config(data={"dataset": str(copy)}, stopping={"max_epochs": 1}))
+    part = copy / "samples" / "fold=9" / "part-00000.parquet"
+    part.write_bytes(part.read_bytes() + b"x")
+    with pytest.raises(InputError, match=r"fold=9/part-00000.parquet sha256: found"):
+        evaluate(run)
+    assert not (run / READS_NAME).exists()
+
+
 def test_evaluate__run_without_bundle(tmp_path: Path):
     with pytest.raises(InputError, match=r"found no such file, wanted the bundle of a finished fit"):
         evaluate(tmp_path)

@@ -53,6 +53,14 @@ def test_predict__cohort_of_other_genes(evaluated_run: Path, tmp_path: Path):
     assert not (tmp_path / "new.parquet").exists()
 
 
+def test_predict__file_with_another_checksum(evaluated_run: Path, tmp_path: Path):
+    write_example(str(tmp_path / "new"), n_samples=30, n_genes=60, density=0.1, seed=8)
+    part = tmp_path / "new" / "samples" / "fold=0" / "part-00000.parquet"
+    part.write_bytes(part.read_bytes() + b"x")
+    with pytest.raises(InputError, match=r"fold=0/part-00000.parquet sha256: found"):
+        predict(evaluated_run / BUNDLE_NAME, str(tmp_path / "new"), tmp_path / "new.parquet")
+
+
 def test_predict__does_not_overwrite(evaluated_run: Path, dataset: str, tmp_path: Path):
     (tmp_path / "scores.parquet").write_text("precious")
     with pytest.raises(InputError, match="output: found a file, wanted a name that is free"):
