@@ -64,6 +64,9 @@ fetch_source() {
         grep -q 'CMAKE_CXX_STANDARD 14' "$source/$file" || die "$file does not ask for C++14 as $version should"
         sed -i 's/CMAKE_CXX_STANDARD 14/CMAKE_CXX_STANDARD 17/' "$source/$file"
     done
+    # A torch with CUDA and a part of CUDA's toolkit would start a build for GPUs that nobody asked for.
+    [ -n "$gpu" ] || sed -i 's/((torch\.version\.cuda is not None)/(False and (torch.version.cuda is not None)/' \
+        "$source/cmake/Modules/FindPytorch.cmake"
 }
 
 fail() {
