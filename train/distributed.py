@@ -31,6 +31,11 @@ class Comm:
     local_size = 1
 
     @property
+    def averages_on_gpu(self) -> bool:
+        """Whether gradients on a GPU can be averaged."""
+        return True
+
+    @property
     def is_leader(self) -> bool:
         """Whether this rank prints and writes."""
         return self.rank == 0
@@ -100,6 +105,11 @@ class HorovodComm(Comm):
         self._hvd = hvd
         self.rank, self.size = hvd.rank(), hvd.size()
         self.local_rank, self.local_size = hvd.local_rank(), hvd.local_size()
+
+    @property
+    @override
+    def averages_on_gpu(self) -> bool:
+        return bool(self._hvd.nccl_built())
 
     @override
     def wrap(self, model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:

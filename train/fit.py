@@ -180,16 +180,25 @@ def build_trainer(prepared: Prepared, comm: Comm) -> Trainer:
 def choose_device(config: TrainConfig, comm: Comm) -> torch.device:
     """GPU of this rank, or the CPU with this rank's share of the cores.
 
+    `auto` takes the CPU also where there is a GPU that the ranks can't average gradients on.
+
     Raises
     ------
     InputError
-        If a GPU is asked for and there is none.
+        If a GPU is asked for and there is none, or none that the ranks can average gradients on.
     """
-    if config.run.device == "cuda" and not torch.cuda.is_available():
+    wanted, found = config.run.device, torch.cuda.is_available()
+    unusable = "no usable GPU" if not found else "" if comm.averages_on_gpu else "a Horovod built for CPUs"
+    if wanted == "cuda" and unusable:
         raise InputError(
-            fault("configuration", "run.device", found="no usable GPU", wanted="cpu, auto or a GPU")
+            fault(
+                "configuration",
+                "run.device",
+                found=unusable,
+                wanted="cpu, auto, or a GPU with a Horovod built for it (HOROVOD_GPU_OPERATIONS=NCCL)",
+            )
         )
-    if config.run.device != "cpu" and torch.cuda.is_available():
+    if wanted != "cpu" and not unusable:
         device = torch.device("cuda", comm.local_rank % torch.cuda.device_count())
         torch.cuda.set_device(device)
         return device
@@ -340,6 +349,8 @@ def _announce(console: Console, prepared: Prepared, comm: Comm, trainer: Trainer
         f"{trainer.device.type}; {schedule.steps} steps of {schedule.batch_size} people an epoch, "
         f"{prepared.config.data.reader} reader"
     )
+    if torch.cuda.is_available() and not comm.averages_on_gpu:
+        console.print("the GPU waits: Horovod is built for CPUs, see deploy/horovod/build.sh")
     progress = trainer.progress
     if progress.finished:
         console.print(f"finished before, after {progress.epoch} epochs: nothing to do")

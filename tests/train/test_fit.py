@@ -16,7 +16,7 @@ from train.bundle import load_bundle
 from train.distributed import Comm
 from train.engine import Stopped, Trainer
 from train.evaluate import METRICS_NAME, evaluate
-from train.fit import BUNDLE_NAME, READS_NAME, RUN_NAME, choose_folds, fit, prepare
+from train.fit import BUNDLE_NAME, READS_NAME, RUN_NAME, choose_device, choose_folds, fit, prepare
 
 
 def test_choose_folds__lowest_open_fold_validates(dataset: str):
@@ -186,3 +186,29 @@ def test_prepare__permuted_labels_keep_the_counts(make_config: ConfigMaker):
     )
     assert plain.is_case_M.sum() == permuted.is_case_M.sum()
     assert not np.array_equal(plain.is_case_M, permuted.is_case_M)
+
+
+@pytest.mark.parametrize(("averages", "wanted"), [(False, "cpu"), (True, "cuda")])
+def test_choose_device__a_gpu_only_where_ranks_can_average_on_it(
+    make_config: ConfigMaker, monkeypatch: pytest.MonkeyPatch, averages: bool, wanted: str
+):
+    pretend_gpu(monkeypatch, averages)
+    assert choose_device(make_config(run={"device": "auto"}), Comm()).type == wanted
+
+
+def test_choose_device__gpu_asked_for_and_horovod_built_for_cpus(
+    make_config: ConfigMaker, monkeypatch: pytest.MonkeyPatch
+):
+    pretend_gpu(monkeypatch, averages=False)
+    with pytest.raises(
+        InputError, match=r"run\.device: found a Horovod built for CPUs, wanted cpu, auto, or"
+    ):
+        choose_device(make_config(run={"device": "cuda"}), Comm())
+
+
+def pretend_gpu(monkeypatch: pytest.MonkeyPatch, averages: bool) -> None:
+    """One GPU, as far as torch can be asked."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(Comm, "averages_on_gpu", averages)
