@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import fsspec
 import hail as hl
 from py4j.protocol import Py4JError
 from rich.console import Console
@@ -16,6 +15,7 @@ from rich.console import Console
 from contract.config import digest
 from contract.errors import InputError, fault
 from contract.provenance import file_digest, software_versions, source_digest
+from contract.storage import open_storage
 from etl.config import EtlConfig
 from etl.session import hail_session
 from etl.steps import STEPS
@@ -130,7 +130,7 @@ def _differences(old: object, new: object, prefix: str = "") -> Iterator[str]:
 
 
 def _exists(url: str) -> bool:
-    filesystem, path = fsspec.core.url_to_fs(url)
+    filesystem, path = open_storage(url)
     return bool(filesystem.exists(path))
 
 

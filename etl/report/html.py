@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-import fsspec
 import jinja2
 import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from contract.manifest import LedgerEntry
+from contract.storage import open_storage
 from etl.report import figures
 from etl.report.data import Cut, ReportData
 
@@ -20,7 +20,7 @@ NOT_MEASURED = "Not measured in this run."
 
 def write_report(data: ReportData, path: str) -> None:
     """Write the report under a temporary name and rename it; any path or URL that fsspec knows."""
-    filesystem, inside = fsspec.core.url_to_fs(str(path))
+    filesystem, inside = open_storage(str(path))
     filesystem.makedirs(filesystem._parent(inside), exist_ok=True)
     with filesystem.open(inside + ".partial", "wb") as stream:
         stream.write(render_report(data).encode())
