@@ -250,6 +250,11 @@ def test_write_part__same_rows_same_bytes(tmp_path: Path):
     assert first == second
 
 
-def test_verify__example(tmp_path: Path):
+def test_verify__example_until_a_byte_is_added(tmp_path: Path):
     manifest = write_example(str(tmp_path / "example"), n_samples=30)
     verify(str(tmp_path / "example"), manifest)
+    name = manifest.folds[0].files[0].path
+    with (tmp_path / "example" / name).open("ab") as stream:
+        stream.write(b"x")
+    with pytest.raises(InputError, match=r"part-00000\.parquet"):
+        verify(str(tmp_path / "example"), manifest)
