@@ -58,6 +58,14 @@ def flat(batch: pa.RecordBatch, name: str) -> NDArray[np.int32]:
     return batch.column(name).flatten().to_numpy()
 
 
+def nested(values: NDArray[np.generic] | pa.Array, lengths: NDArray[np.int64]) -> pa.ListArray:
+    """A list column: flat values, cut into lists of these lengths."""
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return pa.ListArray.from_arrays(
+        pa.array(offsets), values if isinstance(values, pa.Array) else pa.array(values)
+    )
+
+
 def column(batch: pa.RecordBatch, name: str) -> NDArray[np.generic]:
     """A column of plain values along the variants."""
     return batch.column(name).to_numpy(zero_copy_only=False)
