@@ -20,18 +20,28 @@ PROFILES = Path(__file__).resolve().parent.parent / "conf" / "profiles"
 class VcfConfig(ConfigModel):
     """The variant calls."""
 
-    vcf: list[str] = Field(min_length=1, description="files or globs; all with the same people in one order")
+    vcf: list[str] = Field(
+        min_length=1,
+        description="VCF or BCF files or globs, paths or URLs; all with the same people in one order",
+    )
     half_calls: Literal["missing", "haploid"] = Field(
         "missing", description="0/. read as no call, or as a haploid call (men on X and Y; no call elsewhere)"
     )
     min_partitions: int | None = Field(
-        None, ge=1, description="parts to read bgzipped files in; null: two for each core, more by size"
+        None, ge=1, description="parts to read the files in; null: several for each core, more by size"
     )
 
     @field_validator("vcf", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
+
+
+class IntervalsConfig(ConfigModel):
+    """Capture intervals: variants outside are not used, and mean depth is taken inside."""
+
+    bed: str = Field(description="BED file of the capture's targets; of the same build")
+    padding: int = Field(50, ge=0, le=10_000, description="bp added to both ends of each (BipEx: 50)")
 
 
 def _code(value: Any) -> Any:
@@ -115,9 +125,16 @@ class EtlConfig(ConfigModel):
     thresholds: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="single thresholds that differ from the profile's"
     )
+    intervals: IntervalsConfig | None = Field(None, description="capture intervals; null: everywhere")
+    reference_fasta: str | None = Field(
+        None, description="the reference's sequence, plain or bgzipped; variants with another REF are not used"
+    )
     genotype_qc: Literal["apply", "skip"] = Field("apply", description="skip: for calls that carry GT alone")
     folds: FoldsConfig = FoldsConfig()
     covariates: tuple[Literal["is_female", "ancestry_pcs", "batch"], ...] = ("is_female", "ancestry_pcs")
+    export: tuple[Literal["matrix_table"], ...] = Field(
+        (), description="matrix_table: the quality-controlled cohort as a Hail MatrixTable too"
+    )
     row_group_size: int = Field(64, ge=1, description="rows of a Parquet row group")
     spark: SparkConfig = SparkConfig()
 
@@ -143,6 +160,11 @@ class EtlConfig(ConfigModel):
     def dataset(self) -> str:
         """Folder of the finished dataset."""
         return f"{self.out}/dataset"
+
+    @property
+    def matrix_table(self) -> str:
+        """Folder of the exported MatrixTable."""
+        return f"{self.out}/cohort.mt"
 
     @property
     def report(self) -> str:

@@ -1,43 +1,54 @@
-"""The VCF files of a run, found and checked without Hail."""
+"""The VCF files of a run, found and checked without Hail and Spark."""
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Collection
-from pathlib import Path
 
 from contract.errors import InputError, fault
+from contract.storage import open_storage
 from etl.config import VcfConfig
-from etl.ingest.header import VcfHeader, check_build, read_header
+from etl.genome import GenomeName
+from etl.ingest.build import check_build
+from etl.ingest.header import VcfHeader, read_header
 
 GENOTYPE_QC_FIELDS = ("AD", "DP", "GQ", "PL")
 """FORMAT fields that genotype quality control reads besides GT."""
 
 
-def find_files(config: VcfConfig) -> list[Path]:
-    """The files that the paths and globs name, each glob sorted, each file once where it is first named.
+def find_files(config: VcfConfig) -> list[str]:
+    """The files that the paths, URLs and globs name, each glob sorted, each file once where first named.
 
     Raises
     ------
     InputError
         If a path or glob matches nothing.
     """
-    found: dict[Path, Path] = {}
+    found: dict[str, str] = {}
     faults = []
     for pattern in config.vcf:
-        matches = sorted(glob.glob(pattern)) or ([pattern] if Path(pattern).exists() else [])
+        matches = _matches(pattern)
         if not matches:
             faults.append(
                 fault(pattern, "input.vcf", found="no such file", wanted="a VCF file or a glob of some")
             )
         for match in matches:
-            found.setdefault(Path(match).resolve(), Path(match))
+            filesystem, path = open_storage(match)
+            found.setdefault(str(filesystem.unstrip_protocol(path)), match)
     if faults:
         raise InputError(faults)
     return list(found.values())
 
 
-def read_headers(config: VcfConfig, reference: str) -> list[VcfHeader]:
+def _matches(pattern: str) -> list[str]:
+    """Files of a glob, in the way of writing that the pattern has: with a scheme or without."""
+    filesystem, path = open_storage(pattern)
+    if filesystem.exists(path):
+        return [pattern]
+    paths = sorted(str(match) for match in filesystem.glob(path))
+    return [str(filesystem.unstrip_protocol(match)) for match in paths] if "://" in pattern else paths
+
+
+def read_headers(config: VcfConfig, reference: GenomeName) -> list[VcfHeader]:
     """Read and check all headers together.
 
     Raises
@@ -51,11 +62,11 @@ def read_headers(config: VcfConfig, reference: str) -> list[VcfHeader]:
     return headers
 
 
-def inspect_headers(config: VcfConfig, reference: str) -> tuple[list[VcfHeader], list[str]]:
+def inspect_headers(config: VcfConfig, reference: GenomeName) -> tuple[list[VcfHeader], list[str]]:
     """The headers that can be read, and every fault of every file.
 
     A fault is a path that matches nothing, an unreadable file, another build, other people or another
-    order of them, or genotype fields of another type than in the first file, whose header all are read by.
+    order of them.
     """
     headers: list[VcfHeader] = []
     try:
@@ -83,7 +94,6 @@ def inspect_headers(config: VcfConfig, reference: str) -> tuple[list[VcfHeader],
                     wanted=f"those of {headers[0].path}",
                 )
             )
-        faults += _other_types(header, headers[0])
     return headers, faults
 
 
@@ -95,24 +105,3 @@ def missing_fields(found: Collection[str], path: str) -> list[str]:
     shown = ", ".join(sorted(found)) or "none"
     wanted = f"also {', '.join(absent)} for genotype quality control (genotype_qc: skip does without it)"
     return [fault(path, "FORMAT", found=shown, wanted=wanted)]
-
-
-def _other_types(header: VcfHeader, first: VcfHeader) -> list[str]:
-    return [
-        fault(
-            header.path,
-            f"FORMAT {name}",
-            found=header.format_fields[name] or "no Number and Type",
-            wanted=f"{first.format_fields[name] or 'no Number and Type'} as in {first.path}",
-        )
-        for name in ("GT", *GENOTYPE_QC_FIELDS)
-        if name in header.format_fields
-        and name in first.format_fields
-        and _read_as(name, header.format_fields[name]) != _read_as(name, first.format_fields[name])
-    ]
-
-
-def _read_as(name: str, declared: str) -> tuple[bool, str]:
-    """One value or several, and of what type: R, G and . are all lists; GQ is read as decimal anyhow."""
-    kind = declared.rpartition("Type=")[2]
-    return "Number=1," in f"{declared},", "Float" if name == "GQ" and kind == "Integer" else kind

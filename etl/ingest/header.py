@@ -1,158 +1,236 @@
-"""VCF headers read without Hail: what a file holds, before any cluster time is spent."""
+"""VCF and BCF headers: what a file holds, read before any cluster time is spent and without htslib."""
 
 from __future__ import annotations
 
-import gzip
 import re
+import struct
 import zlib
-from dataclasses import dataclass
-from io import BufferedIOBase
-from pathlib import Path
-from typing import Literal
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, Literal
 
 from contract.errors import InputError, fault
+from contract.storage import open_storage
 
-Compression = Literal["none", "gzip", "bgzip"]
+FileKind = Literal["text", "gzip", "bgzip", "bcf"]
 
 BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 """The empty block that ends every complete bgzip file (SAM specification, section 4.1.2)."""
 
-CHROMOSOME_1_LENGTH = {"GRCh37": 249_250_621, "GRCh38": 248_956_422}
-"""Base pairs; enough to tell the builds apart."""
+_BCF_MAGIC = b"BCF\x02"
+_READ_SIZE = 2**16
 
 
 @dataclass(frozen=True)
 class VcfHeader:
-    """What the head of one VCF file says."""
+    """What the head of one file says."""
 
     path: str
-    compression: Compression
+    kind: FileKind
     samples: tuple[str, ...]
-    format_fields: dict[str, str]
-    """FORMAT field -> its Number and Type, such as 'Number=1,Type=Integer'."""
+    format_fields: tuple[str, ...]
+    """FORMAT fields that the header declares or the first record has."""
     info_descriptions: dict[str, str]
     contig_lengths: dict[str, int | None]
     first_contig: str | None
     """Contig of the first record; None for a file without records."""
-    text: str
-    """All header lines, the column line last."""
+    references: tuple[str, ...] = field(default=())
+    """What ##reference and the assembly of ##contig lines name."""
 
 
-def read_header(path: Path) -> VcfHeader:
-    """Read the header and the first record of a VCF file.
+def read_header(url: str) -> VcfHeader:
+    """Read the header and the first record of a VCF or BCF file at any path or URL.
+
+    Letters beyond ASCII may be UTF-8 or Latin-1.
 
     Raises
     ------
     InputError
         If the file is absent, truncated, damaged, no VCF, or has no column line.
     """
-    compression = _compression(path)
-    if compression == "bgzip":
-        _require_bgzip_end(path)
+    filesystem, path = open_storage(url)
     try:
-        with path.open("rb") as stored, _unpacked(stored, compression) as stream:
-            return _parse(path, compression, stream)
-    except (EOFError, OSError, UnicodeDecodeError, zlib.error) as error:
-        raise InputError(
-            fault(path, "compression", found=f"unreadable content ({error})", wanted="a complete VCF file")
-        ) from None
-
-
-def check_build(header: VcfHeader, reference: str) -> list[str]:
-    """Faults of a file whose contig names or lengths belong to another genome build."""
-    faults = []
-    names = [header.first_contig] if header.first_contig else list(header.contig_lengths)[:1]
-    for name in names:
-        prefixed = name.startswith("chr")
-        if prefixed != (reference == "GRCh38"):
-            style = "'chr1'" if reference == "GRCh38" else "'1'"
-            faults.append(
-                fault(
-                    header.path, "CHROM", found=f"'{name}'", wanted=f"names of {reference}, such as {style}"
-                )
-            )
-    length = header.contig_lengths.get("1", header.contig_lengths.get("chr1"))
-    if length is not None and length != CHROMOSOME_1_LENGTH[reference]:
-        wanted = f"{CHROMOSOME_1_LENGTH[reference]} ({reference})"
-        faults.append(fault(header.path, "##contig length of chromosome 1", found=length, wanted=wanted))
-    return faults
-
-
-def with_decimal_quality(text: str) -> str:
-    """A header in which GQ may hold decimals: some callers declare it Integer and write 45.15."""
-    return re.sub(r"(##FORMAT=<ID=GQ,[^\n]*?Type=)Integer", r"\1Float", text)
-
-
-def _compression(path: Path) -> Compression:
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(18)
+        with filesystem.open(path, "rb") as stored:
+            packing = _packing(stored.read(18))
+            if packing == "bgzip":
+                _require_bgzip_end(url, stored, int(filesystem.size(path)))
+            stored.seek(0)
+            text = _unpacked(stored) if packing != "text" else iter(lambda: stored.read(_READ_SIZE), b"")
+            return _parse(url, packing, _Lines(text))
     except FileNotFoundError:
-        raise InputError(fault(path, "input.vcf", found="no such file", wanted="a VCF file")) from None
-    except OSError as error:
+        raise InputError(fault(url, "input.vcf", found="no such file", wanted="a VCF file")) from None
+    except (IsADirectoryError, PermissionError) as error:
         raise InputError(
-            fault(path, "input.vcf", found=error.strerror, wanted="a readable VCF file")
+            fault(url, "input.vcf", found=error.strerror, wanted="a readable VCF file")
         ) from None
+    except (EOFError, OSError, zlib.error, struct.error) as error:
+        raise InputError(
+            fault(url, "compression", found=f"unreadable content ({error})", wanted="a complete VCF file")
+        ) from None
+
+
+class _Lines:
+    """Lines of a text that arrives in pieces; bytes can be taken off its front first."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._held = b""
+
+    def _more(self) -> bool:
+        piece = next(self._pieces, b"")
+        self._held += piece
+        return bool(piece)
+
+    def peek(self, size: int) -> bytes:
+        while len(self._held) < size and self._more():
+            pass
+        return self._held[:size]
+
+    def take(self, size: int) -> bytes:
+        taken = self.peek(size)
+        self._held = self._held[size:]
+        return taken
+
+    def line(self) -> str | None:
+        """The next line without its end; None at the end of the text."""
+        end, searched = self._held.find(b"\n"), 0
+        while end < 0:
+            searched = len(self._held)
+            if not self._more():
+                break
+            end = self._held.find(b"\n", searched)
+        if end < 0 and not self._held:
+            return None
+        raw = self.take(len(self._held) if end < 0 else end + 1)
+        return decode(raw).rstrip("\r\n")
+
+
+def decode(raw: bytes) -> str:
+    """Text in UTF-8, else in Latin-1, in which any bytes are letters."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _packing(head: bytes) -> FileKind:
     if head[:2] != b"\x1f\x8b":
-        return "none"
+        return "text"
     return "bgzip" if len(head) >= 14 and head[3] & 4 and head[12:14] == b"BC" else "gzip"
 
 
-def _unpacked(stored: BufferedIOBase, compression: Compression) -> BufferedIOBase:
-    return stored if compression == "none" else gzip.GzipFile(fileobj=stored)
+def _unpacked(stored: IO[bytes]) -> Iterator[bytes]:
+    """Content of a gzip or bgzip file of one or several members."""
+    unpacker = zlib.decompressobj(31)
+    while packed := stored.read(_READ_SIZE):
+        while packed:
+            yield unpacker.decompress(packed)
+            packed = unpacker.unused_data
+            if unpacker.eof:
+                unpacker = zlib.decompressobj(31)
+    if unpacker.decompress(b"") or not unpacker.eof:
+        raise EOFError("the file ends within its compressed content")
 
 
-def _require_bgzip_end(path: Path) -> None:
-    with path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - len(BGZIP_END)))
-        if stream.read() != BGZIP_END:
+def _require_bgzip_end(url: str, stored: IO[bytes], size: int) -> None:
+    stored.seek(max(0, size - len(BGZIP_END)))
+    if stored.read() != BGZIP_END:
+        found = "no end-of-file block: the file is cut off"
+        raise InputError(fault(url, "bgzip", found=found, wanted="a complete file"))
+
+
+def _parse(url: str, packing: FileKind, lines: _Lines) -> VcfHeader:
+    if lines.peek(4) == _BCF_MAGIC:
+        return _parse_bcf(url, lines)
+    header = _HeaderLines(url)
+    while not header.add(lines.line()):
+        pass
+    record = (lines.line() or "").split("\t", 9)
+    formats = record[8].split(":") if len(record) > 8 else []
+    return header.finish(packing, record[0].strip() or None, formats)
+
+
+def _parse_bcf(url: str, lines: _Lines) -> VcfHeader:
+    """A BCF's header is VCF text behind nine bytes; a record's first number is its contig's place."""
+    size = struct.unpack("<I", lines.take(9)[5:])[0]
+    text = _Lines(iter([lines.take(size).rstrip(b"\0")]))
+    header = _HeaderLines(url)
+    while not header.add(text.line()):
+        pass
+    record = lines.take(12)
+    place = struct.unpack("<i", record[8:])[0] if len(record) == 12 else None
+    contigs = list(header.contigs)
+    first = contigs[place] if place is not None and 0 <= place < len(contigs) else None
+    return header.finish("bcf", first, [])
+
+
+class _HeaderLines:
+    """The lines of one header, put together."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.contigs: dict[str, int | None] = {}
+        self._formats: list[str] = []
+        self._infos: dict[str, str] = {}
+        self._references: list[str] = []
+        self._samples: tuple[str, ...] = ()
+        self._n_lines = 0
+
+    def add(self, line: str | None) -> bool:
+        """Take a line; True for the column line, with which the header ends."""
+        self._n_lines += 1
+        if self._n_lines == 1 and not (line or "").startswith("##fileformat=VCF"):
+            found = (line or "")[:40].strip() or "nothing"
+            raise InputError(fault(self.url, "first line", found=found, wanted="##fileformat=VCF…"))
+        if line is None or not line.startswith("#"):
             raise InputError(
-                fault(
-                    path, "bgzip", found="no end-of-file block: the file is cut off", wanted="a complete file"
-                )
+                fault(self.url, "header", found="no #CHROM line", wanted="the column line of a VCF")
             )
+        if not line.startswith("##"):
+            self._samples = _samples(self.url, line)
+            return True
+        self._add_definition(line)
+        return False
 
+    def _add_definition(self, line: str) -> None:
+        kind, _, content = line[2:].partition("=")
+        name = re.search(r"[<,]ID=([^,>]*)", content)
+        if kind == "reference":
+            self._references.append(content)
+        elif name is None:
+            return
+        elif kind == "FORMAT":
+            self._formats.append(name.group(1))
+        elif kind == "INFO":
+            described = re.search(r'Description="([^"]*)"', content)
+            self._infos[name.group(1)] = described.group(1) if described else ""
+        elif kind == "contig":
+            length = re.search(r"length=(\d+)", content)
+            self.contigs[name.group(1)] = int(length.group(1)) if length else None
+            self._references += re.findall(r"assembly=([^,>]+)", content)
 
-def _parse(path: Path, compression: Compression, stream: BufferedIOBase) -> VcfHeader:
-    formats: dict[str, str] = {}
-    infos: dict[str, str] = {}
-    contigs: dict[str, int | None] = {}
-    first = stream.readline()
-    if not first.startswith(b"##fileformat=VCF"):
-        raise InputError(
-            fault(
-                path,
-                "first line",
-                found=first[:40].decode("latin-1").strip() or "nothing",
-                wanted="##fileformat=VCF…",
-            )
+    def finish(self, kind: FileKind, first_contig: str | None, formats: list[str]) -> VcfHeader:
+        """The header with what the first record adds."""
+        return VcfHeader(
+            path=self.url,
+            kind=kind,
+            samples=self._samples,
+            format_fields=tuple(dict.fromkeys(self._formats + formats)),
+            info_descriptions=self._infos,
+            contig_lengths=self.contigs,
+            first_contig=first_contig,
+            references=tuple(dict.fromkeys(self._references)),
         )
-    lines = [first.decode("utf-8").rstrip("\r\n")]
-    for raw in stream:
-        line = raw.decode("utf-8").rstrip("\r\n")
-        lines.append(line)
-        if line.startswith("##FORMAT=<ID="):
-            name, *about = line[13:].rstrip(">").split(",")
-            formats[name] = ",".join(part for part in about if part.startswith(("Number=", "Type=")))
-        elif line.startswith("##INFO=<ID="):
-            described = re.search(r'Description="([^"]*)"', line)
-            infos[line[11:].split(",")[0]] = described.group(1) if described else ""
-        elif line.startswith("##contig=<ID="):
-            length = re.search(r"length=(\d+)", line)
-            contigs[re.split("[,>]", line[13:])[0]] = int(length.group(1)) if length else None
-        elif line.startswith("#CHROM"):
-            record = stream.readline().decode("utf-8").split("\t", 1)[0].strip() or None
-            samples = tuple(line.split("\t")[9:])
-            return VcfHeader(
-                str(path),
-                compression,
-                samples,
-                formats,
-                infos,
-                contigs,
-                record,
-                "\n".join(lines) + "\n",
-            )
-        elif not line.startswith("##"):
-            break
-    raise InputError(fault(path, "header", found="no #CHROM line", wanted="the column line of a VCF"))
+
+
+COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
+
+
+def _samples(url: str, line: str) -> tuple[str, ...]:
+    """Sample names of the column line."""
+    names = line.split("\t")
+    if tuple(names[:8]) != COLUMNS or (len(names) > 8 and names[8] != "FORMAT"):
+        found = " ".join(names[:9])[:80]
+        wanted = f"{' '.join(COLUMNS)} FORMAT and samples, separated by tabs"
+        raise InputError(fault(url, "#CHROM line", found=found, wanted=wanted))
+    return tuple(names[9:])

@@ -1,67 +1,227 @@
-"""VCF files into a Hail MatrixTable."""
+"""What a task does with a range of a file: records in, rows of the sparse cohort and sums out."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
-from functools import reduce
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-import hail as hl
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from etl.config import VcfConfig
-from etl.ingest.header import VcfHeader, with_decimal_quality
-from etl.session import small_partitions
+from contract.errors import InputError, fault
+from etl.cohort.rows import RowBuilder, part_name, replaced_whole
+from etl.cohort.schema import COHORT_SCHEMA, RULES
+from etl.ingest.alleles import minimal_representation
+from etl.ingest.htslib import Record, RecordSettings, TextReader, bcf_records
+from etl.ingest.ranges import FileRange, read_text
+from etl.ingest.sites import SiteRules
+from etl.ingest.split import HAPLOID, AlleleCalls, Genotypes, split_allele
+from etl.thresholds import GenotypeThresholds
 
-log = logging.getLogger(__name__)
+ROWS_PER_GROUP = 16_384
+CALLS_PER_GROUP = 1_000_000
+"""A row group is written when either is reached: it bounds a task's memory."""
 
-HALF_CALL = r"\t(\d+)[/|]\.(?=[:\t]|$)"
-"""A genotype with one known and one unknown allele, at the start of a sample's field."""
+
+@dataclass(frozen=True)
+class ReadSettings:
+    """Everything that reading depends on beside the files."""
+
+    records: RecordSettings
+    sites: SiteRules
+    half_calls: Literal["missing", "haploid"]
+    limits: GenotypeThresholds | None
+    """None: every call is trusted."""
 
 
-def read_vcf(config: VcfConfig, headers: Sequence[VcfHeader], reference: str) -> hl.MatrixTable:
-    """Import VCF files: rows keyed by locus and alleles, columns by `s`, entries and INFO as in the files.
+@dataclass
+class Totals:
+    """Counts of one or several ranges; axis P is people."""
 
-    Files in plain gzip are read with a warning: they can't be split, so each is one partition.
-    Half-calls such as `0/.` become haploid calls when the configuration says so, and stay no call where
-    everybody is diploid; Hail alone reads them as missing, which would leave men without any call on X.
-    GQ is rounded down to a whole number.
-    """
-    plain = [header.path for header in headers if header.compression == "gzip"]
-    if plain:
-        log.warning(
-            "%d of %d files are plain gzip (first: %s): they can't be split, one task reads each; bgzip them",
-            len(plain),
-            len(headers),
-            plain[0],
+    counts: dict[str, int] = field(default_factory=dict)
+    sums_4P: NDArray[np.int64] | None = None
+    """n_dp, sum_dp, n_gq, sum_gq over good sites, before the genotype rules."""
+
+    def count(self, name: str, number: int = 1) -> None:
+        """Add to a count."""
+        self.counts[name] = self.counts.get(name, 0) + number
+
+    def __add__(self, other: Totals) -> Totals:
+        names = self.counts.keys() | other.counts.keys()
+        sums = [sums for sums in (self.sums_4P, other.sums_4P) if sums is not None]
+        return Totals(
+            {name: self.counts.get(name, 0) + other.counts.get(name, 0) for name in sorted(names)},
+            np.add.reduce(sums) if sums else None,
         )
-    groups = [plain, [header.path for header in headers if header.compression != "gzip"]]
-    header_path = hl.utils.new_temp_file("header", "vcf")
-    with hl.hadoop_open(header_path, "w") as stream:
-        stream.write(with_decimal_quality(headers[0].text))
-    settings = {
-        "reference_genome": reference,
-        "array_elements_required": False,
-        "entry_float_type": hl.tfloat32,
-        "find_replace": (HALF_CALL, "\t$1") if config.half_calls == "haploid" else None,
-        "header_file": header_path,
-    }
-    parts = [_import(config, paths, settings, plain_gzip=paths is plain) for paths in groups if paths]
-    mt = reduce(lambda left, right: left.union_rows(right), parts)
-    if config.half_calls == "haploid":
-        diploid_here = mt.locus.in_autosome_or_par() & (mt.GT.ploidy == 1)
-        mt = mt.annotate_entries(GT=hl.or_missing(~hl.or_else(diploid_here, False), mt.GT))
-    return mt.annotate_entries(GQ=hl.int32(hl.floor(mt.GQ))) if "GQ" in mt.entry else mt
 
 
-def _import(
-    config: VcfConfig, paths: list[str], settings: dict[str, Any], *, plain_gzip: bool
-) -> hl.MatrixTable:
-    return hl.import_vcf(
-        [str(Path(path).resolve()) for path in paths],
-        force=plain_gzip,
-        force_bgz=not plain_gzip,
-        min_partitions=None if plain_gzip else config.min_partitions or small_partitions(0),
-        **settings,
+def read_range(part: FileRange, settings: ReadSettings, folder: str) -> Totals:
+    """Write the rows of one range into `folder` and return its totals; a range without rows leaves no file.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged or a record can't be used, see `Reading`.
+    """
+    reading = Reading(part, settings)
+    with replaced_whole(Path(folder) / part_name(part.number)) as path:
+        writer: pq.ParquetWriter | None = None
+        for table in reading.tables():
+            writer = writer or pq.ParquetWriter(str(path), COHORT_SCHEMA, compression="zstd")
+            writer.write_table(table)
+        if writer:
+            writer.close()
+    return reading.totals
+
+
+def range_records(part: FileRange, settings: RecordSettings) -> Iterator[Record]:
+    """All records of a range, whatever the kind of file."""
+    if part.kind == "bcf":
+        yield from bcf_records(part.path, settings)
+        return
+    reader = TextReader(part.path, settings)
+    for text in read_text(part):
+        yield from reader.records(text)
+
+
+class Reading:
+    """Turns the records of a range into tables of the cohort and counts what it meets."""
+
+    def __init__(self, part: FileRange, settings: ReadSettings) -> None:
+        self._part = part
+        self._settings = settings
+        self._n_rows = 0
+        self._previous = ("", 0)
+        self.totals = Totals(sums_4P=np.zeros((4, settings.records.n_people), dtype=np.int64))
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Tables of `COHORT_SCHEMA`, of bounded size.
+
+        Raises
+        ------
+        InputError
+            If a record lies outside its contig, or a call has more than two alleles or one that the record
+            does not name.
+        """
+        rows = RowBuilder()
+        for record in range_records(self._part, self._settings.records):
+            self._add(record, rows)
+            if len(rows) >= ROWS_PER_GROUP or rows.n_listed >= CALLS_PER_GROUP:
+                yield rows.table()
+                rows = RowBuilder()
+        if len(rows):
+            yield rows.table()
+
+    def _add(self, record: Record, rows: RowBuilder) -> None:
+        sites = self._settings.sites
+        self.totals.count("records")
+        if record.contig not in sites.genome.lengths:
+            self.totals.count("contig_outside_reference")
+            return
+        sites.check_position(self._part.path, record)
+        if record.contig == self._previous[0] and record.position < self._previous[1]:
+            self.totals.count("records_out_of_order")
+        self._previous = (record.contig, record.position)
+        if not record.alts:
+            self.totals.count("no_alternate_allele")
+            return
+        region = sites.genome.region(record.contig, record.position)
+        genotypes = self._genotypes(record, diploid=region in ("autosome", "par"))
+        good = False
+        for place, alt in enumerate(record.alts):
+            if alt in record.alts[:place]:
+                continue
+            reasons = sites.reasons(record, place)
+            good = good or not reasons
+            calls = split_allele(genotypes, place + 1, len(record.alts) + 1, self._settings.limits)
+            self._add_row(rows, record, place, (region, reasons, calls))
+        if good:
+            self._add_sums(genotypes)
+
+    def _add_row(
+        self, rows: RowBuilder, record: Record, place: int, about: tuple[str, list[str], AlleleCalls]
+    ) -> None:
+        region, reasons, calls = about
+        position, ref, alt = minimal_representation(record.position, record.ref, record.alts[place])
+        plain = {
+            "variant": (self._part.number << 32) | self._n_rows,
+            "contig": record.contig,
+            "position": position,
+            "ref": ref,
+            "alt": alt,
+            "region": region,
+            "old_position": record.position,
+            "old_alleles": [record.ref, *record.alts],
+            "a_index": place + 1,
+            "filters": record.filters,
+            "annotation": record.annotation,
+            "site_reasons": reasons,
+            "failed": calls.failed_R,
+        }
+        counted = ("n_called", "n_het", "n_hom_alt", "n_haploid_alt", "n_not_called")
+        listed = ("person", "call", "ad_ref", "ad_alt", "dp", "gq")
+        rows.add(
+            plain | {name: getattr(calls, name) for name in counted},
+            {name: getattr(calls, f"{name}_E") for name in listed},
+        )
+        self._n_rows += 1
+        self.totals.count("variants")
+        self.totals.count("genotypes", self._settings.records.n_people)
+        self.totals.count("not_called", calls.n_not_called)
+        for rule, number in zip(RULES, calls.failed_R, strict=True):
+            self.totals.count(f"failed_{rule}", number)
+
+    def _genotypes(self, record: Record, *, diploid: bool) -> Genotypes:
+        alleles_PH = record.alleles_PH
+        n_people = self._settings.records.n_people
+        if alleles_PH is None:
+            alleles_PH = np.full((n_people, 1), -1, dtype=np.int16)
+        self._check_alleles(record, alleles_PH)
+        first_P = alleles_PH[:, 0]
+        second_P = alleles_PH[:, 1] if alleles_PH.shape[1] > 1 else np.full(n_people, HAPLOID, dtype=np.int16)
+        if self._settings.half_calls == "haploid" and not diploid:
+            first_P, second_P = _as_haploid(first_P, second_P)
+        numbers = record.numbers
+        return Genotypes(
+            first_P=first_P,
+            second_P=second_P,
+            called_P=(first_P >= 0) & ((second_P >= 0) | (second_P == HAPLOID)),
+            ad_PA=numbers.get("AD"),
+            dp_P=numbers["DP"][:, 0] if "DP" in numbers else None,
+            gq_P=numbers["GQ"][:, 0] if "GQ" in numbers else None,
+            pl_PG=numbers.get("PL"),
+        )
+
+    def _check_alleles(self, record: Record, alleles_PH: NDArray[np.int16]) -> None:
+        where = f"record {record.contig}:{record.position}"
+        if alleles_PH.shape[1] > 2:
+            found = f"calls of ploidy {alleles_PH.shape[1]}"
+            raise InputError(fault(self._part.path, where, found=found, wanted="haploid and diploid calls"))
+        largest = int(alleles_PH.max(initial=0))
+        if largest > len(record.alts):
+            wanted = f"0 to {len(record.alts)}: the record has {len(record.alts)} alternate alleles"
+            raise InputError(fault(self._part.path, where, found=f"GT with allele {largest}", wanted=wanted))
+
+    def _add_sums(self, genotypes: Genotypes) -> None:
+        sums_4P = self.totals.sums_4P
+        assert sums_4P is not None
+        for row, values_P in ((0, genotypes.dp_P), (2, genotypes.gq_P)):
+            if values_P is not None:
+                known_P = values_P >= 0
+                sums_4P[row] += known_P
+                sums_4P[row + 1] += np.where(known_P, values_P, 0)
+
+
+def _as_haploid(
+    first_P: NDArray[np.int16], second_P: NDArray[np.int16]
+) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Half-calls such as 0/. as haploid calls of the allele that is known."""
+    left_P, right_P = (first_P >= 0) & (second_P == -1), (first_P == -1) & (second_P >= 0)
+    return (
+        np.where(right_P, second_P, first_P),
+        np.where(left_P | right_P, np.int16(HAPLOID), second_P),
     )

@@ -1,88 +1,75 @@
-"""Genotype quality control: which calls can't be trusted, and the sparse cohort that is left."""
+"""Genotype quality control: which calls can't be trusted. Pure numpy; axis E is calls."""
 
 from __future__ import annotations
 
-import hail as hl
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from etl.thresholds import GenotypeThresholds
 
-KEPT_FIELDS = ("GT", "AD", "DP", "GQ")
+Flags = NDArray[np.bool_]
+Values = NDArray[np.int32]
 
 
-def genotype_failures(mt: hl.MatrixTable, thresholds: GenotypeThresholds) -> dict[str, hl.BooleanExpression]:
-    """Named rules that a called genotype fails.
+@dataclass(frozen=True)
+class AlternateCalls:
+    """Calls that carry the alternate allele, and people without a call. Missing values are negative."""
 
-    Parameters
-    ----------
-    mt
-        Biallelic; entries GT, AD, DP, GQ, PL.
-    thresholds
-        The profile's numbers.
+    n_alt_E: NDArray[np.int8]
+    """Alternate alleles of the call; 0 for people without a call."""
+    haploid_E: Flags
+    ad_ref_E: Values
+    ad_alt_E: Values
+    dp_E: Values
+    pl_ref_E: Values
+    """Phred likelihood of no alternate allele."""
+
+    @property
+    def called_E(self) -> Flags:
+        """Whether there is a call."""
+        return self.n_alt_E > 0
+
+    @property
+    def het_E(self) -> Flags:
+        """Diploid with one alternate allele."""
+        return (self.n_alt_E == 1) & ~self.haploid_E
+
+
+def reference_failures(dp_E: Values, gq_E: Values, limits: GenotypeThresholds) -> tuple[Flags, Flags]:
+    """Homozygous (or haploid) reference calls that fail by depth, and by genotype quality.
+
+    A missing value fails. Source of all rules: BipEx, 01_load_vcf_filterGT.py.
+    """
+    return dp_E < limits.min_dp, gq_E < limits.min_gq_hom_ref
+
+
+def alternate_failures(calls: AlternateCalls, limits: GenotypeThresholds) -> NDArray[np.bool_]:
+    """Calls that fail each of `etl.cohort.schema.RULES`.
 
     Returns
     -------
-    dict
-        Reason -> expression that is True for a call that fails the rule. A value that the rule needs and
-        the call lacks fails it. Uncalled genotypes fail nothing. Source of the rules: BipEx,
-        01_load_vcf_filterGT.py.
+    numpy.ndarray
+        Rules × E. A value that the rule needs and the call lacks fails it. People without a call fail
+        nothing.
     """
-    called = hl.is_defined(mt.GT)
-    het, hom_var, hom_ref = mt.GT.is_het(), _is_hom_var(mt.GT), _is_hom_ref(mt.GT)
-    reference_share, balance = mt.AD[0] / mt.DP, mt.AD[1] / mt.DP
-    rules = {
-        "depth": thresholds.min_dp <= mt.DP,
-        "genotype_quality": hl.if_else(
-            hom_ref, thresholds.min_gq_hom_ref <= mt.GQ, mt.PL[0] >= thresholds.min_pl_hom_ref
-        ),
-        "allele_balance": (
-            hl.case()
-            .when(het, balance >= thresholds.min_allele_balance_het)
-            .when(hom_var, balance >= thresholds.min_allele_balance_hom_var)
-            .default(True)
-        ),
-        "allelic_reads": ~het | (reference_share + balance >= thresholds.min_allelic_reads_het),
-    }
-    return {reason: called & ~hl.or_else(passes, False) for reason, passes in rules.items()}
-
-
-def sparse_cohort(mt: hl.MatrixTable, failures: dict[str, hl.BooleanExpression]) -> hl.MatrixTable:
-    """Apply the genotype rules, count by variant, and keep only entries that carry news.
-
-    Parameters
-    ----------
-    mt
-        Biallelic; entries with GT.
-    failures
-        From `genotype_failures`; empty to trust every call.
-
-    Returns
-    -------
-    hail.MatrixTable
-        An entry that is absent is a homozygous reference call that passed. An entry that is there with
-        GT missing was not called or failed. Row field `calls`: n (people), n_called, n_het, n_hom_var,
-        n_not_called (before the rules), failed (reason -> calls; a call may fail several rules).
-    """
-    failed = hl.any(list(failures.values())) if failures else hl.literal(False)
-    kept = hl.or_missing(~failed, mt.GT)
-    mt = mt.annotate_entries(kept_call=kept, **{f"fails_{reason}": rule for reason, rule in failures.items()})
-    mt = mt.annotate_rows(
-        calls=hl.struct(
-            n=hl.agg.count(),
-            n_called=hl.agg.count_where(hl.is_defined(mt.kept_call)),
-            n_het=hl.agg.count_where(mt.kept_call.is_het()),
-            n_hom_var=hl.agg.count_where(_is_hom_var(mt.kept_call)),
-            n_not_called=hl.agg.count_where(hl.is_missing(mt.GT)),
-            failed=hl.struct(**{reason: hl.agg.count_where(mt[f"fails_{reason}"]) for reason in failures}),
-        )
+    called, het = calls.called_E, calls.het_E
+    with np.errstate(divide="ignore", invalid="ignore"):
+        balance = np.where(calls.ad_alt_E < 0, np.nan, calls.ad_alt_E) / _positive(calls.dp_E)
+        reference = np.where(calls.ad_ref_E < 0, np.nan, calls.ad_ref_E) / _positive(calls.dp_E)
+    # Written as "not at least": a comparison with a missing value is false, and so the call fails.
+    least = np.where(het, limits.min_allele_balance_het, limits.min_allele_balance_hom_var)
+    return np.stack(
+        [
+            called & ~(calls.dp_E >= max(limits.min_dp, 0)),
+            called & ~(calls.pl_ref_E >= max(limits.min_pl_hom_ref, 0)),
+            called & ~(balance >= least),
+            het & ~(reference + balance >= limits.min_allelic_reads_het),
+        ]
     )
-    others = [name for name in KEPT_FIELDS[1:] if name in mt.entry]
-    mt = mt.select_entries(*others, GT=mt.kept_call)
-    return mt.filter_entries(hl.or_else(_is_hom_ref(mt.GT), False), keep=False)
 
 
-def _is_hom_ref(call: hl.CallExpression) -> hl.BooleanExpression:
-    return call.n_alt_alleles() == 0
-
-
-def _is_hom_var(call: hl.CallExpression) -> hl.BooleanExpression:
-    return (call.n_alt_alleles() == call.ploidy) & (call.ploidy > 0)
+def _positive(dp_E: Values) -> NDArray[np.float64]:
+    """Depth as a divisor; missing stays missing, 0 gives an infinite or undefined share."""
+    return np.where(dp_E < 0, np.nan, dp_E)

@@ -1,117 +1,168 @@
-"""Step 1: read the calls, apply the genotype rules and split alleles in one pass; write the sparse cohort."""
+"""Step 1: one pass over the calls: genotype rules, split alleles, counts, and the sparse cohort."""
 
 from __future__ import annotations
 
-import hail as hl
+import logging
+from collections.abc import Sequence
+from functools import partial
+from operator import add
+
 import pandas as pd
+from pyspark.sql import SparkSession
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
+from etl.cohort.schema import RULES
 from etl.config import EtlConfig
+from etl.genome import genome
 from etl.ingest.files import find_files, missing_fields, read_headers
-from etl.ingest.normalise import key_by_minimal, split_alleles
-from etl.ingest.vcf import read_vcf
-from etl.qc.genotype import genotype_failures, sparse_cohort
-from etl.session import small_partitions
+from etl.ingest.header import VcfHeader
+from etl.ingest.htslib import NUMBER_FIELDS, RecordSettings
+from etl.ingest.intervals import read_intervals
+from etl.ingest.ranges import CAN_BE_CUT, plan_ranges
+from etl.ingest.repeats import remove_repeats
+from etl.ingest.sites import SiteRules
+from etl.ingest.vcf import ReadSettings, Totals, read_range
 from etl.steps.base import Run, Step
 from etl.thresholds import Profile
 from etl.workspace import StepResult
 
-COHORT, DEPTH = "cohort.mt", "depth.parquet"
-UNSORTED = "unsorted.mt"
+COHORT, SUMS = "cohort", "sums.parquet"
+RANGES_PER_CORE = 8
+"""Ranges of a file that is large enough: they end at different times, so that no core waits long."""
+
+log = logging.getLogger(__name__)
 
 
 def work(run: Run) -> StepResult:
-    """Write cohort.mt (sparse, keyed by minimal representation) and depth.parquet (per person).
-
-    Of records of the same variant the first stays; the others are counted as repeated.
-    """
+    """Write the cohort (a folder of Parquet files) and sums.parquet (depth and quality by person)."""
     config = run.config
     headers = read_headers(config.input, config.reference)
-    mt = read_vcf(config.input, headers, config.reference)
-    depth = _mean_depth(mt)
     if config.genotype_qc == "apply":
         faults = [text for header in headers for text in missing_fields(header.format_fields, header.path)]
         if faults:
             raise InputError(faults)
-    mt = split_alleles(_with_annotation(mt, config))
-    failures = genotype_failures(mt, run.profile.genotype) if config.genotype_qc == "apply" else {}
-    mt = sparse_cohort(mt, failures)
-    mt = mt.select_rows(
-        "filters", "annotation", "old_locus", "old_alleles", "a_index", "new_locus", "new_alleles", "calls"
-    )
-    # Written in the order of the records first: sorting by the new alleles then reads the sparse form only.
-    mt.key_rows_by("locus").drop("alleles").write(run.output(UNSORTED))
-    unsorted = hl.read_matrix_table(run.output(UNSORTED))
-    n_split = unsorted.count_rows()
-    n_partitions = small_partitions(n_split * len(headers[0].samples))
-    if n_partitions < unsorted.n_partitions():
-        unsorted = hl.read_matrix_table(run.output(UNSORTED), _n_partitions=n_partitions)
-    key_by_minimal(unsorted).distinct_by_row().write(run.output(COHORT))
-    hl.current_backend().fs.rmtree(run.output(UNSORTED))
-    if depth is not None:
-        depth.to_parquet(run.output(DEPTH))
-    return _result(hl.read_matrix_table(run.output(COHORT)), tuple(failures), n_split)
-
-
-def _with_annotation(mt: hl.MatrixTable, config: EtlConfig) -> hl.MatrixTable:
-    field = config.annotation.field
-    raw = hl.missing("array<str>")
-    if config.annotation.kind == "csq" and field in mt.info:
-        raw = mt.info[field] if isinstance(mt.info[field], hl.ArrayExpression) else hl.array([mt.info[field]])
-    return mt.annotate_rows(annotation=raw)
-
-
-def _mean_depth(mt: hl.MatrixTable) -> pd.DataFrame | None:
-    """Mean DP and GQ of each person over all calls as they came; None where the files have neither."""
-    present = [name for name in ("DP", "GQ") if name in mt.entry]
-    if not present:
-        return None
-    mt = mt.select_entries(*present)
-    means = mt.select_cols(**{f"mean_{name.lower()}": hl.agg.mean(mt[name]) for name in present})
-    return means.cols().to_pandas().rename(columns={"s": "sample_id"})
-
-
-def _result(mt: hl.MatrixTable, reasons: tuple[str, ...], n_split: int) -> StepResult:
-    rows = mt.rows()
-    sums = rows.aggregate(
-        hl.struct(
-            variants=hl.agg.count(),
-            records=hl.agg.filter(rows.a_index == 1, hl.agg.count()),
-            genotypes=hl.agg.sum(rows.calls.n),
-            not_called=hl.agg.sum(rows.calls.n_not_called),
-            failed={reason: hl.agg.sum(rows.calls.failed[reason]) for reason in reasons}
-            or hl.empty_dict("str", "int64"),
+    _warn_of_uncut(headers)
+    spark = SparkSession.builder.getOrCreate()
+    folder = run.out / COHORT
+    folder.mkdir()
+    totals = _read(spark, headers, run, str(folder.resolve()))
+    if not totals.counts.get("variants"):
+        found = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in totals.counts.items())
+        raise InputError(
+            f"{headers[0].path}: records: found none that can be used ({found or 'no records'}), "
+            "wanted at least one variant"
         )
-    )
-    if sums.variants == 0:
-        raise InputError("input.vcf: records: found none, wanted at least one variant")
-    repeated = n_split - sums.variants
-    ledger = [
-        LedgerEntry(step="ingest", unit="variants", reason="repeated", count=repeated),
-        LedgerEntry(step="ingest", unit="genotypes", reason="not_called", count=sums.not_called),
-        *(
-            LedgerEntry(step="ingest", unit="genotypes", reason=reason, count=count)
-            for reason, count in sorted(sums.failed.items())
+    repeats = remove_repeats(spark, str(folder.resolve()))
+    _sums(headers[0].samples, totals).to_parquet(run.output(SUMS))
+    return _result(totals, repeats, len(headers[0].samples), config)
+
+
+def read_settings(config: EtlConfig, profile: Profile, headers: Sequence[VcfHeader]) -> ReadSettings:
+    """What reading depends on beside the files.
+
+    Raises
+    ------
+    InputError
+        If the capture intervals can't be read.
+    """
+    judged = config.genotype_qc == "apply"
+    formats = {name for header in headers for name in header.format_fields}
+    return ReadSettings(
+        records=RecordSettings(
+            n_people=len(headers[0].samples),
+            annotation_field=config.annotation.field if config.annotation.kind == "csq" else None,
+            # Calls that are trusted as they are need no likelihoods: nothing odd in them can stop the run.
+            numbers=tuple(name for name in NUMBER_FIELDS if name in formats and (judged or name != "PL")),
+            other_formats=tuple(sorted(formats - {"GT", "", "."} - set(NUMBER_FIELDS))),
         ),
+        sites=SiteRules(
+            genome=genome(config.reference),
+            max_alleles=profile.variant.max_alleles,
+            require_pass=profile.variant.require_pass,
+            intervals=read_intervals(config.intervals, config.reference) if config.intervals else None,
+            reference_fasta=config.reference_fasta,
+        ),
+        half_calls=config.input.half_calls,
+        limits=profile.genotype if judged else None,
+    )
+
+
+def _read(spark: SparkSession, headers: Sequence[VcfHeader], run: Run, folder: str) -> Totals:
+    settings = read_settings(run.config, run.profile, headers)
+    cores = int(spark.sparkContext.defaultParallelism)
+    ranges = plan_ranges(headers, run.config.input.min_partitions or RANGES_PER_CORE * cores)
+    tasks = spark.sparkContext.parallelize(ranges, len(ranges))
+    read = partial(read_range, settings=settings, folder=folder)
+    return tasks.map(read).treeReduce(add)
+
+
+def _warn_of_uncut(headers: Sequence[VcfHeader]) -> None:
+    whole = [header for header in headers if header.kind not in CAN_BE_CUT]
+    if whole:
+        log.warning(
+            "%d of %d files are plain gzip or BCF (first: %s): they can't be split, one task reads each; "
+            "bgzip them as VCF to use every core",
+            len(whole),
+            len(headers),
+            whole[0].path,
+        )
+
+
+def _sums(samples: Sequence[str], totals: Totals) -> pd.DataFrame:
+    frame = pd.DataFrame({"person": range(len(samples)), "sample_id": samples}).astype({"person": "int32"})
+    assert totals.sums_4P is not None
+    for name, values in zip(("n_dp", "sum_dp", "n_gq", "sum_gq"), totals.sums_4P, strict=True):
+        frame[name] = values
+    return frame
+
+
+def _result(totals: Totals, repeats: dict[str, int], n_people: int, config: EtlConfig) -> StepResult:
+    counts = totals.counts
+    lines = [
+        *(
+            ("records", name, counts.get(name, 0))
+            for name in ("contig_outside_reference", "no_alternate_allele")
+        ),
+        *(("variants", name, count) for name, count in repeats.items()),
+        ("genotypes", "not_called", counts["not_called"]),
     ]
-    facts = {
-        "people": mt.count_cols(),
-        "records": sums.records,
-        "variants": sums.variants,
-        "genotypes": sums.genotypes,
-    }
-    return StepResult(ledger=ledger, facts=facts)
+    if config.genotype_qc == "apply":
+        lines += [("genotypes", rule, counts[f"failed_{rule}"]) for rule in sorted(RULES)]
+    where = "good sites" if config.intervals is None else "good sites inside the capture intervals"
+    return StepResult(
+        ledger=[
+            LedgerEntry(step="ingest", unit=unit, reason=reason, count=count) for unit, reason, count in lines
+        ],
+        facts={
+            "people": n_people,
+            "records": counts["records"],
+            "variants": counts["variants"] - sum(repeats.values()),
+            "genotypes": counts["genotypes"],
+            "records_out_of_order": counts.get("records_out_of_order", 0),
+            "passes_over_vcf": 1,
+            "passes_over_calls": 1,
+            "depth_over": where,
+        },
+    )
 
 
 def _settings(config: EtlConfig, profile: Profile) -> dict[str, object]:
     return {
         "reference": config.reference,
-        "input": config.input.model_dump(mode="json"),
+        "input": config.input.model_dump(mode="json", exclude={"min_partitions"}),
         "annotation": config.annotation.model_dump(mode="json", include={"kind", "field"}),
         "genotype_qc": config.genotype_qc,
         "genotype": profile.genotype.model_dump(mode="json"),
+        "sites": profile.variant.model_dump(mode="json", include={"max_alleles", "require_pass"}),
+        "intervals": config.intervals.model_dump(mode="json") if config.intervals else None,
+        "reference_fasta": config.reference_fasta,
     }
+
+
+def _inputs(config: EtlConfig) -> list[str]:
+    others = [config.intervals.bed if config.intervals else None, config.reference_fasta]
+    return find_files(config.input) + [path for path in others if path]
 
 
 INGEST = Step(
@@ -120,6 +171,6 @@ INGEST = Step(
     "reading calls, genotype quality control, splitting alleles",
     work,
     _settings,
-    packages=("ingest", "qc"),
-    inputs=lambda config: find_files(config.input),
+    packages=("ingest", "cohort", "qc"),
+    inputs=_inputs,
 )

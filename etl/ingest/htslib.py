@@ -1,0 +1,319 @@
+"""Records of VCF text and of BCF files, their genotype columns read by htslib (cyvcf2).
+
+htslib is given a header of ours and, of each line, FORMAT and the samples alone: what may be odd about the
+rest of a file (its header, its INFO, letters in another encoding) can't stop it. The first columns are split
+here, where a fault can name the record.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from cyvcf2 import VCF, Variant
+from numpy.typing import NDArray
+
+from contract.errors import InputError, fault
+from contract.storage import open_storage
+from etl.ingest.header import decode
+
+NUMBER_FIELDS = ("AD", "DP", "GQ", "PL")
+"""FORMAT fields that are read as numbers; all others pass as text and are not looked at."""
+
+MISSING_NUMBER = -1
+
+_BLANK_COLUMNS = b"1\t1\t.\tA\tC\t.\t.\t.\t"
+_COLUMN_WANTED = "eight columns, FORMAT and one column for each sample"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record as it is written; axis P is people."""
+
+    contig: str
+    position: int
+    ref: str
+    alts: list[str]
+    filters: list[str]
+    """Empty for PASS and for a record that was not filtered."""
+    annotation: list[str] | None
+    alleles_PH: NDArray[np.int16] | None
+    """Allele numbers by person and haplotype: -1 unknown, -2 beyond the ploidy; None without GT."""
+    numbers: dict[str, NDArray[np.int32]]
+    """AD, DP, GQ, PL as far as the record has them, P × values; negative where missing."""
+
+
+@dataclass(frozen=True)
+class RecordSettings:
+    """What is wanted of records."""
+
+    n_people: int
+    annotation_field: str | None
+    numbers: tuple[str, ...]
+    """Of `NUMBER_FIELDS`."""
+    other_formats: tuple[str, ...]
+    """FORMAT fields of the files beside GT and `NUMBER_FIELDS`."""
+
+
+class TextReader:
+    """Reads pieces of one VCF's text. Numbers are whole until a piece shows that some are decimal."""
+
+    def __init__(self, path: str, settings: RecordSettings) -> None:
+        self._path = path
+        self._settings = settings
+        self._number_type = "Integer"
+
+    def records(self, text: bytes) -> Iterator[Record]:
+        """Records of whole lines.
+
+        Raises
+        ------
+        InputError
+            If a line has another number of columns than the header, a position that is no number or an empty
+            allele, or genotype columns that htslib refuses; it names the record.
+        """
+        heads = [_Head(self._path, text, start, end) for start, end in _lines(text)]
+        self._check_columns(text, heads)
+        parsed = iter(self._parse([head for head in heads if head.has_genotypes]))
+        for head in heads:
+            yield head.record(self._settings, next(parsed) if head.has_genotypes else None)
+
+    def _check_columns(self, text: bytes, heads: Sequence[_Head]) -> None:
+        """Htslib takes lines with too many columns: count the tabs of the whole piece, rarely of a line."""
+        n_tabs = self._settings.n_people + 8
+        if np.count_nonzero(np.frombuffer(text, dtype=np.uint8) == ord("\t")) == n_tabs * len(heads):
+            return
+        for head in heads:
+            if head.n_tabs != n_tabs:
+                found = f"{head.n_tabs + 1} columns"
+                wanted = f"{n_tabs + 1}: {_COLUMN_WANTED}"
+                raise InputError(fault(self._path, head.place, found=found, wanted=wanted))
+
+    def _parse(self, heads: Sequence[_Head]) -> list[Variant]:
+        if not heads:
+            return []
+        body = [piece for head in heads for piece in (_BLANK_COLUMNS, head.genotypes, b"\n")]
+        variants, error = _read_memory([self._header(), *body])
+        if len(variants) < len(heads) and self._number_type == "Integer":
+            # Some callers declare GQ as Integer and write 45.15; reading decimals costs a fifth more.
+            self._number_type = "Float"
+            variants, error = _read_memory([self._header(), *body])
+        if len(variants) < len(heads):
+            place = heads[len(variants)].place
+            found = error or "columns that can't be read"
+            raise InputError(
+                fault(self._path, place, found=found, wanted="genotype columns as in the VCF format")
+            )
+        return variants
+
+    def _header(self) -> bytes:
+        settings = self._settings
+        lines = ["##fileformat=VCFv4.2", "##contig=<ID=1>", _definition("GT", "1", "String")]
+        lines += [_definition(name, ".", self._number_type) for name in settings.numbers]
+        lines += [_definition(name, "1", "String") for name in settings.other_formats]
+        columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT"]
+        # Names of our own: the file's may be repeated or in another encoding.
+        columns += [f"s{number}" for number in range(settings.n_people)]
+        return ("\n".join([*lines, "\t".join(columns)]) + "\n").encode()
+
+
+def bcf_records(url: str, settings: RecordSettings) -> Iterator[Record]:
+    """Records of a BCF file; a remote one is copied to this machine first.
+
+    Raises
+    ------
+    InputError
+        If htslib can't read a record, or DP, GQ, AD or PL are no numbers.
+    """
+    last = "its first record"
+    with _local_copy(url) as path, _messages() as errors:
+        try:
+            for variant in VCF(path):
+                yield _bcf_record(url, variant, settings)
+                last = f"the record behind {variant.CHROM}:{variant.POS}"
+        except InputError:
+            raise
+        except Exception as error:  # noqa: BLE001 - cyvcf2 raises bare Exception
+            found = errors() or str(error)
+            raise InputError(fault(url, last, found=found, wanted="a record as in the BCF format")) from None
+
+
+def _lines(text: bytes) -> Iterator[tuple[int, int]]:
+    """Start and end of every line that is not blank."""
+    start = 0
+    while start < len(text):
+        end = text.find(b"\n", start)
+        end = len(text) if end < 0 else end
+        if not text[start : start + 64].isspace() and end > start:
+            yield start, end - text.endswith(b"\r", start, end)
+        start = end + 1
+
+
+class _Head:
+    """The first columns of a line, and a view of the rest: a line may be megabytes, copies would show."""
+
+    def __init__(self, path: str, text: bytes, start: int, end: int) -> None:
+        columns, rest = _columns(text, start, end)
+        if len(columns) < 8:
+            found = f"{len(columns)} columns in '{decode(text[start : min(end, start + 40)])}'"
+            raise InputError(fault(path, "record", found=found, wanted=_COLUMN_WANTED))
+        self.contig, position, self.ref, self.alt = (
+            decode(columns[0]), decode(columns[1]), decode(columns[3]).upper(), decode(columns[4]),
+        )  # fmt: skip
+        self.place = f"record {self.contig}:{position}"
+        if not (position.isascii() and position.isdigit()):
+            raise InputError(fault(path, self.place, found=f"POS '{position}'", wanted="a whole number"))
+        self.position = int(position)
+        for name, allele in (("REF", self.ref), ("ALT", self.alt)):
+            if not allele or allele.startswith(",") or ",," in allele or allele.endswith(","):
+                raise InputError(fault(path, self.place, found=f"{name} '{allele}'", wanted="an allele"))
+        self.filter, self.info = columns[6], columns[7]
+        self.genotypes = memoryview(text)[rest:end]
+        self.formats = columns[8].split(b":") if len(columns) == 9 else [b""]
+        self.has_call = b"GT" in self.formats
+        self.has_genotypes = self.formats not in ([b""], [b"."])
+
+    @property
+    def n_tabs(self) -> int:
+        """Tabs of the whole line."""
+        return bytes(self.genotypes).count(b"\t") + (8 if self.genotypes else 7)
+
+    def record(self, settings: RecordSettings, variant: Variant | None) -> Record:
+        """The record, its genotypes from htslib."""
+        filters = decode(self.filter)
+        return Record(
+            contig=self.contig,
+            position=self.position,
+            ref=self.ref,
+            alts=[] if self.alt == "." else [_upper(allele) for allele in self.alt.split(",")],
+            filters=[] if filters in ("PASS", ".", "") else filters.split(";"),
+            annotation=self._annotation(settings.annotation_field),
+            alleles_PH=_alleles(variant) if variant is not None and self.has_call else None,
+            numbers={} if variant is None else _numbers(variant, settings.numbers),
+        )
+
+    def _annotation(self, field: str | None) -> list[str] | None:
+        if field is None:
+            return None
+        start = f"{field}=".encode()
+        entries = [part[len(start) :] for part in self.info.split(b";") if part.startswith(start)]
+        return decode(entries[0]).split(",") if entries else None
+
+
+def _columns(text: bytes, start: int, end: int) -> tuple[list[bytes], int]:
+    """The first nine columns of a line, and where FORMAT begins."""
+    columns: list[bytes] = []
+    for _ in range(9):
+        tab = text.find(b"\t", start, end)
+        columns.append(text[start : end if tab < 0 else tab])
+        if tab < 0:
+            return columns, start if len(columns) == 9 else end
+        format_start, start = start, tab + 1
+    return columns, format_start
+
+
+def _upper(allele: str) -> str:
+    """Bases in capitals; symbolic alleles such as <DEL:me> and breakends as they are."""
+    return allele.upper() if allele.isalpha() else allele
+
+
+def _bcf_record(url: str, variant: Variant, settings: RecordSettings) -> Record:
+    told = variant.INFO.get(settings.annotation_field) if settings.annotation_field else None
+    numbers = _numbers(variant, settings.numbers)
+    place = f"record {variant.CHROM}:{variant.POS}"
+    for name, values in numbers.items():
+        if values.dtype != np.int32:
+            raise InputError(fault(url, place, found=f"{name} that is no number", wanted="numbers"))
+    return Record(
+        contig=variant.CHROM,
+        position=variant.POS,
+        ref=variant.REF.upper(),
+        alts=[_upper(allele) for allele in variant.ALT],
+        filters=variant.FILTER.split(";") if variant.FILTER else [],
+        annotation=told.split(",") if isinstance(told, str) else None,
+        alleles_PH=_alleles(variant) if "GT" in variant.FORMAT else None,
+        numbers=numbers,
+    )
+
+
+def _alleles(variant: Variant) -> NDArray[np.int16]:
+    """Allele numbers; cyvcf2's last column tells phase."""
+    return variant.genotype.array()[:, :-1]
+
+
+def _numbers(variant: Variant, names: Sequence[str]) -> dict[str, NDArray[np.int32]]:
+    numbers = {}
+    for name in names:
+        values = variant.format(name)
+        if values is not None:
+            numbers[name] = _whole(values) if values.dtype.kind == "f" else values
+    return numbers
+
+
+def _whole(values: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Decimals rounded down; htslib writes missing ones as not-a-number."""
+    return np.nan_to_num(np.floor(values), nan=MISSING_NUMBER, posinf=2**30, neginf=MISSING_NUMBER).astype(
+        np.int32
+    )
+
+
+def _definition(name: str, number: str, kind: str) -> str:
+    return f'##FORMAT=<ID={name},Number={number},Type={kind},Description="">'
+
+
+def _read_memory(content: Sequence[bytes | memoryview]) -> tuple[list[Variant], str]:
+    """All records that htslib reads of a VCF in memory, and what it says of the first that it refuses.
+
+    A file in memory, not a pipe: cyvcf2 holds the interpreter lock while it reads, so that a thread which
+    feeds a pipe would never run.
+    """
+    handle = os.memfd_create("exoshard")
+    try:
+        with os.fdopen(os.dup(handle), "wb", buffering=2**20) as stream:
+            stream.writelines(content)
+        os.lseek(handle, 0, os.SEEK_SET)
+        variants: list[Variant] = []
+        with _messages() as errors:
+            try:
+                variants.extend(VCF(f"/proc/self/fd/{handle}"))
+            except Exception as error:  # noqa: BLE001 - cyvcf2 raises bare Exception
+                return variants, errors() or str(error)
+            return variants, errors()
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _messages() -> Iterator:
+    """Catch what htslib writes to the process's standard error; gives a function for its last error."""
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as caught:
+        os.dup2(caught.fileno(), 2)
+
+        def last_error() -> str:
+            caught.seek(0)
+            errors = [line for line in decode(caught.read()).splitlines() if line.startswith("[E::")]
+            # '[E::vcf_parse] Number of columns … at 1:1 does …': the place is of our blank columns.
+            return re.sub(r" at 1:1\b", "", errors[-1].partition("] ")[2]) if errors else ""
+
+        try:
+            yield last_error
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+@contextmanager
+def _local_copy(url: str) -> Iterator[str]:
+    filesystem, path = open_storage(url)
+    if os.path.exists(path):
+        yield path
+        return
+    with tempfile.NamedTemporaryFile(suffix=".bcf") as copy:
+        filesystem.get(path, copy.name)
+        yield copy.name
