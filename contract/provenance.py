@@ -7,6 +7,7 @@ import platform
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
+from typing import BinaryIO
 
 
 def software_versions(packages: Iterable[str]) -> dict[str, str]:
@@ -36,4 +37,9 @@ def source_digest(folder: Path) -> str:
 def file_digest(path: Path) -> str:
     """First 16 hexadecimal digits of the SHA-256 of a file's content."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+        return stream_digest(stream)
+
+
+def stream_digest(stream: BinaryIO) -> str:
+    """The same of an open file."""
+    return hashlib.file_digest(stream, "sha256").hexdigest()[:16]

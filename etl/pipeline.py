@@ -14,7 +14,7 @@ from rich.console import Console
 
 from contract.config import digest
 from contract.errors import InputError, fault
-from contract.provenance import file_digest, software_versions, source_digest
+from contract.provenance import file_digest, software_versions, source_digest, stream_digest
 from contract.storage import open_storage
 from etl.config import EtlConfig
 from etl.session import hail_session
@@ -26,6 +26,8 @@ from etl.workspace import Record, Workspace
 PACKAGE = Path(__file__).resolve().parent
 ENGINES = ("hail", "pyspark", "gnomad")
 """Libraries that compute results: with another version of one, steps run again."""
+CHANGES = ("size", "mtime", "ETag", "etag", "LastModified", "last_modified", "updated")
+"""What file systems tell of a file that shows that it changed; each has some of them."""
 log = logging.getLogger(__name__)
 
 
@@ -50,7 +52,7 @@ def plan(config: EtlConfig) -> list[StepStatus]:
     statuses: list[StepStatus] = []
     upstream, stale = "", False
     for step in STEPS:
-        inputs = {str(path): _input_digest(path) for path in step.inputs(config)}
+        inputs = {url: _input_digest(url) for url in step.inputs(config)}
         settings = {**step.settings(config, profile), "inputs": inputs}
         code = {name: source_digest(PACKAGE / name) for name in step.packages}
         code["step"] = file_digest(PACKAGE / "steps" / f"{step.name}.py")
@@ -134,17 +136,18 @@ def _exists(url: str) -> bool:
     return bool(filesystem.exists(path))
 
 
-def _input_digest(path: Path) -> str:
+def _input_digest(url: str) -> str:
     """Digest of a file's content; of a large file, of its size and time of change, and it says so."""
+    filesystem, path = open_storage(url)
     try:
-        state = path.stat()
+        state = filesystem.info(path)
+        if state["size"] <= 64 * 2**20:
+            with filesystem.open(path, "rb") as stream:
+                return stream_digest(stream)
     except OSError as error:
-        raise InputError(
-            fault(path, "input", found=f"no readable file ({error.strerror})", wanted="a file")
-        ) from None
-    if state.st_size <= 64 * 2**20:
-        return file_digest(path)
-    return f"size and time {digest([state.st_size, state.st_mtime_ns])}"
+        found = f"no readable file ({error.strerror or error})"
+        raise InputError(fault(url, "input", found=found, wanted="a file")) from None
+    return f"size and time {digest([str(state[name]) for name in CHANGES if name in state])}"
 
 
 def _hail_sentence(step: Step, error: Exception, workspace: Workspace) -> str:

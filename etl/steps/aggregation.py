@@ -7,14 +7,13 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
 from etl.aggregate.genes import feature_entries
-from etl.config import EtlConfig
 from etl.qc.variants import keep_people
-from etl.steps.ancestry import ANCESTRY, SAMPLES
-from etl.steps.base import Run, Step
-from etl.steps.ingest import COHORT, INGEST
-from etl.steps.masks import FEATURES, MASKS
+from etl.steps.ancestry import SAMPLES
+from etl.steps.base import Run
+from etl.steps.ingest import COHORT
+from etl.steps.masks import FEATURES
+from etl.steps.table import AGGREGATION, ANCESTRY, INGEST, MASKS
 from etl.steps.variant_qc import person_sex
-from etl.thresholds import Profile
 from etl.workspace import StepResult
 
 ENTRIES = "entries.parquet"
@@ -34,12 +33,3 @@ def work(run: Run) -> StepResult:
 def read_entries(run: Run) -> DataFrame:
     """The non-zero features that this step wrote, as a Spark frame."""
     return SparkSession.builder.getOrCreate().read.parquet(run.path(AGGREGATION, ENTRIES))
-
-
-def _settings(config: EtlConfig, profile: Profile) -> dict[str, object]:
-    return {}
-
-
-AGGREGATION = Step(
-    8, "aggregation", "variants to gene features", work, _settings, packages=("aggregate", "qc")
-)

@@ -7,13 +7,12 @@ import pandas as pd
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
-from etl.config import EtlConfig
 from etl.qc.ancestry import choose_unrelated, find_groups, find_outliers, fit_components
 from etl.qc.sample_metrics import join_reasons
-from etl.steps.base import Run, Step
-from etl.steps.relatedness import KINSHIP, MARKERS, PEOPLE, RELATEDNESS
-from etl.steps.sample_metrics import METRICS, SAMPLE_METRICS
-from etl.thresholds import Profile
+from etl.steps.base import Run
+from etl.steps.relatedness import KINSHIP, MARKERS, PEOPLE
+from etl.steps.sample_metrics import METRICS
+from etl.steps.table import RELATEDNESS, SAMPLE_METRICS
 from etl.workspace import StepResult
 
 SAMPLES, COMPONENTS = "samples.parquet", "components.parquet"
@@ -70,14 +69,3 @@ def _kept(people: pd.DataFrame, run: Run) -> pd.DataFrame:
                 )
     kept["sample_index"] = kept.index.astype("int32")
     return kept
-
-
-def _settings(config: EtlConfig, profile: Profile) -> dict[str, object]:
-    return {
-        "ancestry": profile.ancestry.model_dump(mode="json"),
-        "sample": profile.sample.model_dump(mode="json"),
-        "test_fold": config.folds.test,
-    }
-
-
-ANCESTRY = Step(4, "ancestry", "principal components, ancestry, outliers", work, _settings, packages=("qc",))

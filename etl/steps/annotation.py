@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import hail as hl
 import pandas as pd
 
@@ -13,9 +11,9 @@ from etl.annotate.genes import read_genes
 from etl.annotate.variants import annotate_variants, count_classes
 from etl.config import EtlConfig
 from etl.ingest.files import read_headers
-from etl.steps.base import Run, Step
-from etl.steps.variant_qc import VARIANT_QC, VARIANTS
-from etl.thresholds import Profile
+from etl.steps.base import Run
+from etl.steps.table import ANNOTATION, VARIANT_QC
+from etl.steps.variant_qc import VARIANTS
 from etl.workspace import StepResult
 
 ANNOTATED, GENES = "annotated.ht", "genes.parquet"
@@ -50,21 +48,3 @@ def _fields(config: EtlConfig) -> list[str]:
         return []
     header = read_headers(config.input, config.reference)[0]
     return csq_fields(config.annotation, header.info_descriptions.get(config.annotation.field), header.path)
-
-
-def _settings(config: EtlConfig, profile: Profile) -> dict[str, object]:
-    return {
-        "annotation": config.annotation.model_dump(mode="json"),
-        "genes": config.genes.model_dump(mode="json"),
-    }
-
-
-ANNOTATION = Step(
-    6,
-    "annotation",
-    "genes and consequences",
-    work,
-    _settings,
-    packages=("annotate",),
-    inputs=lambda config: [Path(config.genes.path)],
-)

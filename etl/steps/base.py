@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +37,17 @@ class Run:
 
 @dataclass(frozen=True)
 class Step:
-    """One step: what it is called, what it depends on, what it does."""
+    """One step: what it is called and what it depends on; `etl.steps.NAME` holds its work."""
 
     number: int
     name: str
     title: str
-    work: Callable[[Run], StepResult]
     settings: Callable[[EtlConfig, Profile], dict[str, Any]]
     """The part of the configuration that its output depends on, as JSON content."""
     packages: tuple[str, ...]
     """Folders whose code it runs, as seen from etl/."""
-    inputs: Callable[[EtlConfig], list[Path]] = lambda config: []
-    """Files from outside that it reads."""
+    inputs: Callable[[EtlConfig], list[str]] = lambda config: []
+    """Files from outside that it reads, paths or URLs."""
     outputs: Callable[[EtlConfig], list[str]] = lambda config: []
     """Files that it leaves outside its own folder: without them it is not done."""
 
@@ -55,3 +55,8 @@ class Step:
     def folder(self) -> str:
         """Name of its output folder."""
         return f"{self.number:02d}_{self.name}"
+
+    def work(self, run: Run) -> StepResult:
+        """Do the work of the module of its name: Hail and Spark are imported here, not before."""
+        result: StepResult = import_module(f"etl.steps.{self.name}").work(run)
+        return result

@@ -7,22 +7,27 @@ import re
 import pandas as pd
 
 from contract.config import digest
-from contract.manifest import MANIFEST_NAME, LedgerEntry
+from contract.manifest import LedgerEntry
 from contract.provenance import software_versions
 from etl.aggregate.masks import mask_channels
 from etl.config import EtlConfig
 from etl.export.config import DatasetFacts
 from etl.export.parquet import write_dataset
-from etl.steps.aggregation import AGGREGATION, read_entries
-from etl.steps.ancestry import ANCESTRY, SAMPLES
-from etl.steps.annotation import ANNOTATION, read_gene_axis
-from etl.steps.base import SOFTWARE, Run, Step
-from etl.steps.ingest import INGEST
-from etl.steps.masks import MASKS
-from etl.steps.relatedness import RELATEDNESS
-from etl.steps.sample_metrics import SAMPLE_METRICS
-from etl.steps.variant_qc import VARIANT_QC, person_sex
-from etl.thresholds import Profile
+from etl.steps.aggregation import read_entries
+from etl.steps.ancestry import SAMPLES
+from etl.steps.annotation import read_gene_axis
+from etl.steps.base import SOFTWARE, Run
+from etl.steps.table import (
+    AGGREGATION,
+    ANCESTRY,
+    ANNOTATION,
+    INGEST,
+    MASKS,
+    RELATEDNESS,
+    SAMPLE_METRICS,
+    VARIANT_QC,
+)
+from etl.steps.variant_qc import person_sex
 from etl.workspace import Record, StepResult
 
 BEFORE = (INGEST, SAMPLE_METRICS, RELATEDNESS, ANCESTRY, VARIANT_QC, ANNOTATION, MASKS, AGGREGATION)
@@ -107,23 +112,3 @@ def cohort_counts(records: dict[str, Record]) -> dict[str, int]:
         "variants_out": records["variant_qc"].facts["variants_kept"],
         "genotypes_in": records["ingest"].facts["genotypes"],
     }
-
-
-def _settings(config: EtlConfig, profile: Profile) -> dict[str, object]:
-    return {
-        "covariates": list(config.covariates),
-        "row_group_size": config.row_group_size,
-        "folds": config.folds.model_dump(mode="json"),
-        "dataset": config.dataset,
-    }
-
-
-DATASET = Step(
-    9,
-    "dataset",
-    "writing the dataset",
-    work,
-    _settings,
-    packages=("export", "../contract"),
-    outputs=lambda config: [f"{config.dataset}/{MANIFEST_NAME}"],
-)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from operator import add
 
+import numpy as np
 import pandas as pd
 from pyspark.sql import SparkSession
 
@@ -15,7 +16,7 @@ from contract.manifest import LedgerEntry
 from etl.cohort.schema import RULES
 from etl.config import EtlConfig
 from etl.genome import genome
-from etl.ingest.files import find_files, missing_fields, read_headers
+from etl.ingest.files import missing_fields, read_headers
 from etl.ingest.header import VcfHeader
 from etl.ingest.htslib import NUMBER_FIELDS, RecordSettings
 from etl.ingest.intervals import read_intervals
@@ -23,7 +24,7 @@ from etl.ingest.ranges import CAN_BE_CUT, plan_ranges
 from etl.ingest.repeats import remove_repeats
 from etl.ingest.sites import SiteRules
 from etl.ingest.vcf import ReadSettings, Totals, read_range
-from etl.steps.base import Run, Step
+from etl.steps.base import Run
 from etl.thresholds import Profile
 from etl.workspace import StepResult
 
@@ -53,7 +54,7 @@ def work(run: Run) -> StepResult:
             f"{headers[0].path}: records: found none that can be used ({found or 'no records'}), "
             "wanted at least one variant"
         )
-    repeats = remove_repeats(spark, str(folder.resolve()))
+    repeats = remove_repeats(spark, str(folder.resolve()), np.concatenate(totals.keys_V))
     _sums(headers[0].samples, totals).to_parquet(run.output(SUMS))
     return _result(totals, repeats, len(headers[0].samples), config)
 
@@ -145,32 +146,3 @@ def _result(totals: Totals, repeats: dict[str, int], n_people: int, config: EtlC
             "depth_over": where,
         },
     )
-
-
-def _settings(config: EtlConfig, profile: Profile) -> dict[str, object]:
-    return {
-        "reference": config.reference,
-        "input": config.input.model_dump(mode="json", exclude={"min_partitions"}),
-        "annotation": config.annotation.model_dump(mode="json", include={"kind", "field"}),
-        "genotype_qc": config.genotype_qc,
-        "genotype": profile.genotype.model_dump(mode="json"),
-        "sites": profile.variant.model_dump(mode="json", include={"max_alleles", "require_pass"}),
-        "intervals": config.intervals.model_dump(mode="json") if config.intervals else None,
-        "reference_fasta": config.reference_fasta,
-    }
-
-
-def _inputs(config: EtlConfig) -> list[str]:
-    others = [config.intervals.bed if config.intervals else None, config.reference_fasta]
-    return find_files(config.input) + [path for path in others if path]
-
-
-INGEST = Step(
-    1,
-    "ingest",
-    "reading calls, genotype quality control, splitting alleles",
-    work,
-    _settings,
-    packages=("ingest", "cohort", "qc"),
-    inputs=_inputs,
-)

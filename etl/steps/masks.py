@@ -6,10 +6,9 @@ import hail as hl
 
 from contract.errors import InputError
 from etl.aggregate.masks import mask_features
-from etl.config import EtlConfig
-from etl.steps.annotation import ANNOTATED, ANNOTATION, read_gene_axis
-from etl.steps.base import Run, Step
-from etl.thresholds import Profile
+from etl.steps.annotation import ANNOTATED, read_gene_axis
+from etl.steps.base import Run
+from etl.steps.table import ANNOTATION
 from etl.workspace import StepResult
 
 FEATURES = "features.ht"
@@ -32,10 +31,3 @@ def work(run: Run) -> StepResult:
         told = ", ".join(counts)
         raise InputError(f"masks: variants: found none that count in any of {told}, wanted some")
     return StepResult(facts={f"variants_in_{name}": count for name, count in counts.items()})
-
-
-def _settings(config: EtlConfig, profile: Profile) -> dict[str, object]:
-    return {"masks": [mask.model_dump(mode="json") for mask in config.masks.resolved()]}
-
-
-MASKS = Step(7, "masks", "burden masks", work, _settings, packages=("aggregate",))

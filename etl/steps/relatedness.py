@@ -9,7 +9,6 @@ import pandas as pd
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
-from etl.config import EtlConfig
 from etl.qc.ancestry import find_groups
 from etl.qc.folds import assign_folds
 from etl.qc.relatedness import (
@@ -22,10 +21,10 @@ from etl.qc.relatedness import (
 )
 from etl.qc.sites import good_sites
 from etl.session import small_partitions
-from etl.steps.base import Run, Step
-from etl.steps.ingest import COHORT, INGEST
-from etl.steps.sample_metrics import METRICS, SAMPLE_METRICS
-from etl.thresholds import Profile
+from etl.steps.base import Run
+from etl.steps.ingest import COHORT
+from etl.steps.sample_metrics import METRICS
+from etl.steps.table import INGEST, SAMPLE_METRICS
 from etl.workspace import StepResult
 
 MARKERS, KINSHIP, PEOPLE = "markers.mt", "kinship.parquet", "people.parquet"
@@ -78,16 +77,3 @@ def _ancestry_for_balance(people: pd.DataFrame, scores: pd.DataFrame, run: Run) 
     placed = scores.set_index("sample_id").loc[people["sample_id"]].reset_index()
     everybody = [True] * len(placed)
     return find_groups(placed, everybody, run.profile.ancestry, seed=run.config.folds.seed)
-
-
-def _settings(config: EtlConfig, profile: Profile) -> dict[str, object]:
-    return {
-        "relatedness": profile.relatedness.model_dump(mode="json"),
-        "ancestry": profile.ancestry.model_dump(mode="json"),
-        "folds_seed": config.folds.seed,
-    }
-
-
-RELATEDNESS = Step(
-    3, "relatedness", "markers, kinship, families, folds", work, _settings, packages=("ingest", "qc")
-)

@@ -6,18 +6,18 @@ import numpy as np
 import pandas as pd
 
 from contract.provenance import software_versions
-from etl.config import EtlConfig
 from etl.report.burden import burden_by_status, person_burden
 from etl.report.data import Cut, Histogram, ReportData
 from etl.report.html import write_report
 from etl.report.profile import profile_thresholds
 from etl.steps.aggregation import read_entries
-from etl.steps.ancestry import ANCESTRY, COMPONENTS, SAMPLES
+from etl.steps.ancestry import COMPONENTS, SAMPLES
 from etl.steps.annotation import read_gene_axis
-from etl.steps.base import SOFTWARE, Run, Step
+from etl.steps.base import SOFTWARE, Run
 from etl.steps.dataset import cohort_counts, finished_records, full_ledger, input_digests
-from etl.steps.relatedness import KINSHIP, RELATEDNESS
-from etl.steps.sample_metrics import METRICS, SAMPLE_METRICS
+from etl.steps.relatedness import KINSHIP
+from etl.steps.sample_metrics import METRICS
+from etl.steps.table import ANCESTRY, RELATEDNESS, SAMPLE_METRICS
 from etl.thresholds import Profile
 from etl.workspace import Record, StepResult
 
@@ -104,18 +104,3 @@ def _variant_histograms(record: Record, profile: Profile) -> dict[str, Histogram
         )
         for name, told in record.facts["histograms"].items()
     }
-
-
-def _settings(config: EtlConfig, profile: Profile) -> dict[str, object]:
-    return {"report": config.report}
-
-
-REPORT = Step(
-    10,
-    "report",
-    "quality-control report",
-    work,
-    _settings,
-    packages=("report",),
-    outputs=lambda config: [config.report],
-)

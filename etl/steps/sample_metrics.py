@@ -9,14 +9,13 @@ import pandas as pd
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
-from etl.config import EtlConfig
 from etl.ingest.samples import match_samples, read_samples
 from etl.qc.sample_metrics import hard_failures, join_reasons, measure_samples
 from etl.qc.sex import impute_sex
 from etl.qc.sites import good_sites
-from etl.steps.base import Run, Step
-from etl.steps.ingest import COHORT, DEPTH, INGEST
-from etl.thresholds import Profile
+from etl.steps.base import Run
+from etl.steps.ingest import COHORT, DEPTH
+from etl.steps.table import INGEST
 from etl.workspace import StepResult
 
 METRICS = "metrics.parquet"
@@ -56,22 +55,3 @@ def work(run: Run) -> StepResult:
             "wanted some"
         )
     return StepResult(ledger=ledger, facts={"people": len(metrics), "people_kept": kept})
-
-
-def _settings(config: EtlConfig, profile: Profile) -> dict[str, object]:
-    return {
-        "samples": config.samples.model_dump(mode="json"),
-        "sample": profile.sample.model_dump(mode="json"),
-        "sites": profile.variant.model_dump(mode="json", include={"max_alleles", "require_pass"}),
-    }
-
-
-SAMPLE_METRICS = Step(
-    2,
-    "sample_metrics",
-    "measuring people, sex",
-    work,
-    _settings,
-    packages=("ingest", "qc"),
-    inputs=lambda config: [Path(config.samples.path)],
-)

@@ -7,12 +7,11 @@ import pandas as pd
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
-from etl.config import EtlConfig
 from etl.qc.variants import keep_people, measure_variants, variant_failures
-from etl.steps.ancestry import ANCESTRY, SAMPLES
-from etl.steps.base import Run, Step
-from etl.steps.ingest import COHORT, INGEST
-from etl.thresholds import Profile
+from etl.steps.ancestry import SAMPLES
+from etl.steps.base import Run
+from etl.steps.ingest import COHORT
+from etl.steps.table import ANCESTRY, INGEST
 from etl.workspace import StepResult
 
 VARIANTS, DROPPED = "variants.ht", "dropped.parquet"
@@ -99,10 +98,3 @@ def _result(variants: hl.Table, reasons: list[str]) -> StepResult:
             "allele frequencies": "people outside the test fold",
         },
     )
-
-
-def _settings(config: EtlConfig, profile: Profile) -> dict[str, object]:
-    return {"variant": profile.variant.model_dump(mode="json"), "test_fold": config.folds.test}
-
-
-VARIANT_QC = Step(5, "variant_qc", "measuring variants", work, _settings, packages=("qc",))

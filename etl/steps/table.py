@@ -1,0 +1,154 @@
+"""The ten steps in order: what each is called and what its output depends on.
+
+Apart from their work, so that a plan needs neither Hail nor Spark: importing those takes seconds.
+"""
+
+from __future__ import annotations
+
+from contract.manifest import MANIFEST_NAME
+from etl.config import EtlConfig
+from etl.ingest.files import find_files
+from etl.steps.base import Step
+from etl.thresholds import Profile
+
+
+def _ingest(config: EtlConfig, profile: Profile) -> dict[str, object]:
+    return {
+        "reference": config.reference,
+        "input": config.input.model_dump(mode="json", exclude={"min_partitions"}),
+        "annotation": config.annotation.model_dump(mode="json", include={"kind", "field"}),
+        "genotype_qc": config.genotype_qc,
+        "genotype": profile.genotype.model_dump(mode="json"),
+        "sites": profile.variant.model_dump(mode="json", include={"max_alleles", "require_pass"}),
+        "intervals": config.intervals.model_dump(mode="json") if config.intervals else None,
+        "reference_fasta": config.reference_fasta,
+    }
+
+
+def _ingest_inputs(config: EtlConfig) -> list[str]:
+    others = [config.intervals.bed if config.intervals else None, config.reference_fasta]
+    return find_files(config.input) + [path for path in others if path]
+
+
+def _sample_metrics(config: EtlConfig, profile: Profile) -> dict[str, object]:
+    return {
+        "samples": config.samples.model_dump(mode="json"),
+        "sample": profile.sample.model_dump(mode="json"),
+        "sites": profile.variant.model_dump(mode="json", include={"max_alleles", "require_pass"}),
+    }
+
+
+def _relatedness(config: EtlConfig, profile: Profile) -> dict[str, object]:
+    return {
+        "relatedness": profile.relatedness.model_dump(mode="json"),
+        "ancestry": profile.ancestry.model_dump(mode="json"),
+        "folds_seed": config.folds.seed,
+    }
+
+
+def _ancestry(config: EtlConfig, profile: Profile) -> dict[str, object]:
+    return {
+        "ancestry": profile.ancestry.model_dump(mode="json"),
+        "sample": profile.sample.model_dump(mode="json"),
+        "test_fold": config.folds.test,
+    }
+
+
+def _variant_qc(config: EtlConfig, profile: Profile) -> dict[str, object]:
+    return {"variant": profile.variant.model_dump(mode="json"), "test_fold": config.folds.test}
+
+
+def _annotation(config: EtlConfig, profile: Profile) -> dict[str, object]:
+    return {
+        "annotation": config.annotation.model_dump(mode="json"),
+        "genes": config.genes.model_dump(mode="json"),
+    }
+
+
+def _masks(config: EtlConfig, profile: Profile) -> dict[str, object]:
+    return {"masks": [mask.model_dump(mode="json") for mask in config.masks.resolved()]}
+
+
+def _nothing(config: EtlConfig, profile: Profile) -> dict[str, object]:
+    return {}
+
+
+def _dataset(config: EtlConfig, profile: Profile) -> dict[str, object]:
+    return {
+        "covariates": list(config.covariates),
+        "row_group_size": config.row_group_size,
+        "folds": config.folds.model_dump(mode="json"),
+        "dataset": config.dataset,
+    }
+
+
+def _report(config: EtlConfig, profile: Profile) -> dict[str, object]:
+    return {"report": config.report}
+
+
+INGEST = Step(
+    1,
+    "ingest",
+    "reading calls, genotype quality control, splitting alleles",
+    _ingest,
+    packages=("cohort", "ingest", "qc"),
+    inputs=_ingest_inputs,
+)
+SAMPLE_METRICS = Step(
+    2,
+    "sample_metrics",
+    "measuring people, sex",
+    _sample_metrics,
+    packages=("cohort", "ingest", "qc"),
+    inputs=lambda config: [config.samples.path],
+)
+RELATEDNESS = Step(
+    3,
+    "relatedness",
+    "markers, kinship, families, folds",
+    _relatedness,
+    packages=("cohort", "ingest", "qc"),
+)
+ANCESTRY = Step(4, "ancestry", "principal components, ancestry, outliers", _ancestry, packages=("qc",))
+VARIANT_QC = Step(5, "variant_qc", "measuring variants", _variant_qc, packages=("cohort", "qc"))
+ANNOTATION = Step(
+    6,
+    "annotation",
+    "genes and consequences",
+    _annotation,
+    packages=("annotate",),
+    inputs=lambda config: [config.genes.path],
+)
+MASKS = Step(7, "masks", "burden masks", _masks, packages=("aggregate",))
+AGGREGATION = Step(
+    8, "aggregation", "variants to gene features", _nothing, packages=("aggregate", "cohort", "qc")
+)
+DATASET = Step(
+    9,
+    "dataset",
+    "writing the dataset",
+    _dataset,
+    packages=("export", "../contract"),
+    outputs=lambda config: [f"{config.dataset}/{MANIFEST_NAME}"],
+)
+REPORT = Step(
+    10,
+    "report",
+    "quality-control report",
+    _report,
+    packages=("report",),
+    outputs=lambda config: [config.report],
+)
+
+STEPS: tuple[Step, ...] = (
+    INGEST,
+    SAMPLE_METRICS,
+    RELATEDNESS,
+    ANCESTRY,
+    VARIANT_QC,
+    ANNOTATION,
+    MASKS,
+    AGGREGATION,
+    DATASET,
+    REPORT,
+)
