@@ -12,9 +12,12 @@ from etl.annotate.config import AnnotationConfig
 from etl.annotate.csq_format import available_classes, csq_fields, csq_format
 from etl.annotate.genes import read_genes
 from etl.config import EtlConfig
+from etl.genome import genome
 from etl.ingest.files import inspect_headers, missing_fields
 from etl.ingest.header import VcfHeader
+from etl.ingest.intervals import read_intervals
 from etl.ingest.samples import match_samples, read_samples
+from etl.ingest.sites import check_fasta
 
 Found = TypeVar("Found")
 
@@ -22,7 +25,8 @@ Found = TypeVar("Found")
 def check(config: EtlConfig) -> list[str]:
     """All faults that can be seen before any work: an empty list means that a run may start.
 
-    Reads the profile, the VCF headers and first records, the samples table and the gene table.
+    Reads the profile, the VCF headers and first records, the samples table, the gene table, the capture
+    intervals and the contigs of the reference's sequence.
     """
     faults: list[str] = []
 
@@ -39,6 +43,11 @@ def check(config: EtlConfig) -> list[str]:
     faults += in_headers
     samples = attempt(lambda: read_samples(config.samples))
     attempt(lambda: read_genes(config.genes, config.reference))
+    intervals = config.intervals
+    if intervals is not None:
+        attempt(lambda: read_intervals(intervals, config.reference))
+    if config.reference_fasta is not None:
+        faults += check_fasta(config.reference_fasta, genome(config.reference))
     if headers and samples is not None:
         faults += match_samples(samples, headers[0].samples, config.samples.path, headers[0].path)
     if headers and all(header.first_contig is None for header in headers):

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as sql
 
@@ -18,22 +20,33 @@ from etl.cohort.schema import KEY
 REASONS = ("repeated", "repeated_with_other_calls")
 
 
-def remove_repeats(spark: SparkSession, folder: str) -> dict[str, int]:
+def remove_repeats(spark: SparkSession, folder: str, keys_V: NDArray[np.uint64]) -> dict[str, int]:
     """Remove all but the first row of each variant from the cohort's part files.
 
     The first is the one that comes first in the order of the files and of their records. A repeat whose
     listed calls differ from the first one's is told apart: such files disagree.
+
+    Parameters
+    ----------
+    spark
+        Where rows are compared.
+    folder
+        Of the part files.
+    keys_V
+        Digests of all rows' names: where all differ nothing is read.
 
     Returns
     -------
     dict
         Rows removed, by `REASONS`.
     """
+    counts = dict.fromkeys(REASONS, 0)
+    if len(np.unique(keys_V)) == len(keys_V):
+        return counts
     rows = spark.read.parquet(folder)
     # Names alone first: lists are read of the few variants that stand there more than once.
     repeated = rows.groupBy(*KEY).agg(sql.count("*").alias("n")).where("n > 1").select(*KEY)
     by_part = _later_rows(rows.join(repeated, list(KEY), "left_semi")).collect()
-    counts = dict.fromkeys(REASONS, 0)
     for row in by_part:
         counts["repeated_with_other_calls"] += row["n_differ"]
         counts["repeated"] += len(row["variants"]) - row["n_differ"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
@@ -30,7 +29,7 @@ def read_samples(config: SamplesConfig) -> pd.DataFrame:
         If the file is absent or unreadable, a named column is absent, an id stands twice, or the status
         column lacks cases or controls.
     """
-    table = _read_text(Path(config.path))
+    table = _read_text(config.path)
     columns = [config.sample_id, config.status.column, config.batch, config.family, config.ancestry]
     if config.sex:
         columns.append(config.sex.column)
@@ -83,24 +82,30 @@ def match_samples(samples: pd.DataFrame, in_vcf: Sequence[str], table_path: str,
     return faults
 
 
-def _read_text(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(
-            path,
-            sep="," if path.suffix == ".csv" else "\t",
-            dtype=str,
-            na_values=MISSING,
-            keep_default_na=False,
-            index_col=False,
-        )
-    except FileNotFoundError:
-        raise InputError(
-            fault(path, "samples.path", found="no such file", wanted="a samples table")
-        ) from None
-    except (OSError, ValueError, EOFError, zlib.error) as error:
-        raise InputError(
-            fault(path, "samples.path", found=f"an unreadable table ({error})", wanted="text")
-        ) from None
+def _read_text(url: str) -> pd.DataFrame:
+    """The table as text, in UTF-8 or, where that fails, Latin-1, as the VCF's header is read."""
+    for encoding in ("utf-8-sig", "latin-1"):
+        try:
+            table = pd.read_csv(
+                url,
+                sep="," if url.endswith(".csv") else "\t",
+                dtype=str,
+                na_values=MISSING,
+                keep_default_na=False,
+                index_col=False,
+                encoding=encoding,
+            )
+        except UnicodeDecodeError:
+            continue
+        except FileNotFoundError:
+            raise InputError(
+                fault(url, "samples.path", found="no such file", wanted="a samples table")
+            ) from None
+        except (OSError, ValueError, EOFError, zlib.error, ImportError) as error:
+            raise InputError(
+                fault(url, "samples.path", found=f"an unreadable table ({error})", wanted="text")
+            ) from None
+        break
     table.columns = [str(name).strip() for name in table.columns]
     return table
 

@@ -68,36 +68,67 @@ class SiteRules:
 
     def _fasta_differs(self, record: Record) -> bool:
         start = record.position - 1
-        wanted = self._fasta.fetch(self._fasta_contig(record.contig), start, start + len(record.ref)).upper()
+        name = self._fasta_names.get(record.contig)
+        if name is None:
+            wanted = f"a sequence for {record.contig}, where the calls have records"
+            raise InputError(fault(self.reference_fasta, "sequences", found="none", wanted=wanted))
+        wanted = self._fasta.fetch(name, start, start + len(record.ref)).upper()
         # Ambiguous bases of either say nothing against the other.
         return len(wanted) != len(record.ref) or any(
             ours != theirs and ours in "ACGT" and theirs in "ACGT"
             for ours, theirs in zip(record.ref, wanted, strict=True)
         )
 
-    def _fasta_contig(self, contig: str) -> str:
-        if contig in self._fasta_names:
-            return contig
-        bare = contig.removeprefix("chr")
-        other = f"chr{contig}" if bare == contig else bare
-        if other in self._fasta_names:
-            return other
-        raise InputError(
-            fault(self.reference_fasta, "contigs", found=f"no {contig}", wanted=f"all of {self.genome.name}")
-        )
-
-    @cached_property
-    def _fasta_names(self) -> set[str]:
-        return set(self._fasta.references)
-
     @cached_property
     def _fasta(self) -> pysam.FastaFile:
-        import pysam
+        return open_fasta(str(self.reference_fasta))
 
-        try:
-            return pysam.FastaFile(self.reference_fasta)
-        except (OSError, ValueError) as error:
-            raise InputError(
-                fault(self.reference_fasta, "reference_fasta", found=f"unreadable ({error})",
-                      wanted="a FASTA file, plain or bgzipped, that is indexed or can be")
-            ) from None  # fmt: skip
+    @cached_property
+    def _fasta_names(self) -> dict[str, str]:
+        return fasta_names(self._fasta, self.genome)
+
+
+def open_fasta(path: str) -> pysam.FastaFile:
+    """A FASTA file, plain or bgzipped; its index is made beside it where it is absent.
+
+    Raises
+    ------
+    InputError
+        If it is absent, no FASTA, or can't be indexed.
+    """
+    import pysam
+
+    try:
+        return pysam.FastaFile(path)
+    except (OSError, ValueError) as error:
+        wanted = "a FASTA file, plain or bgzipped, that is indexed or can be"
+        raise InputError(
+            fault(path, "reference_fasta", found=f"an unreadable file ({error})", wanted=wanted)
+        ) from None
+
+
+def fasta_names(fasta: pysam.FastaFile, reference: Genome) -> dict[str, str]:
+    """Contig of the genome -> the file's name for it, with or without 'chr'."""
+    bare = {name.removeprefix("chr").replace("MT", "M"): name for name in fasta.references}
+    names = {contig: bare.get(contig.removeprefix("chr").replace("MT", "M")) for contig in reference.lengths}
+    return {contig: name for contig, name in names.items() if name is not None}
+
+
+def check_fasta(path: str, reference: Genome) -> list[str]:
+    """Faults of a reference sequence: unreadable, without any contig of the genome, or of other lengths."""
+    try:
+        fasta = open_fasta(path)
+    except InputError as error:
+        return error.faults
+    names = fasta_names(fasta, reference)
+    if not names:
+        found = ", ".join(fasta.references[:3])
+        return [fault(path, "sequences", found=found, wanted=f"contigs of {reference.name}")]
+    faults = []
+    for contig, name in names.items():
+        found, wanted = fasta.get_reference_length(name), reference.lengths[contig]
+        if found != wanted and contig not in ("MT", "chrM"):
+            faults.append(
+                fault(path, f"length of {contig}", found=found, wanted=f"{wanted} ({reference.name})")
+            )
+    return faults[:3]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
@@ -45,6 +46,8 @@ class Totals:
     counts: dict[str, int] = field(default_factory=dict)
     sums_4P: NDArray[np.int64] | None = None
     """n_dp, sum_dp, n_gq, sum_gq over good sites, before the genotype rules."""
+    keys_V: list[NDArray[np.uint64]] = field(default_factory=list)
+    """Digests of the variants' names: equal ones are looked at again, so that two rarely need to be."""
 
     def count(self, name: str, number: int = 1) -> None:
         """Add to a count."""
@@ -56,6 +59,7 @@ class Totals:
         return Totals(
             {name: self.counts.get(name, 0) + other.counts.get(name, 0) for name in sorted(names)},
             np.add.reduce(sums) if sums else None,
+            self.keys_V + other.keys_V,
         )
 
 
@@ -75,7 +79,7 @@ def read_range(part: FileRange, settings: ReadSettings, folder: str) -> Totals:
             writer.write_table(table)
         if writer:
             writer.close()
-    return reading.totals
+    return reading.totals()
 
 
 def range_records(part: FileRange, settings: RecordSettings) -> Iterator[Record]:
@@ -94,9 +98,13 @@ class Reading:
     def __init__(self, part: FileRange, settings: ReadSettings) -> None:
         self._part = part
         self._settings = settings
-        self._n_rows = 0
+        self._keys: list[bytes] = []
         self._previous = ("", 0)
-        self.totals = Totals(sums_4P=np.zeros((4, settings.records.n_people), dtype=np.int64))
+        self._totals = Totals(sums_4P=np.zeros((4, settings.records.n_people), dtype=np.int64))
+
+    def totals(self) -> Totals:
+        """What was counted so far."""
+        return replace(self._totals, keys_V=[np.frombuffer(b"".join(self._keys), dtype=np.uint64)])
 
     def tables(self) -> Iterator[pa.Table]:
         """Tables of `COHORT_SCHEMA`, of bounded size.
@@ -118,16 +126,16 @@ class Reading:
 
     def _add(self, record: Record, rows: RowBuilder) -> None:
         sites = self._settings.sites
-        self.totals.count("records")
+        self._totals.count("records")
         if record.contig not in sites.genome.lengths:
-            self.totals.count("contig_outside_reference")
+            self._totals.count("contig_outside_reference")
             return
         sites.check_position(self._part.path, record)
         if record.contig == self._previous[0] and record.position < self._previous[1]:
-            self.totals.count("records_out_of_order")
+            self._totals.count("records_out_of_order")
         self._previous = (record.contig, record.position)
         if not record.alts:
-            self.totals.count("no_alternate_allele")
+            self._totals.count("no_alternate_allele")
             return
         region = sites.genome.region(record.contig, record.position)
         genotypes = self._genotypes(record, diploid=region in ("autosome", "par"))
@@ -148,7 +156,7 @@ class Reading:
         region, reasons, calls = about
         position, ref, alt = minimal_representation(record.position, record.ref, record.alts[place])
         plain = {
-            "variant": (self._part.number << 32) | self._n_rows,
+            "variant": (self._part.number << 32) | len(self._keys),
             "contig": record.contig,
             "position": position,
             "ref": ref,
@@ -168,12 +176,12 @@ class Reading:
             plain | {name: getattr(calls, name) for name in counted},
             {name: getattr(calls, f"{name}_E") for name in listed},
         )
-        self._n_rows += 1
-        self.totals.count("variants")
-        self.totals.count("genotypes", self._settings.records.n_people)
-        self.totals.count("not_called", calls.n_not_called)
+        self._keys.append(variant_digest(record.contig, position, ref, alt))
+        self._totals.count("variants")
+        self._totals.count("genotypes", self._settings.records.n_people)
+        self._totals.count("not_called", calls.n_not_called)
         for rule, number in zip(RULES, calls.failed_R, strict=True):
-            self.totals.count(f"failed_{rule}", number)
+            self._totals.count(f"failed_{rule}", number)
 
     def _genotypes(self, record: Record, *, diploid: bool) -> Genotypes:
         alleles_PH = record.alleles_PH
@@ -207,13 +215,18 @@ class Reading:
             raise InputError(fault(self._part.path, where, found=f"GT with allele {largest}", wanted=wanted))
 
     def _add_sums(self, genotypes: Genotypes) -> None:
-        sums_4P = self.totals.sums_4P
+        sums_4P = self._totals.sums_4P
         assert sums_4P is not None
         for row, values_P in ((0, genotypes.dp_P), (2, genotypes.gq_P)):
             if values_P is not None:
                 known_P = values_P >= 0
                 sums_4P[row] += known_P
                 sums_4P[row + 1] += np.where(known_P, values_P, 0)
+
+
+def variant_digest(contig: str, position: int, ref: str, alt: str) -> bytes:
+    """Eight bytes that stand for a variant's name; other names share them once in 10^19 pairs."""
+    return blake2b(f"{contig}:{position}:{ref}:{alt}".encode(), digest_size=8).digest()
 
 
 def _as_haploid(
