@@ -6,8 +6,8 @@ import hashlib
 import platform
 from collections.abc import Iterable
 from importlib import metadata
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 
 def software_versions(packages: Iterable[str]) -> dict[str, str]:
@@ -40,6 +40,6 @@ def file_digest(path: Path) -> str:
         return stream_digest(stream)
 
 
-def stream_digest(stream: BinaryIO) -> str:
+def stream_digest(stream: BufferedReader) -> str:
     """The same of an open file."""
     return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
