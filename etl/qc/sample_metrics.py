@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
-import hail as hl
 import pandas as pd
 
+from etl.qc.person_sums import GRID, Measured
 from etl.thresholds import SampleThresholds
 
-RATIOS = ("r_ti_tv", "r_het_hom_var", "r_insertion_deletion")
 
-
-def measure_samples(mt: hl.MatrixTable) -> pd.DataFrame:
-    """Measure every person on the rows given.
-
-    Parameters
-    ----------
-    mt
-        Sparse cohort (absent entries are passing homozygous reference), autosomal rows; column key `s`.
+def measure_samples(measured: Measured) -> pd.DataFrame:
+    """Metrics of every person on autosomes.
 
     Returns
     -------
     pandas.DataFrame
-        sample_id, call_rate (share of the rows with a call), n_singleton (alleles seen once in the cohort),
-        the ratios of `hl.sample_qc` (missing where a divisor is 0), and charr where AD and GQ are
-        there: mean share of reference reads in homozygous alternate calls over the reference allele's
-        frequency (Lu et al. 2023, CHARR), missing for people without such calls.
+        Along the VCF's people: call_rate (share of the sites with a call that passes), n_singleton (alleles
+        seen once in the cohort), n_snp and the ratios of `hl.sample_qc` (missing where a divisor is 0), and
+        charr where anybody has it: mean share of reference reads in homozygous alternate calls over the
+        reference allele's frequency (Lu et al. 2023, CHARR), missing for people without such calls.
     """
-    n_rows = mt.count_rows()
-    measured = hl.sample_qc(mt).cols()
-    qc = measured.sample_qc
-    table = measured.select(
-        call_rate=1 - qc.n_not_called / n_rows,
-        n_singleton=qc.n_singleton,
-        n_snp=qc.n_snp,
-        **{name: qc[name] for name in RATIOS},
+    people = measured.people
+    metrics = pd.DataFrame(
+        {
+            "call_rate": 1 - people["n_missing"] / measured.totals["n_sites"],
+            "n_singleton": people["n_singleton"],
+            "n_snp": people["n_transition"] + people["n_transversion"],
+            "r_ti_tv": _ratio(people["n_transition"], people["n_transversion"]),
+            "r_het_hom_var": _ratio(people["n_het"], people["n_hom_var"]),
+            "r_insertion_deletion": _ratio(people["n_insertion"], people["n_deletion"]),
+        }
     )
-    if {"AD", "GQ"} <= set(mt.entry):
-        reference_frequency = 1 - (mt.calls.n_het + 2 * mt.calls.n_hom_var) / (2 * mt.calls.n_called)
-        table = table.annotate(charr=hl.compute_charr(mt, ref_AF=reference_frequency)[table.key].charr)
-    return table.to_pandas().rename(columns={"s": "sample_id"})
+    charr = _ratio(people["charr"] / GRID, people["n_charr"])
+    return metrics.assign(charr=charr) if charr.notna().any() else metrics
+
+
+def mean_depth(sums: pd.DataFrame) -> pd.DataFrame:
+    """Mean DP and GQ of every person: mean_dp, mean_gq; a column that nobody has a value for is left out.
+
+    Parameters
+    ----------
+    sums
+        n_dp, sum_dp, n_gq, sum_gq by person, see `etl.steps.ingest`.
+    """
+    means = {f"mean_{name}": _ratio(sums[f"sum_{name}"], sums[f"n_{name}"]) for name in ("dp", "gq")}
+    return pd.DataFrame({name: mean for name, mean in means.items() if mean.notna().any()}, index=sums.index)
+
+
+def _ratio(above: pd.Series, below: pd.Series) -> pd.Series:
+    return above / below.where(below > 0)
 
 
 def hard_failures(metrics: pd.DataFrame, thresholds: SampleThresholds) -> dict[str, pd.Series]:

@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-import hail as hl
 import pandas as pd
 
-from etl.qc.sites import dense
+from etl.qc.person_sums import GRID, Measured
 from etl.thresholds import SampleThresholds
 
-MIN_FREQUENCY = 0.05
-"""Minor allele frequency of the sites on X; BipEx uses common variants for its F statistic."""
 
-
-def impute_sex(mt: hl.MatrixTable, thresholds: SampleThresholds) -> pd.DataFrame:
+def impute_sex(measured: Measured, thresholds: SampleThresholds) -> pd.DataFrame:
     """Impute sex by the inbreeding coefficient on common sites of X outside the pseudo-autosomal regions.
 
-    Parameters
-    ----------
-    mt
-        Sparse cohort; haploid calls count as homozygous.
+    F = (O − E) / (N − E) over the N sites with a call: O of them are homozygous, E are expected to be by the
+    cohort's allele frequencies (`hl.impute_sex`, PLINK 1.7). Haploid calls count as homozygous.
 
     Returns
     -------
     pandas.DataFrame
-        sample_id, f_stat, n_sites_on_x, imputed_sex (female, male, or missing between the limits or where
-        too few sites were called).
+        Along the VCF's people: f_stat, n_sites_on_x, imputed_sex (female, male, or missing between the
+        limits). f_stat and imputed_sex are missing where too few sites were called.
     """
-    on_x = mt.filter_rows(mt.locus.in_x_nonpar())
-    frequency = (on_x.calls.n_het + 2 * on_x.calls.n_hom_var) / (2 * on_x.calls.n_called)
-    on_x = dense(on_x.filter_rows((frequency >= MIN_FREQUENCY) & (frequency <= 1 - MIN_FREQUENCY)))
-    diploid = hl.if_else(on_x.GT.ploidy == 1, hl.call(on_x.GT[0], on_x.GT[0]), on_x.GT)
-    on_x = on_x.annotate_entries(GT=diploid)
-    sexes = hl.impute_sex(
-        on_x.GT, female_threshold=thresholds.max_f_female, male_threshold=thresholds.min_f_male
-    ).to_pandas()
-    enough = sexes["n_called"] >= thresholds.min_sites_on_x
-    sex = sexes["is_female"].map({True: "female", False: "male"}).where(enough)
-    return pd.DataFrame(
-        {
-            "sample_id": sexes["s"],
-            "f_stat": sexes["f_stat"].where(enough),
-            "n_sites_on_x": sexes["n_called"],
-            "imputed_sex": sex.astype(object).where(sex.notna(), None),
-        }
-    )
+    people, totals = measured.people, measured.totals
+    called = totals["x_sites"] - people["x_missing"]
+    expected = (totals["x_expected"] - people["x_expected_missing"]) / GRID
+    enough = called >= thresholds.min_sites_on_x
+    f_stat = ((called - people["x_het"] - expected) / (called - expected)).where(enough)
+    sex = [
+        "female" if f < thresholds.max_f_female else "male" if f > thresholds.min_f_male else None
+        for f in f_stat
+    ]
+    return pd.DataFrame({"f_stat": f_stat, "n_sites_on_x": called, "imputed_sex": sex})

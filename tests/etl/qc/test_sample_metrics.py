@@ -1,17 +1,11 @@
-from pathlib import Path
-
-import hail as hl
 import numpy as np
 import pandas as pd
 import pytest
 
 from contract.config import load_config
-from etl.config import PROFILES, VcfConfig
-from etl.ingest.files import read_headers
-from etl.ingest.normalise import key_by_minimal, split_alleles
-from etl.ingest.vcf import read_vcf
-from etl.qc.genotype import genotype_failures, sparse_cohort
-from etl.qc.sample_metrics import hard_failures, join_reasons, measure_samples
+from etl.config import PROFILES
+from etl.qc.person_sums import GRID, PERSON_SUMS, Measured
+from etl.qc.sample_metrics import hard_failures, join_reasons, mean_depth, measure_samples
 from etl.thresholds import Profile
 
 
@@ -68,28 +62,45 @@ def test_join_reasons__all_of_them_in_order():
     assert join_reasons(failures, index).to_dict() == {5: "depth,sex", 3: "", 9: "depth"}
 
 
-@pytest.mark.usefixtures("hail_session")
-def test_measure_samples__equals_hail_on_the_dense_real_exome(shared_data: Path, profile: Profile):
-    (path,) = (shared_data / "07_1kg_exome_gatk_1182").glob("*.vcf.gz")
-    config = VcfConfig(vcf=[str(path)])
-    raw = read_vcf(config, read_headers(config, "GRCh37"), "GRCh37")
-    raw = raw.filter_cols(hl.int(raw.s[-2:]) < 10).annotate_rows(annotation=hl.missing("array<str>"))
-    mt = key_by_minimal(split_alleles(raw)).checkpoint(hl.utils.new_temp_file("split", "mt"))
-    failures = genotype_failures(mt, profile.genotype)
-    sparse = sparse_cohort(mt, failures).checkpoint(hl.utils.new_temp_file("sparse", "mt"))
-    found = measure_samples(sparse).set_index("sample_id")
+def measured(*people: dict[str, int], n_sites: int = 100) -> Measured:
+    rows = pd.DataFrame([dict.fromkeys(PERSON_SUMS, 0) | sums for sums in people])
+    return Measured(rows, {"n_sites": n_sites, "x_sites": 0, "x_expected": 0})
 
-    passing = mt.annotate_entries(GT=hl.or_missing(~hl.any(list(failures.values())), mt.GT))
-    wanted = hl.sample_qc(passing).cols().to_pandas().set_index("s")
-    assert len(found) == len(wanted) > 100
-    wanted = wanted.loc[found.index]
-    called = wanted["sample_qc.call_rate"].astype(float)
-    assert 0.05 < called.mean() < 0.99, "the rules make some calls missing and leave others"
-    assert np.allclose(found["call_rate"].astype(float), called)
-    assert found["n_singleton"].tolist() == wanted["sample_qc.n_singleton"].tolist()
-    for ratio in ("r_ti_tv", "r_het_hom_var"):
-        first, second = (
-            frame[name].astype(float) for frame, name in ((found, ratio), (wanted, f"sample_qc.{ratio}"))
-        )
-        assert np.allclose(first, second, equal_nan=True)
-    assert found["charr"].dropna().between(0, 1).all()
+
+def test_measure_samples__by_hand():
+    first = {
+        "n_missing": 3,
+        "n_transition": 6,
+        "n_transversion": 2,
+        "n_het": 5,
+        "n_hom_var": 4,
+        "n_insertion": 1,
+        "n_deletion": 4,
+        "n_singleton": 2,
+        "n_charr": 2,
+        "charr": GRID // 2,
+    }
+    metrics = measure_samples(measured(first, {}))
+    assert metrics.loc[0].to_dict() == {
+        "call_rate": 0.97,
+        "n_singleton": 2,
+        "n_snp": 8,
+        "r_ti_tv": 3,
+        "r_het_hom_var": 1.25,
+        "r_insertion_deletion": 0.25,
+        "charr": 0.25,
+    }
+    # Nothing to divide by: missing, not 0.
+    assert metrics.loc[1, ["r_ti_tv", "r_het_hom_var", "r_insertion_deletion", "charr"]].isna().all()
+    assert metrics.loc[1, "call_rate"] == 1
+
+
+def test_measure_samples__no_reads_in_the_files():
+    assert "charr" not in measure_samples(measured({"n_het": 1}))
+
+
+def test_mean_depth__a_field_that_nobody_has():
+    sums = pd.DataFrame({"n_dp": [2, 0], "sum_dp": [61, 0], "n_gq": [0, 0], "sum_gq": [0, 0]})
+    means = mean_depth(sums)
+    assert list(means) == ["mean_dp"]
+    assert means["mean_dp"].tolist() == pytest.approx([30.5, np.nan], nan_ok=True)

@@ -1,0 +1,37 @@
+import pandas as pd
+import pytest
+
+from contract.config import load_config
+from etl.config import PROFILES
+from etl.qc.person_sums import GRID, PERSON_SUMS, Measured
+from etl.qc.sex import impute_sex
+from etl.thresholds import Profile, SampleThresholds
+
+
+@pytest.fixture(scope="module")
+def limits() -> SampleThresholds:
+    return load_config(Profile, PROFILES / "bipex.yaml").sample
+
+
+def on_x(*people: tuple[int, int, float]) -> Measured:
+    """40 sites, expected homozygosity 0.5 each; people: heterozygous, missing, expected at the missing."""
+    rows = [
+        dict.fromkeys(PERSON_SUMS, 0)
+        | {"x_het": het, "x_missing": missing, "x_expected_missing": int(expected * GRID)}
+        for het, missing, expected in people
+    ]
+    return Measured(pd.DataFrame(rows), {"n_sites": 0, "x_sites": 40, "x_expected": 20 * GRID})
+
+
+def test_impute_sex__by_hand(limits: SampleThresholds):
+    # F = (O - E) / (N - E): 40 of 40 homozygous; 20 of 40; 30 of 40; 10 sites missing, 26 of 30 homozygous.
+    found = impute_sex(on_x((0, 0, 0), (20, 0, 0), (10, 0, 0), (4, 10, 5)), limits)
+    assert found["f_stat"].tolist() == pytest.approx([1, 0, 0.5, (26 - 15) / (30 - 15)])
+    assert found["n_sites_on_x"].tolist() == [40, 40, 40, 30]
+    assert found["imputed_sex"].tolist() == ["male", "female", None, None]
+
+
+def test_impute_sex__too_few_sites(limits: SampleThresholds):
+    found = impute_sex(on_x((0, 20, 10), (0, 21, 10.5)), limits)
+    assert found["imputed_sex"].tolist() == ["male", None]
+    assert found["f_stat"].isna().tolist() == [False, True]
