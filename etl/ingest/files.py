@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 
 from contract.errors import InputError, fault
@@ -32,11 +33,16 @@ def find_files(config: VcfConfig) -> list[str]:
                 fault(pattern, "input.vcf", found="no such file", wanted="a VCF file or a glob of some")
             )
         for match in matches:
-            filesystem, path = open_storage(match)
-            found.setdefault(str(filesystem.unstrip_protocol(path)), match)
+            found.setdefault(_identity(match), match)
     if faults:
         raise InputError(faults)
     return list(found.values())
+
+
+def _identity(url: str) -> str:
+    """The same for all names of a file, links among them."""
+    filesystem, path = open_storage(url)
+    return str(filesystem.unstrip_protocol(os.path.realpath(path) if os.path.exists(path) else path))
 
 
 def _matches(pattern: str) -> list[str]:

@@ -107,6 +107,9 @@ def _read_text(url: str) -> pd.DataFrame:
             ) from None
         break
     table.columns = [str(name).strip() for name in table.columns]
+    if not all(name.isprintable() for name in table.columns):
+        found = "an unreadable table (binary content)"
+        raise InputError(fault(url, "samples.path", found=found, wanted="text"))
     return table
 
 

@@ -21,6 +21,9 @@ Flags = NDArray[np.bool_]
 HAPLOID = -2
 """Second allele of a haploid call."""
 
+MAX_DERIVED_GQ = 99
+"""As in Hail's `gq_from_pl` and GATK."""
+
 _UNKNOWN_PL = np.int32(2**30)
 
 
@@ -184,10 +187,10 @@ def _alike(n_alleles: int, allele: int) -> tuple[list[list[int]], list[list[int]
 
 
 def _split_quality(gq_P: Values | None, pl_P3: Values, haploid_P: Flags) -> Values:
-    """GQ that follows from PL (the second smallest less the smallest), else the record's own."""
+    """GQ that follows from PL (the second smallest less the smallest, 99 at most), else the record's own."""
     complete_P = (pl_P3 >= 0).sum(axis=1) >= np.where(haploid_P, 2, 3)
     ordered_P3 = np.sort(np.where(pl_P3 < 0, _UNKNOWN_PL, pl_P3), axis=1)
-    derived_P = ordered_P3[:, 1] - ordered_P3[:, 0]
+    derived_P = np.minimum(ordered_P3[:, 1] - ordered_P3[:, 0], MAX_DERIVED_GQ)
     own_P = np.full(len(pl_P3), MISSING, dtype=np.int32) if gq_P is None else gq_P
     return np.where(complete_P, derived_P, own_P)
 
