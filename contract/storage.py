@@ -21,3 +21,8 @@ def open_storage(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
         wanted = "a folder, or a URL whose file system fsspec has (s3: package s3fs, gs: package gcsfs)"
         raise InputError(fault(url, "URL", found=f"no usable file system ({error})", wanted=wanted)) from None
     return filesystem, str(path)
+
+
+def absolute(url: str) -> str:
+    """The URL itself, or the absolute path of a local one: executors run in folders of their own."""
+    return url if "://" in url else open_storage(url)[1]

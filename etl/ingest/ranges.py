@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from contract.errors import InputError, fault
-from contract.storage import open_storage
+from contract.storage import absolute, open_storage
 from etl.ingest.header import FileKind, VcfHeader
 
 TEXT_PER_CHUNK = 16 * 2**20
@@ -62,7 +62,7 @@ def plan_ranges(headers: list[VcfHeader], n_ranges: int) -> list[FileRange]:
         width = step if header.kind in CAN_BE_CUT else max(size, 1)
         for start in range(0, max(size, 1), width):
             stop = min(start + width, size)
-            ranges.append(FileRange(len(ranges), header.path, header.kind, start, stop))
+            ranges.append(FileRange(len(ranges), absolute(header.path), header.kind, start, stop))
     return ranges
 
 

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
+from contract.storage import absolute
 from etl.cohort.schema import RULES
 from etl.config import EtlConfig
 from etl.genome import genome
@@ -82,7 +83,7 @@ def read_settings(config: EtlConfig, profile: Profile, headers: Sequence[VcfHead
             max_alleles=profile.variant.max_alleles,
             require_pass=profile.variant.require_pass,
             intervals=read_intervals(config.intervals, config.reference) if config.intervals else None,
-            reference_fasta=config.reference_fasta,
+            reference_fasta=absolute(config.reference_fasta) if config.reference_fasta else None,
         ),
         half_calls=config.input.half_calls,
         limits=profile.genotype if judged else None,
