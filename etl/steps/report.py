@@ -35,7 +35,8 @@ def work(run: Run) -> StepResult:
     data = ReportData(
         title=run.config.out.rstrip("/").rsplit("/", 1)[-1],
         facts={name.replace("_", " "): count for name, count in cohort_counts(records).items()}
-        | {"genes": len(genes), "reference genome": run.config.reference},
+        | {"genes": len(genes), "reference genome": run.config.reference}
+        | _reading_facts(records["ingest"]),
         ledger=full_ledger(records),
         samples=people,
         absent=_absent(people),
@@ -53,6 +54,14 @@ def work(run: Run) -> StepResult:
     )
     write_report(data, run.config.report)
     return StepResult()
+
+
+def _reading_facts(ingest: Record) -> dict[str, str | int]:
+    """What a reader of the report should know of how the calls were read."""
+    facts: dict[str, str | int] = {"mean depth and quality are over": str(ingest.facts["depth_over"])}
+    if unordered := int(ingest.facts["records_out_of_order"]):
+        facts["records out of order (read like all others)"] = unordered
+    return facts
 
 
 def _samples(run: Run) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,8 +13,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
+import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 from contract.config import dump_config
@@ -101,17 +105,74 @@ def submitted(finished: Study, cluster: Cluster, tmp_path_factory: pytest.TempPa
     config = folder / "study.yaml"
     # A path relative to the folder of the call: executors run in folders of their own.
     config.write_text(dump_config(study.config(out=os.path.relpath(study.out, PROJECT))))
+    with (folder / "log").open("wb") as log, start_submitted(cluster, config, log) as run:
+        assert run.wait(timeout=550) == 0, (folder / "log").read_text()[-2000:]
+    return study
+
+
+def start_submitted(cluster: Cluster, config: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
     options = ("--master", cluster.url, "--executor-memory", "1500m", "--driver-memory", "2g")
-    done = subprocess.run(
+    return subprocess.Popen(
         ["bash", str(PROJECT / "deploy/submit_etl.sh"), *options, str(config)],
         env={**os.environ, "PYTHON": sys.executable, "SPARK_LOCAL_IP": HOST},
         cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=550,
+        stdout=log,
+        stderr=log,
     )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+@pytest.fixture(scope="module")
+def bereft(finished: Study, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The same once more, one executor killed while it reads calls."""
+    folder = tmp_path_factory.mktemp("bereft")
+    study = Study(finished.cohort, folder / "out", finished.truth)
+    config = folder / "study.yaml"
+    config.write_text(dump_config(study.config()))
+    before = set(executors(cluster))
+    with (folder / "log").open("wb") as log, start_submitted(cluster, config, log) as run:
+        victim = wait_for_task(cluster, before, run)
+        os.kill(victim, signal.SIGKILL)
+        assert run.wait(timeout=550) == 0, (folder / "log").read_text()[-2000:]
+    assert not psutil.pid_exists(victim)
     return study
+
+
+def executors(cluster: Cluster) -> dict[int, Path]:
+    """Process id -> log folder of every executor of the cluster."""
+    found = {}
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        words, place = process.info["cmdline"] or [], process.info["cwd"]
+        if "org.apache.spark.executor.CoarseGrainedExecutorBackend" in words and place:
+            if cluster.folder in Path(place).parents:
+                found[process.pid] = Path(place)
+    return found
+
+
+def wait_for_task(cluster: Cluster, before: set[int], run: subprocess.Popen[bytes]) -> int:
+    """Process id of an executor that has begun the first task."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and run.poll() is None:
+        for pid, place in executors(cluster).items():
+            log = place / "stderr"
+            if pid not in before and log.exists() and "Running task" in log.read_text(encoding="utf-8"):
+                return pid
+        time.sleep(0.05)
+    pytest.fail("no executor began a task")
+
+
+def test_submit_etl__an_executor_that_is_killed_loses_nothing(finished: Study, bereft: Study):
+    assert stored_cohort(bereft).equals(stored_cohort(finished))
+    here, there = (read_manifest(str(study.out / "dataset")) for study in (finished, bereft))
+    assert (here.ledger, here.counts) == (there.ledger, there.counts)
+    for name in ("sample_id", "indices", "values"):
+        assert people(finished)[name].map(str).equals(people(bereft)[name].map(str)), name
+
+
+def stored_cohort(study: Study) -> pd.DataFrame:
+    """All rows of the cohort in the order of the genome; `variant` numbers ranges, which may differ."""
+    table = pd.read_parquet(study.out / "steps" / "01_ingest" / "cohort").drop(columns="variant")
+    table = table.sort_values(["contig", "position", "ref", "alt"], ignore_index=True)
+    return table.map(lambda value: tuple(value) if isinstance(value, np.ndarray) else value)
 
 
 def people(study: Study) -> pd.DataFrame:
@@ -130,6 +191,11 @@ def test_submit_etl__people_folds_and_features_of_one_machine(finished: Study, s
     pd.testing.assert_frame_equal(
         *(read_stats(str(study.out / "dataset")) for study in (finished, submitted))
     )
+
+
+def test_submit_etl__the_cohort_of_one_machine(finished: Study, submitted: Study):
+    assert len(stored_cohort(finished)) > 1000
+    assert stored_cohort(submitted).equals(stored_cohort(finished))
 
 
 def test_submit_etl__ledger_of_one_machine(finished: Study, submitted: Study):
