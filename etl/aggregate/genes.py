@@ -1,80 +1,106 @@
-"""From the sparse cohort to the non-zero gene features of people, in Spark."""
+"""From the cohort's lists to the non-zero gene features of people, in Spark."""
 
 from __future__ import annotations
 
-import hail as hl
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sql
 
+from etl.cohort.calls import Calls
+from etl.cohort.passes import run_kernel
+from etl.cohort.people import CALL_COLUMNS, KeptPeople
+from etl.cohort.schema import HAPLOID_ALT, HET, HOM_ALT
 
-def feature_entries(mt: hl.MatrixTable, features: hl.Table) -> DataFrame:
+LISTED_COLUMNS = ("variant", *CALL_COLUMNS)
+"""Columns of the cohort that are read."""
+
+MAX_BROADCAST = 1_000_000
+"""Variants up to which their features go to every task; with more, Spark shuffles the lists to them."""
+
+ENTRY_SCHEMA = "sample_index int, index int, value double"
+
+
+def feature_entries(cohort: DataFrame, features: DataFrame, people: KeptPeople) -> DataFrame:
     """Sum the contributions of variants to the gene features of each person.
 
-    Only entries that are not a passing homozygous reference leave Hail, one row per variant; Spark spreads
-    them over people and features and sums. Nothing is collected. The frame is lazy: write it once and read
-    it back where it is used more than once.
+    Tasks sum what their own variants add, and Spark the sums of tasks; nothing is collected. Contributions
+    are multiples of 1 / `etl.aggregate.masks.GRID`, so that the order of sums can't show. The frame is lazy:
+    write it once and read it back where it is used more than once.
 
     Parameters
     ----------
-    mt
-        The sparse cohort: columns with sample_index, entries with GT. A filtered entry is homozygous
-        reference and adds 0; an entry without GT is a missing call and adds what the mask says. A haploid
-        call of the alternate allele counts as two alleles, so that men and women stand on one scale on X
-        outside the pseudoautosomal regions.
+    cohort
+        Columns LISTED_COLUMNS of the cohort.
     features
-        What a variant adds, see `mask_features`.
+        What variants add, as `etl.aggregate.masks.features_frame` gives it, read back from a file: a frame
+        that Hail computes must not feed a kernel, its tasks would never end.
+    people
+        Who is counted. People who are not listed at a variant are homozygous reference and add 0; a call that
+        failed or was not made adds what the mask says. A haploid call of the alternate allele counts as two
+        alleles, so that men and women stand on one scale on X outside the pseudo-autosomal regions.
 
     Returns
     -------
     Columns sample_index int, index int, value double; one row per person and non-zero feature.
     """
-    variants = _carriers(mt, features).to_spark(flatten=False)
-    state = sql.col("carrier").bitwiseAND(3)
-    value = (
-        sql.when(state == _HET, sql.col("feature.het"))
-        .when(state == _HOM, sql.col("feature.hom"))
-        .when(state == _MISSING, sql.col("feature.missing"))
-    )
-    return (
-        variants.select("features", sql.explode("carriers").alias("carrier"))
-        .select("carrier", sql.explode("features").alias("feature"))
-        .select(
-            sql.shiftright("carrier", 2).alias("sample_index"),
-            sql.col("feature.index").alias("index"),
-            value.alias("value"),
-        )
-        .where("value != 0")
-        .groupBy("sample_index", "index")
-        .agg(sql.sum("value").alias("value"))
-    )
+    if features.count() <= MAX_BROADCAST:
+        features = sql.broadcast(features)
+    joined = cohort.join(features, "variant").select(*CALL_COLUMNS, "features")
+    sums = run_kernel(joined, partial(_sum_batches, people=people), ENTRY_SCHEMA)
+    return sums.groupBy("sample_index", "index").agg(sql.sum("value").alias("value"))
 
 
-_REFERENCE, _HET, _HOM, _MISSING = range(4)
+def _sum_batches(batches: Iterator[pa.RecordBatch], people: KeptPeople) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield sum_features(batch, people)
 
 
-def _carriers(mt: hl.MatrixTable, features: hl.Table) -> hl.Table:
-    """One row per variant: its features, and its carriers as sample_index × 4 + state.
+def sum_features(batch: pa.RecordBatch, people: KeptPeople) -> pa.RecordBatch:
+    """Sums over the variants of a batch: one row per person and non-zero feature.
 
-    One array of integers per variant crosses from Hail to Spark in a third of the time of a row per entry.
+    Parameters
+    ----------
+    batch
+        CALL_COLUMNS of the cohort, and features.
+    people
+        Who is counted.
     """
-    mt = mt.select_rows(features=features[mt.row_key].features)
-    mt = mt.filter_rows(hl.is_defined(mt.features))
-    mt = mt.select_entries(state=_state_expr(mt.GT)).select_cols("sample_index").select_globals()
-    table = mt.localize_entries("entries", "people")
-    table = table.annotate_globals(indices=table.people.map(lambda person: person.sample_index)).key_by()
-    present = hl.enumerate(table.entries).filter(
-        lambda entry: hl.is_defined(entry[1]) & (entry[1].state != _REFERENCE)
+    calls = people.calls(batch)
+    features = batch.column("features")
+    # Axes: F features of all variants, in their order; N pairs of a listed call and a feature of its variant.
+    index_F, het_F, hom_F, missing_F = (part.to_numpy() for part in features.flatten().flatten())
+    call_N, feature_N = _pairs(calls, features.offsets.to_numpy() - features.offsets[0].as_py())
+    value_N = np.stack([missing_F, het_F, hom_F])[_states(calls)[call_N], feature_N]
+    added_N = value_N != 0
+    key_N = calls.person_E[call_N[added_N]].astype(np.int64) << 32 | index_F[feature_N[added_N]]
+    # Sorted, hence the same rows in the same order for the same batch.
+    keys, place_N = np.unique(key_N, return_inverse=True)
+    return pa.RecordBatch.from_pydict(
+        {
+            "sample_index": pa.array(keys >> 32, pa.int32()),
+            "index": pa.array(keys & 0xFFFFFFFF, pa.int32()),
+            "value": np.bincount(place_N, weights=value_N[added_N], minlength=len(keys)),
+        }
     )
-    carriers = present.map(lambda entry: table.indices[entry[0]] * 4 + entry[1].state)
-    return table.select("features", carriers=carriers).select_globals()
 
 
-def _state_expr(call: hl.CallExpression) -> hl.Int32Expression:
-    n_alternate = call.n_alt_alleles()
-    return (
-        hl.case()
-        .when(hl.is_missing(call), _MISSING)
-        .when(n_alternate == 0, _REFERENCE)
-        .when((n_alternate == 2) | (call.ploidy == 1), _HOM)
-        .default(_HET)
-    )
+def _pairs(calls: Calls, offsets: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each listed call with each feature of its variant; a variant's features lie between two offsets."""
+    n_features_E = np.diff(offsets)[calls.variant_E]
+    call_N = np.repeat(np.arange(len(n_features_E)), n_features_E)
+    # Counts 0, 1, … anew for each call.
+    nth_N = np.arange(len(call_N)) - np.repeat(np.cumsum(n_features_E) - n_features_E, n_features_E)
+    return call_N, offsets[calls.variant_E][call_N] + nth_N
+
+
+def _states(calls: Calls) -> NDArray[np.int64]:
+    """0 missing, 1 one alternate allele, 2 two of them or a haploid one."""
+    states_E = np.zeros(len(calls.call_E), dtype=np.int64)
+    states_E[calls.call_E == HET] = 1
+    states_E[(calls.call_E == HOM_ALT) | (calls.call_E == HAPLOID_ALT)] = 2
+    return states_E

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import hail as hl
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as sql
 
 from contract.manifest import Channel
 from etl.aggregate.config import MaskConfig
@@ -44,8 +46,8 @@ def mask_features(annotated: hl.Table, masks: Sequence[MaskConfig], n_genes: int
     Parameters
     ----------
     annotated
-        Keyed by locus and alleles; fields consequences (see `annotate_variants`), allele_count and
-        allele_number of people outside the test fold.
+        Keyed by locus and alleles; fields variant (its number in the cohort), consequences (see
+        `annotate_variants`), allele_count and allele_number of people outside the test fold.
     masks
         In the order of the channels.
     n_genes
@@ -53,9 +55,9 @@ def mask_features(annotated: hl.Table, masks: Sequence[MaskConfig], n_genes: int
 
     Returns
     -------
-    Keyed likewise, with features: array<struct{index: int32, het: float64, hom: float64, missing: float64}>:
-    flat index = channel × n_genes + gene, and the contribution of one, of two alternate alleles and of a
-    missing call. Variants that count in no feature are left out.
+    Keyed likewise, with variant, and features: array<struct{index: int32, het: float64, hom: float64,
+    missing: float64}>: flat index = channel × n_genes + gene, and the contribution of one, of two alternate
+    alleles and of a missing call. Variants that count in no feature are left out.
     """
     frequency = annotated.allele_count / annotated.allele_number
     features = hl.flatten(
@@ -68,8 +70,26 @@ def mask_features(annotated: hl.Table, masks: Sequence[MaskConfig], n_genes: int
             for channel, mask in enumerate(masks)
         ]
     )
-    table = annotated.select(features=hl.or_else(features, hl.empty_array(_FEATURE)))
+    table = annotated.select("variant", features=hl.or_else(features, hl.empty_array(_FEATURE)))
     return table.filter(hl.len(table.features) > 0).select_globals()
+
+
+def features_frame(features: hl.Table) -> DataFrame:
+    """Features of `mask_features` as a Spark frame: variant, and features as an array of structs.
+
+    Write it: the tasks of a frame that Hail computes never end where they feed a Python kernel, because Hail
+    closes a task in the thread that began it.
+    """
+    return features.key_by().select("variant", "features").to_spark(flatten=False)
+
+
+def count_by_channel(features: DataFrame, n_genes: int) -> dict[int, int]:
+    """Variants that count in any gene of each channel; channels without any are left out."""
+    channels = sql.array_distinct(
+        sql.transform("features", lambda feature: sql.floor(feature["index"] / n_genes))
+    )
+    counts = features.select(sql.explode(channels).alias("channel")).groupBy("channel").count()
+    return {row["channel"]: row["count"] for row in counts.collect()}
 
 
 _FEATURE = hl.tstruct(index=hl.tint32, het=hl.tfloat64, hom=hl.tfloat64, missing=hl.tfloat64)

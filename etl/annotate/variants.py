@@ -30,14 +30,14 @@ def annotate_variants(
 
     Returns
     -------
-    Keyed by locus and alleles, with consequences: array<struct{gene: int32, symbol: str, consequence: str,
-    variant_class: str}>, one element per gene, missing where a CSQ variant has no annotation.
+    The rows with consequences: array<struct{gene: int32, symbol: str, consequence: str, variant_class: str}>,
+    one element per gene, missing where a CSQ variant has no annotation.
     """
     if config.kind == "csq":
         consequences = csq_consequences_expr(rows, genes, config, fields)
     else:
         consequences = interval_consequences_expr(rows, genes, config.padding)
-    return rows.select(consequences=consequences).select_globals()
+    return rows.annotate(consequences=consequences).select_globals()
 
 
 def count_classes(annotated: hl.Table) -> dict[str, int]:

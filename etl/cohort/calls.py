@@ -49,7 +49,7 @@ def read_calls(batch: pa.RecordBatch) -> Calls:
         n_variants=batch.num_rows,
         variant_E=np.repeat(np.arange(batch.num_rows), lengths),
         person_E=people.flatten().to_numpy(),
-        call_E=flat(batch, "call"),
+        call_E=batch.column("call").flatten().to_numpy(),
     )
 
 
@@ -58,12 +58,10 @@ def flat(batch: pa.RecordBatch, name: str) -> NDArray[np.int32]:
     return batch.column(name).flatten().to_numpy()
 
 
-def nested(values: NDArray[np.generic] | pa.Array, lengths: NDArray[np.int64]) -> pa.ListArray:
+def nested(values: pa.Array, lengths: NDArray[np.int64]) -> pa.ListArray:
     """A list column: flat values, cut into lists of these lengths."""
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    return pa.ListArray.from_arrays(
-        pa.array(offsets), values if isinstance(values, pa.Array) else pa.array(values)
-    )
+    return pa.ListArray.from_arrays(pa.array(offsets), values)
 
 
 def column(batch: pa.RecordBatch, name: str) -> NDArray[np.generic]:

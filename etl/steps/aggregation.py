@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hail as hl
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
-from etl.aggregate.genes import feature_entries
-from etl.qc.variants import keep_people
+from etl.aggregate.genes import LISTED_COLUMNS, feature_entries
+from etl.cohort.passes import read_cohort
+from etl.cohort.people import kept_people, person_sex
 from etl.steps.ancestry import SAMPLES
 from etl.steps.base import Run
-from etl.steps.ingest import COHORT
+from etl.steps.ingest import COHORT, SUMS
 from etl.steps.masks import FEATURES
 from etl.steps.table import AGGREGATION, ANCESTRY, INGEST, MASKS
-from etl.steps.variant_qc import person_sex
 from etl.workspace import StepResult
 
 ENTRIES = "entries.parquet"
@@ -23,10 +22,12 @@ def work(run: Run) -> StepResult:
     """Write entries.parquet: sample_index, index, value of every non-zero feature."""
     samples = pd.read_parquet(run.path(ANCESTRY, SAMPLES))
     samples["sex"] = person_sex(samples)
-    mt = keep_people(hl.read_matrix_table(run.path(INGEST, COHORT)), samples)
-    features = hl.read_table(run.path(MASKS, FEATURES))
-    feature_entries(mt, features).write.parquet(run.output(ENTRIES))
-    entries = SparkSession.builder.getOrCreate().read.parquet(run.output(ENTRIES))
+    people = kept_people(pd.read_parquet(run.path(INGEST, SUMS)), samples)
+    cohort = read_cohort(run.path(INGEST, COHORT), LISTED_COLUMNS)
+    spark = SparkSession.builder.getOrCreate()
+    features = spark.read.parquet(run.path(MASKS, FEATURES))
+    feature_entries(cohort, features, people).write.parquet(run.output(ENTRIES))
+    entries = spark.read.parquet(run.output(ENTRIES))
     return StepResult(facts={"people": len(samples), "features_not_zero": entries.count()})
 
 

@@ -17,19 +17,18 @@ from etl.steps.variant_qc import VARIANTS
 from etl.workspace import StepResult
 
 ANNOTATED, GENES = "annotated.ht", "genes.parquet"
+KEPT_FIELDS = ("variant", "allele_count", "allele_number")
 
 
 def work(run: Run) -> StepResult:
-    """Write annotated.ht (consequences by gene, allele_count, allele_number) and genes.parquet (the axis)."""
+    """Write annotated.ht (consequences by gene, and KEPT_FIELDS) and genes.parquet (the axis)."""
     config = run.config
     genes, ledger = read_genes(config.genes, config.reference)
     genes.to_parquet(run.output(GENES))
     variants = hl.read_table(run.path(VARIANT_QC, VARIANTS))
     variants = variants.filter(variants.passes)
     annotated = annotate_variants(variants, genes, config.annotation, fields=_fields(config))
-    counts = variants[annotated.key]
-    annotated = annotated.annotate(allele_count=counts.allele_count, allele_number=counts.allele_number)
-    annotated = annotated.checkpoint(run.output(ANNOTATED))
+    annotated = annotated.select(*KEPT_FIELDS, "consequences").checkpoint(run.output(ANNOTATED))
     classes = count_classes(annotated)
     ledger += [
         LedgerEntry(step="annotation", unit="variants", reason=name.replace(" ", "_"), count=classes[name])

@@ -10,6 +10,7 @@ from contract.config import digest
 from contract.manifest import LedgerEntry
 from contract.provenance import software_versions
 from etl.aggregate.masks import mask_channels
+from etl.cohort.people import person_sex
 from etl.config import EtlConfig
 from etl.export.config import DatasetFacts
 from etl.export.parquet import write_dataset
@@ -27,7 +28,6 @@ from etl.steps.table import (
     SAMPLE_METRICS,
     VARIANT_QC,
 )
-from etl.steps.variant_qc import person_sex
 from etl.workspace import Record, StepResult
 
 BEFORE = (INGEST, SAMPLE_METRICS, RELATEDNESS, ANCESTRY, VARIANT_QC, ANNOTATION, MASKS, AGGREGATION)

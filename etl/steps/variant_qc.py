@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hail as hl
 import pandas as pd
+from pyspark.sql import SparkSession
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
-from etl.qc.variants import keep_people, measure_variants, variant_failures
+from etl.cohort.passes import read_cohort
+from etl.cohort.people import kept_people, person_sex
+from etl.ingest.sites import SITE_REASONS
+from etl.qc.variant_counts import COUNT_COLUMNS, count_variants, make_strata
+from etl.qc.variants import flag_variants, import_counts, measure_variants, variant_failures
 from etl.steps.ancestry import SAMPLES
 from etl.steps.base import Run
-from etl.steps.ingest import COHORT
+from etl.steps.ingest import COHORT, SUMS
 from etl.steps.table import ANCESTRY, INGEST
 from etl.workspace import StepResult
 
 VARIANTS, DROPPED = "variants.ht", "dropped.parquet"
+COUNTED = "counted.parquet"
 HISTOGRAMS = {
     "call_rate": (0.9, 1.0),
     "call_rate_cases": (0.9, 1.0),
@@ -29,20 +35,17 @@ def work(run: Run) -> StepResult:
     samples = pd.read_parquet(run.path(ANCESTRY, SAMPLES))
     samples["training"] = samples["fold"] != run.config.folds.test
     samples["sex"] = person_sex(samples)
-    mt = keep_people(hl.read_matrix_table(run.path(INGEST, COHORT)), samples)
-    variants = measure_variants(mt, samples)
+    people = kept_people(pd.read_parquet(run.path(INGEST, SUMS)), samples)
+    cohort = read_cohort(run.path(INGEST, COHORT), COUNT_COLUMNS)
+    # Written once: Hail reads what it sorts by key twice.
+    count_variants(cohort, people, make_strata(samples)).write.parquet(run.output(COUNTED))
+    counted = SparkSession.builder.getOrCreate().read.parquet(run.output(COUNTED))
+    variants = measure_variants(import_counts(counted, run.config.reference))
     failures = variant_failures(variants, run.profile.variant)
-    reasons = hl.array([hl.or_missing(failed, reason) for reason, failed in failures.items()])
-    variants = variants.annotate(reasons=reasons.filter(hl.is_defined))
-    variants = variants.annotate(passes=hl.len(variants.reasons) == 0)
-    variants = variants.checkpoint(run.output(VARIANTS))
+    variants = flag_variants(variants, failures).checkpoint(run.output(VARIANTS))
+    hl.current_backend().fs.rmtree(run.output(COUNTED))
     _write_dropped(variants, run.output(DROPPED))
-    return _result(variants, list(failures))
-
-
-def person_sex(samples: pd.DataFrame) -> pd.Series:
-    """Sex by the X chromosome where it was measured, else as reported; 'unknown' where neither is known."""
-    return samples["imputed_sex"].fillna(samples["reported_sex"]).fillna("unknown")
+    return _result(variants, [*SITE_REASONS, *failures])
 
 
 def _write_dropped(variants: hl.Table, path: str) -> None:

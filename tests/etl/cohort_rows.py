@@ -1,7 +1,7 @@
 """Small cohorts written down as text, as rows of the sparse cohort and as Hail's matrix of the same calls.
 
-A variant is `variant("chr1", 1000, "0/0 0/1 1/1 ./. 1 fail")`: one call per person. `fail` is a call that failed
-the genotype rules. Reads, depth and quality may follow as `0/1:12,13:25:99`; without them they are missing.
+A variant is `variant("chr1", 1000, "0/0 0/1 1/1 ./. 1 fail")`: one call per person. `fail` is a call that
+failed the genotype rules. Reads, depth and quality may follow as `0/1:12,13:25:99`; else they are missing.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from etl.aggregate.masks import GRID, mask_channels, mask_features
 
 N_GENES = 10
 ROW = (
-    "struct{locus: locus<GRCh37>, alleles: array<str>, allele_count: int32, allele_number: int32, "
+    "struct{locus: locus<GRCh37>, alleles: array<str>, variant: int64, allele_count: int32, allele_number: int32, "
     "consequences: array<struct{gene: int32, variant_class: str}>}"
 )
 
@@ -22,6 +22,7 @@ def features_of(masks, *variants):
             "alleles": ["A", "T"],
             "allele_count": count,
             "allele_number": number,
+            "variant": place,
             "consequences": None
             if consequences is None
             else [{"gene": gene, "variant_class": name} for gene, name in consequences],

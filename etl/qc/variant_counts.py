@@ -1,0 +1,229 @@
+"""Counts of each variant's calls by stratum of people: a kernel on batches of the cohort.
+
+Axes: V variants of a batch, E listed calls, K people who stay, C classes of calls, X sexes, G groups of
+people, A ancestry groups, B batches. A stratum is a group and a sex; the cost is that of the listed calls and
+of one count by class and stratum for each variant.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+
+from etl.cohort.calls import FEMALE, MALE, Calls, nested, sex_codes
+from etl.cohort.passes import run_kernel
+from etl.cohort.people import KeptPeople
+from etl.cohort.schema import HAPLOID_ALT, HET, HOM_ALT
+
+N_SEXES, N_CLASSES = 3, 4
+MAX_CELLS = 2**20
+"""Counts (variants × classes × strata) held at once: 8 MiB, whatever the number of strata."""
+
+Counts = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+CARRIED = (
+    "variant", "contig", "position", "ref", "alt", "region", "old_alleles", "a_index", "filters",
+    "annotation", "site_reasons",
+)  # fmt: skip
+"""Columns of the cohort that pass through unchanged."""
+
+COUNT_COLUMNS = (*CARRIED, "person", "call")
+"""Columns of the cohort that are read."""
+
+COUNTED_SCHEMA = (
+    "variant bigint, contig string, position int, ref string, alt string, region string, "
+    "old_alleles array<string>, a_index int, filters array<string>, annotation array<string>, "
+    "site_reasons array<string>, "
+    "call_rate double, call_rate_cases double, call_rate_controls double, "
+    "n_carriers bigint, allele_count bigint, allele_number bigint, "
+    "hom_ref array<int>, het array<int>, hom_var array<int>, batch_tables array<array<int>>"
+)
+
+
+@dataclass(frozen=True)
+class Strata:
+    """Whom each person is counted with.
+
+    The groups are controls outside the test fold by ancestry × batch, which Hardy-Weinberg equilibrium and
+    batches are tested in; then all cases outside the test fold; then the test fold.
+    """
+
+    stratum_K: NDArray[np.int32]
+    """By sample_index: sex × n_groups + group."""
+    size_XG: Counts
+    n_ancestries: int
+    n_batches: int
+
+    def by_batch(self, values_VG: Counts) -> Counts:
+        """Values of the controls outside the test fold as V × A × B."""
+        return values_VG[:, CONTROLS].reshape(len(values_VG), self.n_ancestries, self.n_batches)
+
+
+CONTROLS, CASES, TRAINING = slice(None, -2), slice(-2, -1), slice(None, -1)
+"""Groups of people outside the test fold, and all of them."""
+
+
+def make_strata(samples: pd.DataFrame) -> Strata:
+    """Number the strata of the people who stay.
+
+    Parameters
+    ----------
+    samples
+        sample_index (0, 1, …), is_case, training (False in the test fold), sex, ancestry, batch. Batches and
+        ancestry groups without controls outside the test fold get no stratum.
+    """
+    samples = samples.sort_values("sample_index")
+    training, case = samples["training"].to_numpy(bool), samples["is_case"].to_numpy() == 1
+    control = training & ~case
+    ancestry, ancestries = pd.factorize(samples["ancestry"].where(control), sort=True)
+    batch, batches = pd.factorize(samples["batch"].where(control), sort=True)
+    n_cells = len(ancestries) * len(batches)
+    n_groups = n_cells + 2
+    group = np.where(control, ancestry * len(batches) + batch, n_cells + ~training)
+    stratum_K = sex_codes(samples["sex"].tolist()) * np.int32(n_groups) + group.astype(np.int32)
+    size_XG = np.bincount(stratum_K, minlength=N_SEXES * n_groups).reshape(N_SEXES, n_groups)
+    return Strata(stratum_K, size_XG, len(ancestries), len(batches))
+
+
+def count_variants(cohort: DataFrame, people: KeptPeople, strata: Strata) -> DataFrame:
+    """Count the calls of each variant and derive what its limits and tests need.
+
+    Parameters
+    ----------
+    cohort
+        Columns COUNT_COLUMNS of the cohort.
+    people, strata
+        The people who stay, and whom they are counted with.
+
+    Returns
+    -------
+    Columns of COUNTED_SCHEMA, lazy. call_rate is of all people who stay; call_rate_cases and
+    call_rate_controls, allele_count and allele_number of those outside the test fold; n_carriers of all.
+    Rates without people are null. Of controls outside the test fold: hom_ref, het and hom_var by ancestry
+    group (on X outside the pseudo-autosomal regions of women only; empty on Y and MT), and batch_tables: for
+    each batch with ancestry groups that others share, its alternate alleles by such group, those of the other
+    batches, its reference alleles, those of the others; empty where no control carries the variant.
+    """
+    return run_kernel(cohort, partial(_count_batches, people=people, strata=strata), COUNTED_SCHEMA)
+
+
+def _count_batches(
+    batches: Iterator[pa.RecordBatch], people: KeptPeople, strata: Strata
+) -> Iterator[pa.RecordBatch]:
+    step = max(1, MAX_CELLS // (N_CLASSES * strata.size_XG.size))
+    for batch in batches:
+        for start in range(0, batch.num_rows, step):
+            yield count_batch(batch.slice(start, step), people, strata)
+
+
+def count_batch(batch: pa.RecordBatch, people: KeptPeople, strata: Strata) -> pa.RecordBatch:
+    """The counts of some variants, see `count_variants`."""
+    counts = count_calls(people.calls(batch), strata)
+    regions = np.array(batch.column("region").to_pylist(), dtype=object)
+    columns = {name: batch.column(name) for name in CARRIED}
+    columns |= _rates(counts) | _alleles(counts, regions == "x") | _genotypes(counts, regions)
+    columns["batch_tables"] = _batch_tables(counts, regions == "x")
+    return pa.RecordBatch.from_pydict(columns)
+
+
+@dataclass(frozen=True)
+class StratumCounts:
+    """Calls of each variant by stratum. Reference calls, diploid or haploid, are the rest of a stratum."""
+
+    strata: Strata
+    missing_VXG: Counts
+    het_VXG: Counts
+    hom_alt_VXG: Counts
+    haploid_alt_VXG: Counts
+
+    @cached_property
+    def alternate_VG(self) -> Counts:
+        """Alternate alleles."""
+        return (self.het_VXG + 2 * self.hom_alt_VXG + self.haploid_alt_VXG).sum(axis=1)
+
+    def alleles_VG(self, on_x_V: Flags) -> Counts:
+        """Alleles of called people: two each, of men on X outside the pseudo-autosomal regions one."""
+        called_VXG = self.strata.size_XG - self.missing_VXG
+        return 2 * called_VXG.sum(axis=1) - on_x_V[:, np.newaxis] * called_VXG[:, MALE]
+
+
+def count_calls(calls: Calls, strata: Strata) -> StratumCounts:
+    """Count the calls of each variant by class and stratum, in one array."""
+    class_E = np.zeros(len(calls.call_E), dtype=np.int64)  # 0: not called, or failed
+    for place, code in enumerate((HET, HOM_ALT, HAPLOID_ALT), start=1):
+        class_E[calls.call_E == code] = place
+    cell_E = calls.variant_E * N_CLASSES + class_E
+    cell_E = cell_E * strata.size_XG.size + strata.stratum_K[calls.person_E]
+    shape = (calls.n_variants, N_CLASSES, *strata.size_XG.shape)
+    counts_VCXG = np.bincount(cell_E, minlength=math.prod(shape)).reshape(shape)
+    return StratumCounts(strata, *counts_VCXG.swapaxes(0, 1))
+
+
+def _rates(counts: StratumCounts) -> dict[str, pa.Array]:
+    missing_VG, size_G = counts.missing_VXG.sum(axis=1), counts.strata.size_XG.sum(axis=0)
+    groups = {"": slice(None), "_cases": CASES, "_controls": CONTROLS}
+    return {
+        f"call_rate{suffix}": _rate(missing_VG[:, group].sum(axis=1), size_G[group].sum())
+        for suffix, group in groups.items()
+    }
+
+
+def _rate(missing_V: Counts, n: int) -> pa.Array:
+    return pa.array(1 - missing_V / n) if n else pa.nulls(len(missing_V), pa.float64())
+
+
+def _alleles(counts: StratumCounts, on_x_V: Flags) -> dict[str, pa.Array]:
+    carriers_VXG = counts.het_VXG + counts.hom_alt_VXG + counts.haploid_alt_VXG
+    return {
+        "n_carriers": pa.array(carriers_VXG.sum(axis=(1, 2))),
+        "allele_count": pa.array(counts.alternate_VG[:, TRAINING].sum(axis=1)),
+        "allele_number": pa.array(counts.alleles_VG(on_x_V)[:, TRAINING].sum(axis=1)),
+    }
+
+
+def _genotypes(counts: StratumCounts, regions: NDArray[np.object_]) -> dict[str, pa.Array]:
+    """Genotypes of the controls in which equilibrium is tested, by ancestry group that has some."""
+    on_x_V, diploid_V = regions == "x", np.isin(regions, ("autosome", "par"))
+
+    def tested_VA(values_VXG: Counts) -> Counts:
+        values_VG = np.where(on_x_V[:, np.newaxis], values_VXG[:, FEMALE], values_VXG.sum(axis=1))
+        return counts.strata.by_batch(values_VG).sum(axis=2)
+
+    size_VA = tested_VA(np.broadcast_to(counts.strata.size_XG, counts.het_VXG.shape))
+    het_VA, hom_var_VA = tested_VA(counts.het_VXG), tested_VA(counts.hom_alt_VXG)
+    hom_ref_VA = size_VA - tested_VA(counts.missing_VXG) - het_VA - hom_var_VA
+    kept_VA = (on_x_V | diploid_V)[:, np.newaxis] & (size_VA > 0)
+    return {
+        name: nested(pa.array(values_VA[kept_VA], pa.int32()), kept_VA.sum(axis=1))
+        for name, values_VA in (("hom_ref", hom_ref_VA), ("het", het_VA), ("hom_var", hom_var_VA))
+    }
+
+
+def _batch_tables(counts: StratumCounts, on_x_V: Flags) -> pa.Array:
+    strata = counts.strata
+    size_AB = strata.by_batch(strata.size_XG.sum(axis=0, keepdims=True))[0]
+    alternate_VAB = strata.by_batch(counts.alternate_VG)
+    # Without carriers no test is defined; most variants are rare, and their tables need not be written.
+    carried_V = alternate_VAB.any(axis=(1, 2))
+    alternate_VAB = alternate_VAB[carried_V]
+    reference_VAB = strata.by_batch(counts.alleles_VG(on_x_V)[carried_V]) - alternate_VAB
+    cells = []
+    for values_VAB in (alternate_VAB, reference_VAB):
+        cells += [values_VAB, values_VAB.sum(axis=2, keepdims=True) - values_VAB]
+    # An ancestry group says nothing about a batch that has nobody of it, or all of it.
+    compared_AB = (size_AB > 0) & (size_AB < size_AB.sum(axis=1, keepdims=True))
+    compared_BTA = np.stack([compared_AB.T] * len(cells), axis=1)
+    tables_VBTA = np.stack(cells, axis=1).transpose(0, 3, 1, 2)
+    flat = pa.array(tables_VBTA[:, compared_BTA].ravel(), pa.int32())
+    lengths_B = compared_BTA.sum(axis=(1, 2))
+    lengths_B = lengths_B[lengths_B > 0]
+    return nested(nested(flat, np.tile(lengths_B, len(alternate_VAB))), carried_V * len(lengths_B))
