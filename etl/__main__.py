@@ -63,14 +63,17 @@ def run(config: ConfigPath, overrides: Overrides = None) -> None:
     """Run every step that is not up to date."""
     from etl.check import check as checked
     from etl.config import EtlConfig
+    from etl.pipeline import engine
     from etl.pipeline import run as run_pipeline
 
     with _faults_told():
         settings = load_config(EtlConfig, config, overrides or ())
+    # Faults are told before the engine is stopped: they need not wait for it.
+    with engine(settings) as starting, _faults_told():
         faults = checked(settings)
         if faults:
             raise InputError(faults)
-        run_pipeline(settings, console=console)
+        run_pipeline(settings, console=console, engine=starting)
     typer.echo(f"dataset: {settings.dataset}\nreport:  {settings.report}")
 
 

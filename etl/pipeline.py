@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-import hail as hl
-from py4j.protocol import Py4JError
 from rich.console import Console
 
 from contract.config import digest
@@ -17,10 +17,10 @@ from contract.errors import InputError, fault
 from contract.provenance import file_digest, software_versions, source_digest, stream_digest
 from contract.storage import open_storage
 from etl.config import EtlConfig
-from etl.session import hail_session
+from etl.failures import told
+from etl.session import Engine, starting
 from etl.steps import STEPS
 from etl.steps.base import SOFTWARE, Run, Step
-from etl.thresholds import Profile
 from etl.workspace import Record, Workspace
 
 PACKAGE = Path(__file__).resolve().parent
@@ -67,8 +67,28 @@ def plan(config: EtlConfig) -> list[StepStatus]:
     return statuses
 
 
-def run(config: EtlConfig, *, console: Console) -> None:
+def has_work(config: EtlConfig) -> bool:
+    """Whether a run would compute anything; False also where faults of the inputs keep it from starting."""
+    try:
+        return not all(status.done for status in plan(config))
+    except InputError:
+        return False
+
+
+def engine(config: EtlConfig) -> AbstractContextManager[Engine]:
+    """Spark and Hail, starting now if a run would compute anything."""
+    if not has_work(config):
+        return nullcontext(Engine())
+    root = Workspace(config.work).root
+    with suppress(OSError):  # a file in its place is told by the check; the log then goes elsewhere
+        root.mkdir(parents=True, exist_ok=True)
+    return starting(config.spark, log=str(root / "hail.log") if root.is_dir() else None)
+
+
+def run(config: EtlConfig, *, console: Console, engine: Engine | None = None) -> None:
     """Compute every step that is not up to date.
+
+    `engine` is one that starts already; without it, it is started if there is anything to do.
 
     Raises
     ------
@@ -82,34 +102,43 @@ def run(config: EtlConfig, *, console: Console) -> None:
             console.print(f"  {status.step.folder:24} up to date")
     if not to_do:
         return
-    profile, workspace = config.resolved_profile(), Workspace(config.work)
+    workspace = Workspace(config.work)
     workspace.root.mkdir(parents=True, exist_ok=True)
-    with hail_session(config.spark, log=str(workspace.root / "hail.log")):
+    own = starting(config.spark, log=str(workspace.root / "hail.log"))
+    with nullcontext(engine) if engine else own as started:
         for status in to_do:
-            _run_step(status, config, profile, workspace, console)
+            _run_step(status, config, console, started)
 
 
-def _run_step(
-    status: StepStatus, config: EtlConfig, profile: Profile, workspace: Workspace, console: Console
-) -> None:
-    step = status.step
-    started = time.monotonic()
-    out = workspace.begin(step.folder)
-    with console.status(f"  {step.folder:24} {step.title} …"):
-        try:
-            result = step.work(Run(config, profile, workspace, out))
-        except (hl.utils.FatalError, hl.utils.HailUserError, Py4JError) as error:
-            raise InputError(_hail_sentence(step, error, workspace)) from None
-    seconds = round(time.monotonic() - started, 2)
-    record = Record(
-        **result.model_dump(),
-        digest=status.digest,
-        settings=status.settings,
-        software=software_versions(SOFTWARE),
-        seconds=seconds,
-    )
-    workspace.finish(step.folder, record)
-    console.print(f"  {step.folder:24} {seconds:6.1f} s  {_told(result.facts)}")
+def _run_step(status: StepStatus, config: EtlConfig, console: Console, engine: Engine) -> None:
+    step, workspace = status.step, Workspace(config.work)
+    doing = f"step {step.folder} ({step.title})"
+    with (
+        _failures_told(doing, step.inputs(config), workspace),
+        console.status(f"  {step.folder:24} {step.title} …"),
+    ):
+        engine.wait_for_hail() if step.needs_hail else engine.wait_for_spark()
+        started = time.monotonic()
+        out = workspace.begin(step.folder)
+        result = step.work(Run(config, config.resolved_profile(), workspace, out))
+        seconds = round(time.monotonic() - started, 2)
+        record = Record(
+            **result.model_dump(),
+            digest=status.digest,
+            settings=status.settings,
+            software=software_versions(SOFTWARE),
+            seconds=seconds,
+        )
+        workspace.finish(step.folder, record)
+    console.print(f"  {step.folder:24} {seconds:6.1f} s  {_facts_told(result.facts)}")
+
+
+@contextmanager
+def _failures_told(doing: str, files: list[str], workspace: Workspace) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise told(error, doing=doing, files=files, log=workspace.root / "errors.log") from error
 
 
 def _reason(record: Record | None, wanted: str, settings: dict[str, object], stale: bool) -> str:
@@ -141,28 +170,21 @@ def _input_digest(url: str) -> str:
     filesystem, path = open_storage(url)
     try:
         state = filesystem.info(path)
-        if state["size"] <= 64 * 2**20:
-            with filesystem.open(path, "rb") as stream:
-                return stream_digest(stream)
+        changes = digest([str(state[name]) for name in CHANGES if name in state])
+        return _content_digest(url, changes) if state["size"] <= 64 * 2**20 else f"size and time {changes}"
     except OSError as error:
         found = f"no readable file ({error.strerror or error})"
         raise InputError(fault(url, "input", found=found, wanted="a file")) from None
-    return f"size and time {digest([str(state[name]) for name in CHANGES if name in state])}"
 
 
-def _hail_sentence(step: Step, error: Exception, workspace: Workspace) -> str:
-    text = str(error)
-    summary = (
-        text.rsplit("Error summary:", 1)[-1].strip().splitlines()[0] if text.strip() else type(error).__name__
-    )
-    source = next((word for word in text.split() if word.startswith("file:/")), "")
-    where = f" while reading {source.split(':offset')[0].removeprefix('file:')}" if source else ""
-    return (
-        f"step {step.folder} ({step.title}): found a failure in Hail{where}: {summary[:300]}; "
-        f"steps before it are kept, the full text is in {workspace.root / 'hail.log'}"
-    )
+@cache
+def _content_digest(url: str, changes: str) -> str:
+    """Digest of a file, read once for a plan and the run that follows it."""
+    filesystem, path = open_storage(url)
+    with filesystem.open(path, "rb") as stream:
+        return stream_digest(stream)
 
 
-def _told(facts: dict[str, object]) -> str:
+def _facts_told(facts: dict[str, object]) -> str:
     plain = {name: value for name, value in facts.items() if isinstance(value, int | float)}
     return ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in list(plain.items())[:5])

@@ -1,4 +1,4 @@
-"""The only place that starts and stops Hail and Spark."""
+"""The only place that starts and stops Spark and Hail."""
 
 from __future__ import annotations
 
@@ -9,65 +9,138 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-
-import hail as hl
+from typing import Any
 
 from etl.config import SparkConfig
 
 USABLE_JAVA = ("11", "17")
 VALUES_PER_PARTITION = 50_000_000
+SECONDS_TO_END = 10
+"""How long Java may take to end when it is told to."""
 ROOT = Path(__file__).resolve().parent.parent
+
+HAIL_NEEDS = {
+    "spark.executor.extraClassPath": "./hail-all-spark.jar",
+    "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
+    "spark.kryo.registrator": "is.hail.kryo.HailKryoRegistrator",
+    "spark.hadoop.io.compression.codecs": "org.apache.hadoop.io.compress.DefaultCodec,"
+    "is.hail.io.compress.BGzipCodec,is.hail.io.compress.BGzipCodecTbi,org.apache.hadoop.io.compress.GzipCodec",
+    "spark.hadoop.mapreduce.input.fileinputformat.split.minsize": "0",
+}
+"""What Hail sets in a Spark that it starts itself, and asks of one that it is given."""
+
+
+class Engine:
+    """Spark and Hail, here those that run already: there is nothing to wait for."""
+
+    def wait_for_spark(self) -> None:
+        """Return when Spark runs."""
+
+    def wait_for_hail(self) -> None:
+        """Return when Hail runs on it."""
+
+
+class StartingEngine(Engine):
+    """Spark and Hail while they start in the background: both take seconds in which inputs can be read.
+
+    Java starts while Python imports Hail; a step that needs no Hail can begin before that is over.
+    """
+
+    def __init__(self, config: SparkConfig, scratch: str, log: str) -> None:
+        self._config, self._scratch, self._log = config, scratch, log
+        self._given_up = threading.Event()
+        self._initialised = False
+        self._spark = _in_background(self._start_spark)
+        self._hail = _in_background(lambda: import_module("hail"))
+
+    def wait_for_spark(self) -> None:
+        """Return when Spark runs; raises what its start raised."""
+        self._spark.result()
+
+    def wait_for_hail(self) -> None:
+        """Return when Hail runs on it; raises what its start raised."""
+        context, hail = self._spark.result(), self._hail.result()
+        if not self._initialised:
+            hail.init(
+                sc=context, quiet=True, log=self._log, append=True, tmp_dir=self._scratch, idempotent=True
+            )
+            hail.spark_context().setLogLevel("ERROR")
+            self._initialised = True
+
+    def close(self) -> None:
+        """Stop what was started; a start that is under way is let come to its next halt and taken back."""
+        self._given_up.set()
+        context = None
+        with suppress(Exception):  # its failure was told to whoever waited, or is of no more interest
+            context = self._spark.result()
+        with suppress(Exception):  # a Java that is gone can't be stopped in order
+            if self._initialised:
+                _stop_hail(self._hail.result())
+            elif context is not None:
+                context.stop()
+        if not _submitted():
+            _end_java()
+
+    def _start_spark(self) -> Any:
+        import pyspark
+        from pyspark.java_gateway import launch_gateway
+
+        logging.getLogger("py4j").setLevel(logging.CRITICAL)
+        conf = _spark_conf(self._config)
+        if not _submitted():
+            use_java()
+            # Spark would start its Python workers with whatever `python3` is first on PATH.
+            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+            with open(self._log, "wb") as log:
+                gateway = launch_gateway(conf, {"stderr": log})
+            pyspark.SparkContext._ensure_initialized(gateway=gateway)
+        if self._given_up.is_set():
+            return None
+        context = pyspark.SparkContext(conf=conf)
+        context.setLogLevel("ERROR")
+        context.addPyFile(_zip_packages(self._scratch))
+        _fit_shuffles(self._config, context)
+        return context
+
+
+@contextmanager
+def starting(config: SparkConfig, *, log: str | None = None) -> Iterator[Engine]:
+    """Run a block while Spark and Hail start: embedded Spark by default, the cluster's under spark-submit.
+
+    A Hail that already runs (a notebook, a test session) is used as it is and left running. `log` is the
+    path of the log of Hail and Java.
+    """
+    if _hail_runs():
+        yield Engine()
+        return
+    with tempfile.TemporaryDirectory(prefix="exoshard-", ignore_cleanup_errors=True) as scratch:
+        engine = StartingEngine(config, scratch, log or f"{scratch}/hail.log")
+        try:
+            yield engine
+        finally:
+            engine.close()
 
 
 @contextmanager
 def hail_session(config: SparkConfig, *, log: str | None = None) -> Iterator[None]:
-    """Run a block with Hail started: embedded Spark by default, the cluster's under spark-submit.
-
-    A Hail that already runs (a notebook, a test session) is used as it is and left running. `log` is the
-    path of Hail's own log.
-    """
-    if hl.utils.java.Env._hc is not None:
+    """Run a block with Hail started, see `starting`."""
+    with starting(config, log=log) as engine:
+        engine.wait_for_hail()
         yield
-        return
-    with tempfile.TemporaryDirectory(prefix="exoshard-") as scratch:
-        _start(config, scratch, log or f"{scratch}/hail.log")
-        try:
-            yield
-        finally:
-            hl.stop()
-
-
-def _start(config: SparkConfig, scratch: str, log: str) -> None:
-    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
-    options: dict[str, object] = {}
-    if not submitted:
-        use_java()
-        # Spark would start its Python workers with whatever `python3` is first on PATH.
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        conf = {"spark.driver.memory": config.driver_memory, "spark.ui.enabled": "false"}
-        options = {"master": config.master, "spark_conf": conf | config.conf}
-    logging.getLogger("py4j").setLevel(logging.ERROR)
-    hl.init(quiet=True, log=log, tmp_dir=scratch, idempotent=True, **options)
-    context = hl.spark_context()
-    context.setLogLevel("ERROR")
-    context.addPyFile(_zip_packages(scratch))
-    _fit_shuffles(config)
-
-
-def _fit_shuffles(config: SparkConfig) -> None:
-    """Two shuffle partitions per core instead of Spark's 200, unless the configuration says otherwise."""
-    name = "spark.sql.shuffle.partitions"
-    if name not in config.conf and "PYSPARK_GATEWAY_PORT" not in os.environ:
-        session = hl.utils.java.Env.spark_session()
-        session.conf.set(name, str(2 * hl.spark_context().defaultParallelism))
 
 
 def small_partitions(n_values: int) -> int:
     """Partitions for a table of so many values: enough for every core, none needlessly small."""
+    import hail as hl
+
     return max(2 * int(hl.spark_context().defaultParallelism), n_values // VALUES_PER_PARTITION)
 
 
@@ -92,6 +165,102 @@ def _java_version(java: str) -> str | None:
         return None
     match = re.search(r'version "(\d+)', told)
     return match.group(1) if match else None
+
+
+def _in_background(work: Any) -> Future[Any]:
+    """Like an executor's `submit`, but the interpreter does not wait for the thread when it ends."""
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
+def _submitted() -> bool:
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def _hail_runs() -> bool:
+    hail = sys.modules.get("hail")
+    return hail is not None and hail.utils.java.Env._hc is not None
+
+
+def _spark_conf(config: SparkConfig) -> Any:
+    """Settings of Spark; those of spark-submit win over all."""
+    from pyspark import SparkConf
+
+    if _submitted():
+        given = SparkConf()
+        return given.setAll([(key, value) for key, value in HAIL_NEEDS.items() if not given.contains(key)])
+    jar = _hail_jar()
+    settings = {
+        **HAIL_NEEDS,
+        "spark.app.name": "exoshard",
+        "spark.master": config.master,
+        "spark.driver.memory": config.driver_memory,
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        **config.conf,
+    }
+    for name in ("spark.jars", "spark.driver.extraClassPath"):
+        separator = "," if name == "spark.jars" else os.pathsep
+        settings[name] = separator.join([jar, *filter(None, [config.conf.get(name)])])
+    return SparkConf(loadDefaults=False).setAll(list(settings.items()))
+
+
+def _hail_jar() -> str:
+    """Where Hail's jar lies, without importing Hail."""
+    spec = find_spec("hail")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("hail")
+    return str(Path(spec.origin).parent / "backend" / "hail-all-spark.jar")
+
+
+def _fit_shuffles(config: SparkConfig, context: Any) -> None:
+    """Two shuffle partitions per core instead of Spark's 200, unless the configuration says otherwise."""
+    from pyspark.sql import SparkSession
+
+    name = "spark.sql.shuffle.partitions"
+    if name not in config.conf and not _submitted():
+        SparkSession(context).conf.set(name, str(2 * context.defaultParallelism))
+
+
+def _stop_hail(hail: Any) -> None:
+    """Stop Hail and Spark, and leave Hail's HTTP server to end with Java.
+
+    Its own end (HttpServer.stop of the JDK) would wait ten seconds for a request that no one sends.
+    """
+    hail.utils.java.Env.backend()._backend_server = _NothingToClose()
+    hail.stop()
+
+
+class _NothingToClose:
+    def close(self) -> None:
+        pass
+
+
+def _end_java() -> None:
+    """End the Java that pyspark started, and let pyspark start another one."""
+    from pyspark import SparkContext
+
+    gateway = SparkContext._gateway
+    if gateway is None:
+        return
+    SparkContext._gateway = SparkContext._jvm = None
+    with suppress(Exception):  # it may have gone by itself
+        gateway.shutdown()
+    process = gateway.proc
+    process.stdin.close()
+    try:
+        process.wait(SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _zip_packages(scratch: str) -> str:

@@ -50,6 +50,8 @@ class Step:
     """Files from outside that it reads, paths or URLs."""
     outputs: Callable[[EtlConfig], list[str]] = lambda config: []
     """Files that it leaves outside its own folder: without them it is not done."""
+    needs_hail: bool = True
+    """False: it begins as soon as Spark runs, while Hail still starts."""
 
     @property
     def folder(self) -> str:

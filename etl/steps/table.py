@@ -93,6 +93,7 @@ INGEST = Step(
     _ingest,
     packages=("cohort", "ingest", "qc"),
     inputs=_ingest_inputs,
+    needs_hail=False,
 )
 SAMPLE_METRICS = Step(
     2,
@@ -101,6 +102,7 @@ SAMPLE_METRICS = Step(
     _sample_metrics,
     packages=("cohort", "ingest", "qc"),
     inputs=lambda config: [config.samples.path],
+    needs_hail=False,
 )
 RELATEDNESS = Step(
     3,

@@ -117,5 +117,5 @@ def test_build_config__names_the_section_it_was_read_from():
 
 
 def test_build_config__names_where_it_was_read():
-    with pytest.raises(InputError, match=r"^place: out: found nothing, wanted a value for this key$"):
+    with pytest.raises(InputError, match=r"(?m)^place: out: found nothing, wanted a value for this key$"):
         build_config(Outer, {}, "place")
