@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
 
-import hail as hl
 import numpy as np
 import pandas as pd
-from gnomad.sample_qc.ancestry import run_pca_with_relateds
-from gnomad.sample_qc.relatedness import compute_related_samples_to_drop
+from numpy.typing import NDArray
 from scipy.stats import median_abs_deviation
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 
-from etl.qc.relatedness import score_frame
+from etl.qc.components import principal_components
+from etl.qc.plink import Markers
 from etl.thresholds import AncestryThresholds, SampleThresholds
 
 GROUPING_COMPONENTS = 3
@@ -38,51 +38,67 @@ def choose_unrelated(people: pd.DataFrame, pairs: pd.DataFrame, min_kinship: flo
     min_kinship
         Kinship from which two are relatives.
     """
-    close = pairs[pairs["kinship"] >= min_kinship]
-    close = close[close["first"].isin(people["sample_id"]) & close["second"].isin(people["sample_id"])]
     everybody = set(people["sample_id"])
-    if close.empty:
-        return everybody
-    close = close.rename(columns={"first": "i", "second": "j", "kinship": "kin"})
     order = people.sort_values(["is_case", "call_rate", "sample_id"], ascending=[False, False, True])
-    ranked = pd.DataFrame({"s": order["sample_id"], "rank": range(len(order))})
-    dropped = compute_related_samples_to_drop(
-        hl.Table.from_pandas(close[["i", "j", "kin"]], key=["i", "j"]),
-        hl.Table.from_pandas(ranked, key="s"),
-        kin_threshold=min_kinship,
-    )
-    return everybody - set(dropped.s.collect())
+    rank = {name: place for place, name in enumerate(order["sample_id"])}
+    close = pairs[
+        (pairs["kinship"] >= min_kinship) & pairs["first"].isin(everybody) & pairs["second"].isin(everybody)
+    ]
+    relatives: dict[str, set[str]] = {}
+    for first, second in zip(close["first"], close["second"], strict=True):
+        relatives.setdefault(first, set()).add(second)
+        relatives.setdefault(second, set()).add(first)
+    return everybody - _most_related(relatives, rank)
 
 
-def fit_components(
-    markers: hl.MatrixTable, fitted_on: set[str], thresholds: AncestryThresholds
-) -> pd.DataFrame:
+def _most_related(relatives: dict[str, set[str]], rank: dict[str, int]) -> set[str]:
+    """People to take away so that nobody has a relative left, always one of those with most relatives.
+
+    The rule of `hl.maximal_independent_set`; of equals the one with the highest rank goes.
+    """
+    queue = [(-len(others), -rank[name], name) for name, others in relatives.items()]
+    heapify(queue)
+    left = {name: len(others) for name, others in relatives.items()}
+    dropped: set[str] = set()
+    while queue:
+        degree, _, name = heappop(queue)
+        # An entry of a time when the person had more relatives: another one stands for it now.
+        if name in dropped or left[name] != -degree or degree == 0:
+            continue
+        dropped.add(name)
+        for other in relatives[name] - dropped:
+            left[other] -= 1
+            heappush(queue, (-left[other], -rank[other], other))
+    return dropped
+
+
+def fit_components(markers: Markers, fitted_on: set[str], thresholds: AncestryThresholds) -> pd.DataFrame:
     """Principal components: loadings from the people named, everybody else projected.
 
     Parameters
     ----------
     markers
-        Dense, LD-pruned, GT.
+        In linkage equilibrium.
     fitted_on
         Sample ids.
+    thresholds
+        Number of components; fewer where fewer people are there to fit them on.
 
     Returns
     -------
     pandas.DataFrame
-        sample_id, pc1, pc2, …
+        sample_id, pc1, pc2, … of everybody.
     """
-    fitted = hl.literal(fitted_on)
-    people = markers.cols()
-    others = people.filter(~fitted.contains(people.s)).select()
-    inside = markers.filter_cols(fitted.contains(markers.s))
-    varying = inside.annotate_rows(
-        n_alt=hl.agg.sum(inside.GT.n_alt_alleles()), n=2 * hl.agg.count_where(hl.is_defined(inside.GT))
-    ).rows()
-    varying = varying.filter((varying.n_alt > 0) & (varying.n_alt < varying.n))
-    markers = markers.semi_join_rows(varying.select()).checkpoint(hl.utils.new_temp_file("varying", "mt"))
+    fitted = np.array([name in fitted_on for name in markers.people])
     n_components = min(thresholds.n_components, len(fitted_on) - 1)
-    _, scores, _ = run_pca_with_relateds(markers, others, n_pcs=n_components)
-    return score_frame(scores).sort_values("sample_id", ignore_index=True)
+    frame = score_frame(markers.people, principal_components(markers, fitted, n_components))
+    return frame.sort_values("sample_id", ignore_index=True)
+
+
+def score_frame(people: Sequence[str], scores_PK: NDArray[np.float64]) -> pd.DataFrame:
+    """Scores as sample_id, pc1, pc2, …"""
+    columns = {f"pc{place + 1}": scores_PK[:, place] for place in range(scores_PK.shape[1])}
+    return pd.DataFrame({"sample_id": list(people), **columns})
 
 
 def find_groups(

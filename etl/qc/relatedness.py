@@ -1,14 +1,14 @@
-"""Markers, kinship, duplicates, families: none of it looks at a label."""
+"""Kinship, duplicates, families: none of it looks at a label."""
 
 from __future__ import annotations
 
 import hail as hl
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from etl.qc.sites import dense
 from etl.thresholds import RelatednessThresholds
 
 MIN_KINSHIP_REPORTED = 0.05
@@ -27,70 +27,55 @@ DEGREES = (
 """Lower limits of the kinship classes (Manichaikul et al. 2010, KING; Bycroft et al. 2018)."""
 
 
-def select_markers(mt: hl.MatrixTable, thresholds: RelatednessThresholds, *, seed: int) -> hl.MatrixTable:
-    """Common, well-called autosomal SNVs, with a call for everybody; before LD pruning.
-
-    Parameters
-    ----------
-    mt
-        Sparse cohort, good sites; row field `calls` counts everybody.
-    thresholds
-        Frequencies, call rate, and the number of markers that a seeded draw keeps.
-    seed
-        Of the draw.
-    """
-    calls = mt.calls
-    frequency = (calls.n_het + 2 * calls.n_hom_var) / (2 * calls.n_called)
-    common = (frequency >= thresholds.min_marker_maf) & (frequency <= 1 - thresholds.min_marker_maf)
-    markers = mt.filter_rows(
-        mt.locus.in_autosome()
-        & hl.is_snp(mt.alleles[0], mt.alleles[1])
-        & (calls.n_called >= thresholds.min_marker_call_rate * calls.n)
-        & common
+def markers_matrix(prefix: str, reference: str, n_partitions: int) -> hl.MatrixTable:
+    """PLINK files of `etl.qc.plink` as a Hail MatrixTable with GT, columns by `s`."""
+    mt = hl.import_plink(
+        *(f"{prefix}.{end}" for end in ("bed", "bim", "fam")),
+        reference_genome=reference,
+        contig_recoding={},
+        delimiter="\\t",
+        quant_pheno=True,
+        n_partitions=n_partitions,
     )
-    found = markers.count_rows()
-    if found > thresholds.max_markers:
-        markers = markers.sample_rows(thresholds.max_markers / found, seed=seed)
-    return dense(markers)
-
-
-def prune(markers: hl.MatrixTable, thresholds: RelatednessThresholds) -> hl.MatrixTable:
-    """Markers in approximate linkage equilibrium (`hl.ld_prune`)."""
-    kept = hl.ld_prune(
-        markers.GT, r2=thresholds.max_r2, bp_window_size=thresholds.window_bp, block_size=BLOCK_SIZE
-    )
-    return markers.semi_join_rows(kept)
+    return mt.select_cols().select_rows()
 
 
 def estimate_kinship(
-    markers: hl.MatrixTable, thresholds: RelatednessThresholds
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Kinship by PC-Relate (Conomos et al. 2016), and the components it was corrected for.
+    markers: hl.MatrixTable, scores_PK: NDArray[np.float64], thresholds: RelatednessThresholds
+) -> pd.DataFrame:
+    """Kinship by PC-Relate (Conomos et al. 2016).
 
     PC-Relate shrinks the kinship of recently admixed people towards 0 where few of them are in the cohort;
     a pair that KING-robust (Manichaikul et al. 2010) puts at first degree or closer gets the larger of the
     two: a family that is one pair too large costs nothing, one that is split leaks.
 
+    Parameters
+    ----------
+    markers
+        GT, columns by `s`.
+    scores_PK
+        Principal components along the columns, which PC-Relate corrects for.
+    thresholds
+        PC-Relate's smallest individual-specific frequency.
+
     Returns
     -------
-    pairs
+    pandas.DataFrame
         first, second (sample ids), kinship; pairs of at least `MIN_KINSHIP_REPORTED`.
-    scores
-        sample_id and one column for each component, over all people.
     """
-    _, scores, _ = hl.hwe_normalized_pca(markers.GT, k=thresholds.n_components)
-    scores = scores.checkpoint(hl.utils.new_temp_file("scores", "ht"))
+    placed = markers.add_col_index("place")
+    placed = placed.annotate_cols(scores=hl.literal(scores_PK.tolist())[hl.int32(placed.place)])
     pairs = hl.pc_relate(
-        markers.GT,
+        placed.GT,
         min_individual_maf=thresholds.min_individual_maf,
-        scores_expr=scores[markers.col_key].scores,
+        scores_expr=placed.scores,
         statistics="kin",
         min_kinship=MIN_KINSHIP_REPORTED,
         block_size=BLOCK_SIZE,
     )
     frame = pairs.select(kinship=pairs.kin).to_pandas()
     frame.columns = ["first", "second", "kinship"]
-    return _larger([frame, _king_pairs(markers)]), score_frame(scores)
+    return _larger([frame, _king_pairs(markers)])
 
 
 def _king_pairs(markers: hl.MatrixTable) -> pd.DataFrame:
@@ -108,14 +93,6 @@ def _larger(estimates: list[pd.DataFrame]) -> pd.DataFrame:
     swapped = pairs["first"] > pairs["second"]
     pairs.loc[swapped, ["first", "second"]] = pairs.loc[swapped, ["second", "first"]].to_numpy()
     return pairs.groupby(["first", "second"], sort=True)["kinship"].max().reset_index()
-
-
-def score_frame(scores: hl.Table) -> pd.DataFrame:
-    """A table of principal components as sample_id, pc1, pc2, …"""
-    frame = scores.to_pandas()
-    values = np.array(frame["scores"].tolist(), dtype=float)
-    columns = {f"pc{number + 1}": values[:, number] for number in range(values.shape[1])}
-    return pd.DataFrame({"sample_id": frame["s"], **columns})
 
 
 def relationship(kinship: pd.Series) -> pd.Series:

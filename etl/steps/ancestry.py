@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hail as hl
 import pandas as pd
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
 from etl.qc.ancestry import choose_unrelated, find_groups, find_outliers, fit_components
+from etl.qc.plink import read_plink
 from etl.qc.sample_metrics import join_reasons
 from etl.steps.base import Run
 from etl.steps.relatedness import KINSHIP, MARKERS, PEOPLE
@@ -27,8 +27,7 @@ def work(run: Run) -> StepResult:
     pairs = pd.read_parquet(run.path(RELATEDNESS, KINSHIP))
     training = people[people["fold"] != run.config.folds.test]
     unrelated = choose_unrelated(training, pairs, run.profile.relatedness.min_kinship_family)
-    markers = hl.read_matrix_table(run.path(RELATEDNESS, MARKERS))
-    markers = markers.filter_cols(hl.literal(set(people["sample_id"])).contains(markers.s))
+    markers = read_plink(run.path(RELATEDNESS, MARKERS))
     scores = fit_components(markers, unrelated, run.profile.ancestry)
     people = people.merge(scores, on="sample_id")
     fitted = people["sample_id"].isin(unrelated)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import logging
+import shutil
 
-import hail as hl
+import numpy as np
 import pandas as pd
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
-from etl.qc.ancestry import find_groups
+from etl.qc.ancestry import find_groups, score_frame
+from etl.qc.components import principal_components
 from etl.qc.folds import assign_folds
+from etl.qc.markers import prune, select_markers
+from etl.qc.plink import Markers, write_plink
 from etl.qc.relatedness import (
     choose_duplicates,
     estimate_kinship,
     find_families,
-    prune,
+    markers_matrix,
     relationship,
-    select_markers,
 )
-from etl.qc.sites import good_sites
 from etl.session import small_partitions
 from etl.steps.base import Run
 from etl.steps.ingest import COHORT
@@ -27,47 +28,59 @@ from etl.steps.sample_metrics import METRICS
 from etl.steps.table import INGEST, SAMPLE_METRICS
 from etl.workspace import StepResult
 
-MARKERS, KINSHIP, PEOPLE = "markers.mt", "kinship.parquet", "people.parquet"
-log = logging.getLogger(__name__)
+MARKERS, KINSHIP, PEOPLE = "markers", "kinship.parquet", "people.parquet"
+CANDIDATES = "candidates.parquet"
 
 
 def work(run: Run) -> StepResult:
-    """Write markers.mt (dense, pruned), kinship.parquet (pairs) and people.parquet (family, fold)."""
+    """Write the markers (PLINK files), kinship.parquet (pairs) and people.parquet (family, fold)."""
     thresholds, seed = run.profile.relatedness, run.config.folds.seed
     metrics = pd.read_parquet(run.path(SAMPLE_METRICS, METRICS))
     people = metrics[metrics["reasons"] == ""].reset_index(drop=True)
-    mt = good_sites(hl.read_matrix_table(run.path(INGEST, COHORT)), run.profile.variant)
-    mt = mt.filter_cols(hl.literal(set(people["sample_id"])).contains(mt.s))
-    unpruned_path = hl.utils.new_temp_file("markers", "mt")
-    select_markers(mt, thresholds, seed=seed).write(unpruned_path)
-    n_partitions = small_partitions(thresholds.max_markers * len(people))
-    unpruned = hl.read_matrix_table(unpruned_path, _n_partitions=n_partitions)
-    markers = prune(unpruned, thresholds).checkpoint(run.output(MARKERS))
-    n_markers = markers.count_rows()
+    markers = _markers(run, metrics)
+    write_plink(markers, run.output(MARKERS))
     n_components = max(thresholds.n_components, run.profile.ancestry.n_components)
-    if n_markers <= n_components:
+    if len(markers) <= n_components:
         raise InputError(
-            f"{run.config.input.vcf[0]}: common autosomal SNVs for kinship and ancestry: found {n_markers}, "
-            f"wanted more than {n_components}"
+            f"{run.config.input.vcf[0]}: common autosomal SNVs for kinship and ancestry: "
+            f"found {len(markers)}, wanted more than {n_components}"
         )
-    pairs, scores = estimate_kinship(markers, thresholds)
+    everybody = np.ones(len(people), dtype=bool)
+    scores_PK = principal_components(markers, everybody, thresholds.n_components)
+    n_partitions = small_partitions(len(markers) * len(people))
+    matrix = markers_matrix(run.output(MARKERS), run.config.reference, n_partitions)
+    pairs = estimate_kinship(matrix, scores_PK, thresholds)
     duplicates = choose_duplicates(pairs, people.set_index("sample_id")["call_rate"], thresholds)
     people = people[~people["sample_id"].isin(duplicates)].reset_index(drop=True)
     people["family"] = find_families(people, pairs, thresholds.min_kinship_family)
-    people["ancestry"] = _ancestry_for_balance(people, scores, run)
+    people["ancestry"] = _ancestry_for_balance(people, score_frame(markers.people, scores_PK), run)
     people["fold"] = assign_folds(people, seed=seed)
     people[["sample_id", "family", "fold"]].to_parquet(run.output(PEOPLE))
     pairs.assign(relationship=relationship(pairs["kinship"])).to_parquet(run.output(KINSHIP))
     return StepResult(
         ledger=[LedgerEntry(step="relatedness", unit="samples", reason="duplicate", count=len(duplicates))],
         facts={
-            "markers": n_markers,
+            "markers": len(markers),
             "related_pairs": int((pairs["kinship"] >= thresholds.min_kinship_family).sum()),
             "families": int(people["family"].nunique()),
             "people": len(people),
         },
         fitted_on={"folds": "everybody: kinship and ancestry need no label; status only balances the folds"},
     )
+
+
+def _markers(run: Run, metrics: pd.DataFrame) -> Markers:
+    """Markers in linkage equilibrium, with the people whom step 2 keeps."""
+    kept = [
+        name if reasons == "" else None
+        for name, reasons in zip(metrics["sample_id"], metrics["reasons"], strict=True)
+    ]
+    scratch = run.output(CANDIDATES)
+    candidates = select_markers(
+        run.path(INGEST, COHORT), kept, run.profile.relatedness, scratch, seed=run.config.folds.seed
+    )
+    shutil.rmtree(scratch)
+    return prune(candidates, run.profile.relatedness)
 
 
 def _ancestry_for_balance(people: pd.DataFrame, scores: pd.DataFrame, run: Run) -> pd.Series:

@@ -6,6 +6,7 @@ import pytest
 from contract.config import load_config
 from etl.config import PROFILES
 from etl.qc.ancestry import choose_unrelated, find_groups, find_outliers, fit_components
+from etl.qc.plink import Markers, pack
 from etl.thresholds import MaxDeviations, Profile, SampleThresholds
 
 
@@ -93,7 +94,10 @@ def test_find_outliers__each_metric_by_its_own_limit(profile: Profile):
     }
 
 
-@pytest.mark.usefixtures("hail_session")
+def close(*rows: tuple[str, str, float]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["first", "second", "kinship"])
+
+
 def test_choose_unrelated__cases_stay_then_the_better_called():
     people = pd.DataFrame(
         {
@@ -102,29 +106,57 @@ def test_choose_unrelated__cases_stay_then_the_better_called():
             "call_rate": [0.99, 0.95, 0.96, 0.98, 0.99, 0.99],
         }
     )
-    pairs = pd.DataFrame(
-        [("A", "B", 0.25), ("C", "D", 0.2), ("E", "F", 0.05), ("E", "gone", 0.5)],
-        columns=["first", "second", "kinship"],
-    )
+    pairs = close(("A", "B", 0.25), ("C", "D", 0.2), ("E", "F", 0.05), ("E", "gone", 0.5))
     assert choose_unrelated(people, pairs, 0.0884) == set("BDEF")
 
 
+def test_choose_unrelated__the_most_related_goes_first():
+    people = pd.DataFrame({"sample_id": list("ABCD"), "is_case": [0, 0, 1, 0], "call_rate": 0.9})
+    # C is a relative of all others: without that case nobody else has to go.
+    pairs = close(("A", "C", 0.25), ("C", "B", 0.25), ("C", "D", 0.25), ("C", "A", 0.25))
+    assert choose_unrelated(people, pairs, 0.0884) == set("ABD")
+
+
 @pytest.mark.usefixtures("hail_session")
+def test_choose_unrelated__equals_hail():
+    rng = np.random.default_rng(4)
+    people = pd.DataFrame({"sample_id": [f"P{number:02d}" for number in range(60)], "is_case": 0})
+    people["call_rate"] = rng.permutation(60) / 60
+    drawn = {tuple(sorted(rng.choice(people["sample_id"], 2, replace=False))) for _ in range(70)}
+    pairs = close(*((*pair, 0.25) for pair in sorted(drawn)))
+    rank = dict(zip(people["sample_id"], people["call_rate"].rank(ascending=False), strict=True))
+    table = hl.Table.parallelize(
+        [hl.struct(i=hl.struct(s=i, rank=rank[i]), j=hl.struct(s=j, rank=rank[j])) for i, j in sorted(drawn)]
+    )
+    dropped = hl.maximal_independent_set(
+        table.i, table.j, keep=False, tie_breaker=lambda left, right: left.rank - right.rank
+    )
+    unrelated = set(people["sample_id"]) - set(dropped.node.s.collect())
+    assert 20 < len(unrelated) < 50
+    assert choose_unrelated(people, pairs, 0.0884) == unrelated
+
+
 def test_fit_components__test_people_do_not_move_the_others(profile: Profile):
-    hl.reset_global_randomness()
-    markers = hl.balding_nichols_model(2, 40, 200, fst=[0.2, 0.2])
-    markers = markers.key_cols_by(s=hl.str(markers.sample_idx)).select_entries("GT")
-    markers = markers.checkpoint(hl.utils.new_temp_file("markers", "mt"))
-    tested = {str(number) for number in range(30, 40)}
+    bits = np.random.default_rng(1).choice([0, 2, 3], (200, 40)).astype(np.uint8)
+    other = bits.copy()
+    other[:, 30:] = 0
     fitted = {str(number) for number in range(30)}
-    other = markers.annotate_entries(
-        GT=hl.if_else(hl.literal(tested).contains(markers.s), hl.call(1, 1), markers.GT)
-    )
     first, second = (
-        fit_components(mt, fitted, profile.ancestry).set_index("sample_id") for mt in (markers, other)
+        fit_components(random_markers(drawn), fitted, profile.ancestry).set_index("sample_id")
+        for drawn in (bits, other)
     )
-    inside, outside = sorted(fitted), sorted(tested)
-    signs = np.sign((first.loc[inside] * second.loc[inside]).sum())
-    assert np.allclose(first.loc[inside], second.loc[inside] * signs, atol=1e-6)
-    assert not np.allclose(first.loc[outside].abs(), second.loc[outside].abs(), atol=1e-3)
+    inside, outside = sorted(fitted), [str(number) for number in range(30, 40)]
+    assert np.allclose(first.loc[inside], second.loc[inside], atol=1e-9)
+    assert not np.allclose(first.loc[outside], second.loc[outside], atol=1e-3)
     assert len(first) == 40
+
+
+def test_fit_components__no_more_than_people(profile: Profile):
+    markers = random_markers(np.random.default_rng(1).choice([0, 2, 3], (50, 6)).astype(np.uint8))
+    scores = fit_components(markers, {"0", "1", "2", "3"}, profile.ancestry)
+    assert list(scores) == ["sample_id", "pc1", "pc2", "pc3"]
+
+
+def random_markers(bits_MP: np.ndarray) -> Markers:
+    sites = pd.DataFrame({"contig": "chr1", "position": range(len(bits_MP)), "ref": "A", "alt": "C"})
+    return Markers(sites, tuple(map(str, range(bits_MP.shape[1]))), pack(bits_MP))
