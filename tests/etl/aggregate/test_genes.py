@@ -1,63 +1,120 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
-pytest.importorskip("hail")
-import hail as hl
+pytest.importorskip("pyspark")
+from pyspark.sql import SparkSession
 
-from etl.aggregate.genes import feature_entries
+from etl.aggregate import genes
+from etl.aggregate.genes import LISTED_COLUMNS, feature_entries, sum_features
+from etl.aggregate.masks import GRID
+from etl.cohort.passes import read_cohort
+from etl.cohort.people import KeptPeople, kept_people
+from tests.etl.cohort_rows import cohort_table, variant, write_cohort
 
-pytestmark = pytest.mark.usefixtures("hail_session")
-
-MISSING, REFERENCE = "missing", "reference"
-
-
-def sparse_cohort(calls):
-    """Calls as variants of persons; reference entries filtered as at ingest; sample_index runs backwards."""
-    n_people = len(calls[0])
-    mt = hl.utils.range_matrix_table(len(calls), n_people)
-    mt = mt.annotate_cols(s=hl.str(mt.col_idx), sample_index=n_people - 1 - mt.col_idx)
-    mt = mt.annotate_rows(locus=hl.locus("X", 3_000_000 + mt.row_idx, "GRCh37"), alleles=["A", "T"])
-    mt = mt.annotate_entries(text=hl.literal(calls)[mt.row_idx][mt.col_idx])
-    called = (mt.text != MISSING) & (mt.text != REFERENCE)
-    mt = mt.annotate_entries(GT=hl.parse_call(hl.or_missing(called, mt.text)))
-    mt = mt.filter_entries(mt.text != REFERENCE).key_cols_by("s").key_rows_by("locus", "alleles")
-    return mt.select_entries("GT")
-
-
-def features_table(mt, features):
-    rows = mt.rows()
-    feature = hl.tstruct(index=hl.tint32, het=hl.tfloat64, hom=hl.tfloat64, missing=hl.tfloat64)
-    content = [
-        [dict(zip(("index", "het", "hom", "missing"), item, strict=True)) for item in row] for row in features
-    ]
-    rows = rows.select(features=hl.literal(content, hl.tarray(hl.tarray(feature)))[rows.row_idx])
-    return rows.filter(hl.len(rows.features) > 0)
+FEATURE = pa.list_(
+    pa.struct(
+        [
+            pa.field("index", pa.int32()),
+            *(pa.field(name, pa.float64()) for name in ("het", "hom", "missing")),
+        ]
+    )
+)
+Features = list[tuple[int, float, float, float]]
+"""index, and what one, two alternate alleles and a missing call add."""
 
 
-def summed(calls, features):
-    mt = sparse_cohort(calls)
-    frame = feature_entries(mt, features_table(mt, features)).toPandas()
-    return {(row.sample_index, row["index"]): row.value for _, row in frame.iterrows()}
+def people(n: int, sex: str = "unknown") -> KeptPeople:
+    """Everybody, with a sample_index that runs backwards."""
+    everybody = pd.DataFrame({"person": range(n), "sample_id": [f"P{number}" for number in range(n)]})
+    return kept_people(everybody, everybody.assign(sample_index=range(n - 1, -1, -1), sex=sex))
 
 
-def test_feature_entries__sums_by_person_and_feature():
+def features_column(features: list[Features]) -> pa.Array:
+    names = ("index", "het", "hom", "missing")
+    return pa.array([[dict(zip(names, item, strict=True)) for item in row] for row in features], FEATURE)
+
+
+def summed(calls: list[str], features: list[Features], sex: str = "unknown") -> dict[tuple[int, int], float]:
+    """Sums by sample_index and index, of variants on X."""
+    table = cohort_table(*(variant("chrX", 5_000_000 + place, text) for place, text in enumerate(calls)))
+    batch = table.append_column("features", features_column(features)).combine_chunks().to_batches()[0]
+    rows = sum_features(batch, people(len(calls[0].split()), sex)).to_pylist()
+    return {(row["sample_index"], row["index"]): row["value"] for row in rows}
+
+
+def test_sum_features__sums_by_person_and_feature():
     found = summed(
-        [["0/1", REFERENCE, "1/1"], ["0/1", "0/1", REFERENCE]],
-        [[(4, 1.0, 2.0, 0.0)], [(4, 1.0, 2.0, 0.0), (9, 1.0, 2.0, 0.0)]],
+        ["0/1 0/0 1/1", "0/1 0/1 0/0"], [[(4, 1.0, 2.0, 0.0)], [(4, 1.0, 2.0, 0.0), (9, 1.0, 2.0, 0.0)]]
     )
     assert found == {(2, 4): 2.0, (2, 9): 1.0, (1, 4): 1.0, (1, 9): 1.0, (0, 4): 2.0}
 
 
-def test_feature_entries__haploid_alternate_counts_as_homozygous():
-    assert summed([["1", "0/1", "0"]], [[(0, 1.0, 2.0, 0.5)]]) == {(2, 0): 2.0, (1, 0): 1.0}
+def test_sum_features__haploid_alternate_counts_as_homozygous():
+    assert summed(["1 0/1 0"], [[(0, 1.0, 2.0, 0.5)]]) == {(2, 0): 2.0, (1, 0): 1.0}
 
 
-def test_feature_entries__missing_is_not_reference():
-    assert summed([[MISSING, REFERENCE]], [[(0, 1.0, 2.0, 0.25)]]) == {(1, 0): 0.25}
+def test_sum_features__missing_is_not_reference():
+    assert summed(["./. 0/0 fail"], [[(0, 1.0, 2.0, 0.25)]]) == {(2, 0): 0.25, (0, 0): 0.25}
 
 
-def test_feature_entries__zero_contributions_are_not_stored():
-    assert summed([[MISSING, "0/1", "0/0"]], [[(0, 0.0, 2.0, 0.0)]]) == {}
+def test_sum_features__a_mans_heterozygote_on_x_is_missing():
+    assert summed(["0/1 1/1"], [[(0, 1.0, 2.0, 0.25)]], sex="male") == {(1, 0): 0.25, (0, 0): 2.0}
 
 
-def test_feature_entries__variants_without_features_are_left_out():
-    assert summed([["0/1"], ["1/1"]], [[], [(3, 1.0, 2.0, 0.0)]]) == {(0, 3): 2.0}
+def test_sum_features__zero_contributions_are_not_stored():
+    assert summed(["./. 0/1 0/0"], [[(0, 0.0, 2.0, 0.0)]]) == {}
+
+
+def test_sum_features__variants_without_features_between_others():
+    found = summed(["0/1", "1/1", "0/1"], [[(3, 1.0, 2.0, 0.0)], [], [(5, 1.0, 2.0, 0.0)]])
+    assert found == {(0, 3): 1.0, (0, 5): 1.0}
+
+
+def test_sum_features__people_who_were_dropped_are_left_out():
+    table = cohort_table(variant("chr1", 1000, "0/1 1/1"))
+    batch = table.append_column("features", features_column([[(0, 1.0, 2.0, 0.0)]])).to_batches()[0]
+    only_second = KeptPeople(np.array([-1, 0], dtype=np.int32), np.zeros(1, dtype=np.int8))
+    assert sum_features(batch, only_second).to_pylist() == [{"sample_index": 0, "index": 0, "value": 2.0}]
+
+
+def random_study(n_people: int, n_variants: int) -> tuple[list[dict[str, Any]], dict[int, Features]]:
+    """Variants, and by number the features of two in three of them."""
+    random = np.random.default_rng(3)
+    texts = np.array(["0/0", "0/1", "1/1", "./."])
+    codes = random.choice(4, p=[0.8, 0.1, 0.05, 0.05], size=(n_variants, n_people))
+    variants = [variant("chr1", 100 + place, " ".join(texts[row])) for place, row in enumerate(codes)]
+    amounts = np.floor(random.random((n_variants, 3)) * GRID) / GRID
+    return variants, {
+        place: [(int(index), *map(float, amounts[place])) for index in random.choice(6, place % 3, False)]
+        for place in range(n_variants)
+        if place % 3
+    }
+
+
+@pytest.mark.parametrize("max_broadcast", [genes.MAX_BROADCAST, 0])
+def test_feature_entries__as_a_matrix_product(
+    tmp_path: Path, hail_session: None, monkeypatch: pytest.MonkeyPatch, max_broadcast: int
+):
+    monkeypatch.setattr(genes, "MAX_BROADCAST", max_broadcast)
+    variants, features = random_study(n_people=20, n_variants=50)
+    cohort = read_cohort(write_cohort(cohort_table(*variants), tmp_path / "cohort", 3), LISTED_COLUMNS)
+    rows = [(place, [tuple(item) for item in items]) for place, items in features.items()]
+    schema = "variant bigint, features array<struct<index int, het double, hom double, missing double>>"
+    frame = SparkSession.builder.getOrCreate().createDataFrame(rows, schema)
+    found = feature_entries(cohort, frame, people(20)).toPandas()
+    assert found.dtypes.to_dict() == {"sample_index": "int32", "index": "int32", "value": "float64"}
+
+    wanted = np.zeros((20, 6))
+    for place, items in features.items():
+        for person, call in enumerate(variants[place]["calls"]):
+            for index, het, hom, missing in items:
+                wanted[19 - person, index] += {"0/0": 0.0, "0/1": het, "1/1": hom, "./.": missing}[call]
+    dense = np.zeros_like(wanted)
+    dense[found["sample_index"], found["index"]] = found["value"]
+    assert np.array_equal(dense, wanted), "sums of multiples of 1/GRID are exact"
+    assert len(found) == np.count_nonzero(wanted)

@@ -2,15 +2,16 @@ import pytest
 
 pytest.importorskip("hail")
 import hail as hl
+from pyspark.sql import SparkSession
 from scipy.stats import beta
 
 from etl.aggregate.config import MaskConfig, MasksConfig
-from etl.aggregate.masks import GRID, mask_channels, mask_features
+from etl.aggregate.masks import GRID, count_by_channel, features_frame, mask_channels, mask_features
 
 N_GENES = 10
 ROW = (
-    "struct{locus: locus<GRCh37>, alleles: array<str>, variant: int64, allele_count: int32, allele_number: int32, "
-    "consequences: array<struct{gene: int32, variant_class: str}>}"
+    "struct{locus: locus<GRCh37>, alleles: array<str>, variant: int64, allele_count: int32, "
+    "allele_number: int32, consequences: array<struct{gene: int32, variant_class: str}>}"
 )
 
 
@@ -99,3 +100,24 @@ def test_mask_channels__definition_tells_the_missing_rule():
         "0",
     )
     assert common.definition["missing_call"] == "expected value at the allele frequency"
+
+
+@pytest.mark.usefixtures("hail_session")
+def test_count_by_channel__a_variant_in_two_genes_counts_once():
+    rows = [(1, [(0,), (9,), (12,)]), (2, [(3,)]), (3, [(35,)])]
+    frame = SparkSession.builder.getOrCreate().createDataFrame(
+        rows, "variant bigint, features array<struct<index int>>"
+    )
+    assert count_by_channel(frame, n_genes=10) == {0: 2, 1: 1, 3: 1}
+
+
+@pytest.mark.usefixtures("hail_session")
+def test_features_frame__keeps_the_number_of_the_variant():
+    table = hl.Table.parallelize(
+        [{"locus": hl.Locus("1", 5, "GRCh37"), "alleles": ["A", "T"], "variant": 7, "allele_count": 1,
+          "allele_number": 100, "consequences": [{"gene": 3, "variant_class": "plof"}]}],
+        hl.dtype(ROW), key=["locus", "alleles"],
+    )  # fmt: skip
+    masks = [MaskConfig(name="p", classes=("plof",), max_frequency=0.01)]
+    (row,) = features_frame(mask_features(table, masks, N_GENES)).collect()
+    assert (row.variant, [tuple(item) for item in row.features]) == (7, [(3, 1.0, 2.0, 0.0)])

@@ -1,15 +1,24 @@
-import hail as hl
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from contract.config import load_config
-from etl.config import PROFILES
-from etl.qc.genotype import sparse_cohort
-from etl.qc.variants import keep_people, measure_variants, variant_failures
-from etl.thresholds import Profile
-from tests.etl.mini import HEADER, vcf_text, write_bgzip
+pytest.importorskip("hail")
+import hail as hl
+from pyspark.sql import SparkSession
+from scipy.stats import chi2
 
-pytestmark = pytest.mark.usefixtures("hail_session")
+from contract.config import load_config
+from etl.cohort.passes import read_cohort
+from etl.cohort.people import kept_people
+from etl.config import PROFILES
+from etl.qc.variant_counts import COUNT_COLUMNS, count_batch, count_variants, make_strata
+from etl.qc.variants import batch_p_expr, flag_variants, import_counts, measure_variants, variant_failures
+from etl.thresholds import Profile
+from tests.etl.cohort_rows import cohort_table, hail_matrix, variant, write_cohort
 
 PEOPLE = pd.DataFrame(
     {
@@ -22,95 +31,236 @@ PEOPLE = pd.DataFrame(
         "training": [True, True, True, True, True, True, False, False],
     }
 )
-RECORDS = [  # of P0 … P7; P6 and P7 are in the test fold
-    ("chr1", 1000, "0/1 ./. 0/0 0/1 1/1 0/0 1/1 0/1"),
-    ("chr1", 2000, "0/0 0/0 0/0 0/0 0/0 0/0 0/0 0/0"),
-    ("chr1", 3000, "0/0 0/0 0/0 0/1 0/1 0/1 0/0 0/0"),
-    ("chrX", 5000000, "0/1 1/1 0/1 0/1 0/0 1/1 0/0 1"),  # P2: a man's heterozygote
-    ("chrX", 6000000, "1 0 0 0/0 0 0/0 0/0 0"),  # P0: a woman's haploid call
+VARIANTS = [  # of P0 … P7; P6 and P7 are in the test fold
+    variant("chr1", 1000, "0/1 ./. 0/0 0/1 1/1 0/0 1/1 0/1"),
+    variant("chr1", 2000, "0/0 0/0 0/0 0/0 0/0 0/0 0/0 0/0", site_reasons=["filter_not_pass"]),
+    variant("chr1", 3000, "0/0 0/0 0/0 0/1 0/1 0/1 0/0 0/0"),
+    variant("chrX", 5000000, "0/1 1/1 0/1 0/1 0/0 1/1 0/0 1"),  # P2: a man's heterozygote
+    variant("chrX", 6000000, "1 0 0 0/0 0 0/0 0/0 0"),  # P0: a woman's haploid call
+    variant("chrY", 7000000, "0/1 1 0 0/0 0 0/0 0/0 0"),  # P0: a woman's call on Y
+    variant("chr1", 4000, "0/0 fail 0/0 0/0 0/0 fail 0/0 0/1"),
 ]
 
 
+def everybody(n: int) -> pd.DataFrame:
+    return pd.DataFrame({"person": range(n), "sample_id": [f"P{number}" for number in range(n)]})
+
+
+def counted(people: pd.DataFrame = PEOPLE, variants: list[dict[str, Any]] = VARIANTS) -> pa.RecordBatch:
+    batch = cohort_table(*variants).combine_chunks().to_batches()[0]
+    n_people = len(variants[0]["calls"])
+    return count_batch(batch, kept_people(everybody(n_people), people), make_strata(people))
+
+
+def by_position(people: pd.DataFrame = PEOPLE) -> dict[int, dict[str, Any]]:
+    return {row["position"]: row for row in counted(people).to_pylist()}
+
+
+def measured(folder: Path, people: pd.DataFrame, variants: list[dict[str, Any]], parts: int = 1) -> hl.Table:
+    """The whole way through Spark and Hail."""
+    cohort = read_cohort(write_cohort(cohort_table(*variants), folder / "cohort", parts), COUNT_COLUMNS)
+    kept = kept_people(everybody(len(variants[0]["calls"])), people)
+    count_variants(cohort, kept, make_strata(people)).write.parquet(f"{folder}/counted")
+    frame = SparkSession.builder.getOrCreate().read.parquet(f"{folder}/counted")
+    return measure_variants(import_counts(frame, "GRCh38"))
+
+
 @pytest.fixture(scope="module")
-def cohort(tmp_path_factory: pytest.TempPathFactory, hail_session: None) -> hl.MatrixTable:
-    lines = [
-        f"{contig}\t{position}\t.\tA\tC\t50\tPASS\t.\tGT\t" + calls.replace(" ", "\t") + "\n"
-        for contig, position, calls in RECORDS
-    ]
-    header = HEADER + "##contig=<ID=chrX,length=156040895>\n"
-    path = write_bgzip(
-        tmp_path_factory.mktemp("vcf") / "a.vcf.bgz", vcf_text(header, tuple(PEOPLE["sample_id"]), lines)
-    )
-    mt = hl.import_vcf(str(path), reference_genome="GRCh38")
-    sparse = sparse_cohort(mt, {})
-    sparse = sparse.annotate_rows(old_alleles=sparse.alleles)
-    return sparse.checkpoint(hl.utils.new_temp_file("cohort", "mt"))
+def table(tmp_path_factory: pytest.TempPathFactory, hail_session: None) -> hl.Table:
+    return measured(tmp_path_factory.mktemp("variants"), PEOPLE, VARIANTS, parts=2).cache()
 
 
-def measured(cohort: hl.MatrixTable, people: pd.DataFrame) -> dict[int, hl.Struct]:
-    table = measure_variants(keep_people(cohort, people), people)
-    return {row.locus.position: row for row in table.collect()}
+def test_count_batch__by_hand():
+    row = by_position()[1000]
+    assert row["call_rate"] == pytest.approx(7 / 8)
+    assert row["call_rate_cases"] == pytest.approx(2 / 3)
+    assert row["call_rate_controls"] == 1
+    assert row["n_carriers"] == 5  # P0 P3 P4 P6 P7
+    assert (row["allele_count"], row["allele_number"]) == (4, 10)  # P0 1, P3 1, P4 2 of five called
+    assert (row["hom_ref"], row["het"], row["hom_var"]) == ([1], [1], [1])  # P5, P3, P4
+    # Controls: P3 of w1, P4 and P5 of w2. Alternate alleles inside and outside of the batch, then reference.
+    assert row["batch_tables"] == [[1, 2, 1, 2], [2, 1, 2, 1]]
 
 
-def test_measure_variants__counts_by_hand(cohort: hl.MatrixTable):
-    row = measured(cohort, PEOPLE)[1000]
-    assert row.call_rate == pytest.approx(7 / 8)
-    assert row.call_rate_cases == pytest.approx(2 / 3)
-    assert row.call_rate_controls == 1
-    assert row.n_carriers == 5  # P0 P3 P4 P6 P7
-    assert (row.allele_count, row.allele_number) == (4, 10)  # P0 1, P3 1, P4 2 of five called
+def test_count_batch__nobody_carries_it():
+    row = by_position()[2000]
+    assert (row["n_carriers"], row["allele_count"], row["allele_number"], row["call_rate"]) == (0, 0, 12, 1)
+    assert row["batch_tables"] == []
 
 
-def test_measure_variants__nobody_carries_it(cohort: hl.MatrixTable):
-    row = measured(cohort, PEOPLE)[2000]
-    assert (row.n_carriers, row.allele_count, row.allele_number, row.call_rate) == (0, 0, 12, 1)
+def test_count_batch__failed_calls_are_missing():
+    row = by_position()[4000]
+    assert row["call_rate"] == pytest.approx(6 / 8)
+    assert row["call_rate_controls"] == pytest.approx(2 / 3)
+    assert (row["n_carriers"], row["allele_count"], row["allele_number"]) == (1, 0, 8)
 
 
-def test_measure_variants__men_on_x_are_haploid(cohort: hl.MatrixTable):
-    row = measured(cohort, PEOPLE)[5000000]
-    assert row.call_rate == pytest.approx(7 / 8), "a man's heterozygous call is none"
+def test_count_batch__men_on_x_are_haploid():
+    row = by_position()[5000000]
+    assert row["call_rate"] == pytest.approx(7 / 8), "a man's heterozygous call is none"
     # Training: P0 1 of 2, P1 1 of 1, P2 not called, P3 1 of 2, P4 0 of 1, P5 2 of 2.
-    assert (row.allele_count, row.allele_number) == (5, 8)
-    assert row.n_carriers == 5
+    assert (row["allele_count"], row["allele_number"]) == (5, 8)
+    assert row["n_carriers"] == 5
+    assert (row["hom_ref"], row["het"], row["hom_var"]) == ([0], [1], [1])  # P3, P5: the women
+    assert row["batch_tables"][0] == [1, 2, 1, 1]
 
 
-def test_measure_variants__half_a_call_of_a_woman_on_x_is_none(cohort: hl.MatrixTable):
-    row = measured(cohort, PEOPLE)[6000000]
-    assert row.call_rate == pytest.approx(7 / 8)
-    assert row.n_carriers == 0
+def test_count_batch__calls_that_a_woman_cannot_have_are_none():
+    for position, n_carriers in ((6000000, 0), (7000000, 1)):
+        row = by_position()[position]
+        assert row["call_rate"] == pytest.approx(7 / 8)
+        assert row["n_carriers"] == n_carriers
+    assert by_position()[7000000]["het"] == [], "no test of equilibrium on Y"
 
 
-def test_measure_variants__hardy_weinberg_in_training_controls_and_women_on_x(cohort: hl.MatrixTable):
-    found = measured(cohort, PEOPLE)
+def test_count_batch__labels_of_test_people_change_nothing():
+    swapped = PEOPLE.assign(is_case=PEOPLE["is_case"].where(PEOPLE["training"], 1 - PEOPLE["is_case"]))
+    assert counted().equals(counted(swapped))
+
+
+def test_count_batch__labels_of_training_people_do():
+    assert not counted().equals(counted(PEOPLE.assign(is_case=1 - PEOPLE["is_case"])))
+
+
+def test_count_batch__people_who_were_dropped_are_not_counted():
+    rest = PEOPLE[PEOPLE["sample_id"] != "P1"].assign(sample_index=[6, 5, 4, 3, 2, 1, 0])
+    row = by_position(rest)[1000]
+    assert (row["call_rate"], row["call_rate_cases"], row["n_carriers"]) == (1, 1, 5)
+
+
+def test_count_batch__rates_without_people_are_missing():
+    row = by_position(PEOPLE.assign(training=PEOPLE["is_case"] == 0))[1000]
+    assert row["call_rate_cases"] is None
+    assert row["call_rate_controls"] == 1
+
+
+def test_count_batch__ancestry_groups_that_only_one_batch_has_say_nothing_about_it():
+    # P3 of w1 and P5 of w2 share an ancestry group; P4 of w2 is alone in the other.
+    people = PEOPLE.assign(ancestry=["a", "a", "a", "a", "b", "a", "b", "b"])
+    row = by_position(people)[1000]
+    assert row["batch_tables"] == [[1, 0, 1, 2], [0, 1, 2, 1]]
+    assert (row["hom_ref"], row["het"], row["hom_var"]) == ([1, 0], [1, 0], [0, 1])
+
+
+def test_measure_variants__hardy_weinberg_in_training_controls_and_women_on_x(table: hl.Table):
+    found = {row.locus.position: row.hwe_p for row in table.collect()}
     exact = {
-        1000: hl.hardy_weinberg_test(1, 1, 1),  # P5, P3, P4
+        1000: hl.hardy_weinberg_test(1, 1, 1),
         3000: hl.hardy_weinberg_test(0, 3, 0),
-        5000000: hl.hardy_weinberg_test(0, 1, 1),  # P3, P5: the women
+        5000000: hl.hardy_weinberg_test(0, 1, 1),
     }
     for position, test in exact.items():
-        assert found[position].hwe_p == pytest.approx(hl.eval(test.p_value)), position
+        assert found[position] == pytest.approx(hl.eval(test.p_value)), position
+    assert found[7000000] is None
 
 
-def test_measure_variants__labels_of_test_people_change_nothing(cohort: hl.MatrixTable):
-    swapped = PEOPLE.assign(is_case=PEOPLE["is_case"].where(PEOPLE["training"], 1 - PEOPLE["is_case"]))
-    assert measured(cohort, PEOPLE) == measured(cohort, swapped)
+def test_measure_variants__one_batch_is_not_compared(tmp_path: Path, hail_session: None):
+    rows = measured(tmp_path, PEOPLE.assign(batch="all"), VARIANTS).collect()
+    assert {row.batch_p for row in rows} == {None}
 
 
-def test_measure_variants__labels_of_training_people_do(cohort: hl.MatrixTable):
-    swapped = PEOPLE.assign(is_case=1 - PEOPLE["is_case"])
-    assert measured(cohort, PEOPLE) != measured(cohort, swapped)
+def test_import_counts__sorted_with_all_that_later_steps_need(table: hl.Table):
+    row = table.head(1).collect()[0]
+    assert (row.locus, row.alleles) == (hl.Locus("chr1", 1000, "GRCh38"), ["A", "C"])
+    assert (row.variant, row.a_index, row.old_alleles, row.annotation) == (0, 1, ["A", "C"], None)
+    assert [(row.locus.position, row.variant) for row in table.collect()][2:4] == [(3000, 2), (4000, 6)]
 
 
-def test_keep_people__columns_that_were_dropped_are_not_counted(cohort: hl.MatrixTable):
-    row = measured(cohort, PEOPLE[PEOPLE["sample_id"] != "P1"].reset_index(drop=True))[1000]
-    assert row.call_rate == 1
-
-
-def test_variant_failures__named_reasons(cohort: hl.MatrixTable):
+def test_flag_variants__reasons_of_the_site_first(table: hl.Table):
     limits = load_config(Profile, PROFILES / "bipex.yaml").variant
-    table = measure_variants(keep_people(cohort, PEOPLE), PEOPLE)
-    table = table.select(**variant_failures(table, limits))
-    found = {row.locus.position: {name for name in table.row_value if row[name]} for row in table.collect()}
-    assert found[1000] == {"call_rate", "call_rate_cases", "call_rate_difference"}
-    assert found[2000] == {"monomorphic"}
-    assert found[3000] == set()
+    flagged = flag_variants(table, variant_failures(table, limits)).collect()
+    found = {row.locus.position: row.reasons for row in flagged}
+    assert found[1000] == ["call_rate", "call_rate_cases", "call_rate_difference"]
+    assert found[2000] == ["filter_not_pass", "monomorphic"]
+    assert found[3000] == []
+    assert {row.locus.position for row in flagged if row.passes} == {3000}
+
+
+def random_cohort(n_people: int, n_variants: int) -> list[dict[str, Any]]:
+    random = np.random.default_rng(5)
+    frequencies = random.uniform(0.03, 0.6, n_variants)[:, np.newaxis]
+    alleles = (random.random((2, n_variants, n_people)) < frequencies).sum(axis=0)
+    texts = np.array(["0/0", "0/1", "1/1", "./."])
+    codes = np.where(random.random(alleles.shape) < 0.05, 3, alleles)
+    return [variant("chr2", 1000 + place, " ".join(texts[row])) for place, row in enumerate(codes)]
+
+
+def random_people(n_people: int, n_batches: int, n_ancestries: int) -> pd.DataFrame:
+    random = np.random.default_rng(6)
+    return everybody(n_people).assign(
+        sample_index=range(n_people),
+        is_case=random.integers(0, 2, n_people),
+        sex=random.choice(["female", "male", "unknown"], n_people),
+        ancestry=[f"a{number}" for number in random.integers(0, n_ancestries, n_people)],
+        batch=[f"w{number}" for number in random.integers(0, n_batches, n_people)],
+        training=random.random(n_people) < 0.9,
+    )
+
+
+def test_measure_variants__as_hail_counts_and_tests(tmp_path: Path, hail_session: None):
+    people, variants = random_people(90, 3, 2), random_cohort(90, 40)
+    found = measured(tmp_path, people, variants)
+    mt = hail_matrix(*variants, people=people["sample_id"].tolist())
+    labels = hl.Table.from_pandas(people.drop(columns="person"), key="sample_id")
+    mt = hl.variant_qc(mt.annotate_cols(**labels[mt.s]))
+    control = mt.training & (mt.is_case == 0)
+    exact = hl.agg.group_by(mt.ancestry, hl.agg.hardy_weinberg_test(mt.GT).p_value)
+    mt = mt.annotate_rows(
+        case_rate=hl.agg.filter(mt.training & (mt.is_case == 1), hl.agg.fraction(hl.is_defined(mt.GT))),
+        stats=hl.agg.filter(mt.training, hl.agg.call_stats(mt.GT, mt.alleles)),
+        hwe_p=hl.min(hl.agg.filter(control, exact).values()),
+    )
+    wanted = mt.rows()[found.key]
+    pairs = {
+        "call_rate": (found.call_rate, wanted.variant_qc.call_rate),
+        "call_rate_cases": (found.call_rate_cases, wanted.case_rate),
+        "n_carriers": (found.n_carriers, wanted.variant_qc.n_non_ref),
+        "allele_count": (found.allele_count, wanted.stats.AC[1]),
+        "allele_number": (found.allele_number, wanted.stats.AN),
+        "hwe_p": (found.hwe_p, wanted.hwe_p),
+    }
+    equal = {name: hl.agg.count_where(hl.approx_equal(*pair, 1e-9)) for name, pair in pairs.items()}
+    assert found.aggregate(hl.struct(**equal)) == hl.Struct(**dict.fromkeys(pairs, 40))
+
+
+@pytest.mark.timeout(90)
+def test_measure_variants__hundreds_of_strata(tmp_path: Path, hail_session: None):
+    people, variants = random_people(2500, 60, 4), random_cohort(2500, 30)
+    # Sixty batches in four ancestry groups by sex, and cases and people of the test fold by sex.
+    assert (make_strata(people).size_XG > 0).sum() > 500
+    found = measured(tmp_path, people, variants).collect()
+    tables = _batch_tables(people, variants[7]["calls"])
+    by_batch = hl.literal(tables, "array<array<array<int64>>>")
+    test = by_batch.map(lambda table: hl.cochran_mantel_haenszel_test(*(table[k] for k in range(4))).p_value)
+    assert found[7].batch_p == pytest.approx(hl.eval(hl.min(test)))
+    assert all(0 < row.batch_p < 1 for row in found)
+
+
+def _batch_tables(people: pd.DataFrame, calls: list[str]) -> list[list[list[int]]]:
+    """The four cells of each batch's tables, by ancestry group."""
+    numbers = pd.DataFrame(
+        {
+            "alternate": [{"0/1": 1, "1/1": 2}.get(call, 0) for call in calls],
+            "reference": [{"0/1": 1, "0/0": 2}.get(call, 0) for call in calls],
+        }
+    ).join(people)
+    controls = numbers[numbers["training"] & (numbers["is_case"] == 0)]
+    tables = []
+    for batch in sorted(controls["batch"].unique()):
+        by = controls.groupby([controls["batch"] != batch, "ancestry"])[["alternate", "reference"]].sum()
+        sums = by.unstack(0, fill_value=0).loc[by.loc[False].index]
+        tables.append([sums[name, other].tolist() for name in by.columns for other in (False, True)])
+    return tables
+
+
+def test_batch_p_expr__counts_beyond_64_bits(hail_session: None):
+    a, b, c, d = 500_000, 500_000, 500_000, 502_000
+    total, margins = a + b + c + d, (a + b) * (c + d) * (a + c) * (b + d)
+    statistic = (abs(a - (a + b) * (a + c) / total) - 0.5) ** 2 / (margins / (total**3 - total**2))
+    found = hl.eval(batch_p_expr(hl.literal([a, b, c, d])))
+    assert found == pytest.approx(chi2.sf(statistic, 1)) == pytest.approx(0.1578, abs=1e-3)
+
+
+def test_batch_p_expr__without_variance(hail_session: None):
+    assert hl.eval(batch_p_expr(hl.literal([0, 0, 10, 20]))) is None
+    assert hl.eval(batch_p_expr(hl.literal([10, 20, 0, 0]))) is None
