@@ -31,7 +31,8 @@ KNOWN_CAUSES = (
     ),
     (
         r"JAVA_GATEWAY_EXITED",
-        "a Java process that ended at its start, wanted settings of `spark` that it accepts",
+        "a Java process that ended at its start (its words are in hail.log), "
+        "wanted settings of `spark` that it accepts",
     ),
     (
         r"Py4JNetworkError|Answer from Java side is empty|while trying to connect to the Java server",
@@ -39,6 +40,9 @@ KNOWN_CAUSES = (
     ),
 )
 """Pattern in the text of an exception, and what it means for a user."""
+
+WRAPPERS = ("Py4JJavaError", "FatalError", "HailUserError", "PythonException", "SparkException")
+"""Names of exceptions that carry another one from Java or a task."""
 
 _SYSTEM_ERROR = re.compile(r"\[Errno (\d+)\] [^:\n]+(?:: '([^'\n]+)')?")
 _PYTHON_ERROR = re.compile(r"^(?:\w+\.)*([A-Z]\w*(?:Error|Exception))\b", re.MULTILINE)
@@ -73,11 +77,13 @@ def _cause(error: Exception, text: str) -> str:
     for pattern, meaning in KNOWN_CAUSES:
         if re.search(pattern, text):
             return meaning
-    if type(error).__module__.startswith("hail.") and "Error summary:" in text:
+    # Hail also wraps what a Python task raised: that text may hold anything.
+    from_hail = type(error).__module__.startswith("hail.") and "PythonException" not in text
+    if from_hail and "Error summary:" in text:
         return f"a failure in Hail ({text.rsplit('Error summary:', 1)[-1].strip().splitlines()[0][:300]})"
     if system := _SYSTEM_ERROR.search(str(error)):
         return f"a file that can't be used ({os.strerror(int(system.group(1)))})"
-    names = _PYTHON_ERROR.findall(text)
+    names = [name for name in _PYTHON_ERROR.findall(text) if name not in WRAPPERS]
     return f"an unexpected failure ({names[-1] if names else type(error).__name__})"
 
 

@@ -100,7 +100,7 @@ class StartingEngine(Engine):
             # Spark would start its Python workers with whatever `python3` is first on PATH.
             os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
             with open(self._log, "wb") as log:
-                gateway = launch_gateway(conf, {"stderr": log})
+                gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
             pyspark.SparkContext._ensure_initialized(gateway=gateway)
         if self._given_up.is_set():
             return None
