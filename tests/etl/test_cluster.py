@@ -142,9 +142,9 @@ def executors(cluster: Cluster) -> dict[int, Path]:
     found = {}
     for process in psutil.process_iter(["cmdline", "cwd"]):
         words, place = process.info["cmdline"] or [], process.info["cwd"]
-        if "org.apache.spark.executor.CoarseGrainedExecutorBackend" in words and place:
-            if cluster.folder in Path(place).parents:
-                found[process.pid] = Path(place)
+        is_executor = "org.apache.spark.executor.CoarseGrainedExecutorBackend" in words
+        if is_executor and place and cluster.folder in Path(place).parents:
+            found[process.pid] = Path(place)
     return found
 
 
