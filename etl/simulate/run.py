@@ -16,7 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from contract.config import digest, load_config
 from contract.errors import InputError, fault
 from contract.provenance import software_versions, source_digest
-from etl.simulate import bgzf, reference
+from etl import bgzf
+from etl.simulate import reference
 from etl.simulate.annotation import Annotator
 from etl.simulate.config import SimulateConfig
 from etl.simulate.gtf import write_gtf

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etl.simulate import bgzf, reads, reference
+from etl import bgzf
+from etl.simulate import reads, reference
 from etl.simulate.annotation import CSQ_FIELDS
 from etl.simulate.calls import FORMAT, MISSING, call_table, entry_texts, genotype_order
 from etl.simulate.config import SimulateConfig

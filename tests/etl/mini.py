@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from etl.simulate.bgzf import END_OF_FILE, compress
+from etl.bgzf import END_OF_FILE, compress
 
 HEADER = """\
 ##fileformat=VCFv4.2

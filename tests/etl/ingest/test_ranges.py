@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from contract.errors import InputError
+from etl.bgzf import END_OF_FILE, compress
 from etl.ingest.header import read_header
 from etl.ingest.ranges import LARGEST_RANGE, SMALLEST_RANGE, FileRange, plan_ranges, read_text
-from etl.simulate.bgzf import END_OF_FILE, compress
 from tests.etl.mini import RECORDS, vcf_text
 
 LINES = [RECORDS[0].replace("1100", str(position)) for position in range(1000, 1400)]

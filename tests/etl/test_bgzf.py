@@ -3,7 +3,7 @@ import struct
 
 import numpy as np
 
-from etl.simulate import bgzf
+from etl import bgzf
 
 
 def test_compress__reads_back_and_states_its_block_sizes():
