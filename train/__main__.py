@@ -15,9 +15,9 @@ from rich.table import Table
 
 from contract.config import load_config
 from contract.errors import InputError
-from train import distributed
 from train.config import TrainConfig
-from train.engine import Stopped, TrainingError
+from train.errors import Stopped, TrainingError
+from train.launch import launched_rank
 
 FAULT_STATUS, FAILED_STATUS, STOPPED_STATUS = 2, 1, 143
 LEADER_SPEAKS_FIRST = (
@@ -44,6 +44,8 @@ def fit(conf: Conf, overrides: Overrides = None) -> None:
     """
     with _told():
         config = load_config(TrainConfig, conf, overrides or [])
+        from train import distributed
+
         comm = distributed.start(config.run.backend)
         from train.fit import fit as fit_run
 
@@ -64,7 +66,7 @@ def evaluate(
     RUN is a run's folder, or the YAML file that it was trained with.
     """
     with _told():
-        if distributed.launched_rank():
+        if launched_rank():
             return  # one process is enough; the leader is it
         from train.evaluate import evaluate as evaluate_run
         from train.fit import CONFIG_NAME
@@ -127,13 +129,13 @@ def _told() -> Iterator[None]:
     except TrainingError as error:
         _end(str(error), FAILED_STATUS)
     except Stopped:
-        if distributed.launched_rank():
+        if launched_rank():
             raise SystemExit(STOPPED_STATUS) from None
         _end("stopped and saved; the same command goes on from here", STOPPED_STATUS)
 
 
 def _end(message: str, status: int) -> None:
-    rank = distributed.launched_rank()
+    rank = launched_rank()
     if rank:
         time.sleep(LEADER_SPEAKS_FIRST)
         message = f"rank {rank}: {message}"

@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from contract.errors import InputError, fault
+from train.launch import launcher
 
 Backend = Literal["auto", "horovod", "ddp", "none"]
 
@@ -213,19 +214,3 @@ def start(backend: Backend = "auto") -> Comm:
         raise InputError(
             fault("environment", "horovod", found=str(error), wanted="deploy/horovod/build.sh run")
         ) from None
-
-
-def launcher() -> Literal["horovod", "ddp", "none"]:
-    """Which launcher started this process."""
-    if "HOROVOD_RANK" in os.environ:
-        return "horovod"
-    if "RANK" in os.environ and "MASTER_ADDR" in os.environ:
-        return "ddp"
-    return "none"
-
-
-def launched_rank() -> int:
-    """Rank of this process before any group is joined."""
-    return int(
-        {"horovod": os.environ.get("HOROVOD_RANK"), "ddp": os.environ.get("RANK")}.get(launcher()) or 0
-    )

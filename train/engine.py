@@ -20,6 +20,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from train.config import OptimizerConfig, TrainConfig
 from train.distributed import Comm
+from train.errors import Stopped, TrainingError
 from train.metrics import auroc
 from train.model import GeneCNN, PaperCNN
 from train.people import UNKNOWN
@@ -28,14 +29,6 @@ from train.scaling import Batch, Densifier
 Network = GeneCNN | PaperCNN
 Batches = Callable[[int, int], Iterator[Batch]]
 """Batches of an epoch (first argument), without the first so many steps (second)."""
-
-
-class TrainingError(Exception):
-    """Training cannot go on; nothing saved so far is lost."""
-
-
-class Stopped(Exception):  # noqa: N818 - not an error
-    """The process was asked to end; the state is saved."""
 
 
 @dataclass

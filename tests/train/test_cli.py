@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from typer.testing import CliRunner
 from contract.config import load_config
 from train import __main__ as command
 from train.config import TrainConfig
-from train.engine import Stopped, TrainingError
+from train.errors import Stopped, TrainingError
 from train.evaluate import METRICS_NAME
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -110,3 +112,19 @@ def test_cli__evaluate_takes_settings_of_the_evaluation_alone(evaluated_run: Pat
     metrics = json.loads((run / METRICS_NAME).read_text())
     assert metrics["bootstrap_draws"] == metrics["draws_used"] == 10
     assert metrics["liability_r2"]["estimate"] > 0
+
+
+@pytest.mark.parametrize("words", [["--help"], ["fit", "--help"], ["fit", "absent.yaml"]])
+def test_cli__help_and_faults_of_the_configuration_need_no_torch(words: list[str]):
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "train", *words],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == (2 if "absent.yaml" in words else 0), done.stderr
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert "train.config" in imported
+    assert not imported & {"torch", "horovod", "petastorm", "sklearn"}

@@ -7,7 +7,8 @@ import torch
 from tests.train.runs import ConfigMaker
 from train.config import OptimizerConfig, TrainConfig
 from train.distributed import Comm
-from train.engine import Scores, Trainer, TrainingError, case_loss, log_loss, make_optimizer, score, seed_step
+from train.engine import Scores, Trainer, case_loss, log_loss, make_optimizer, score, seed_step
+from train.errors import TrainingError
 from train.fit import build_trainer, open_reader, prepare, training_batches
 from train.model import GeneCNN, InputShape
 from train.scaling import Batch

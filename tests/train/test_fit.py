@@ -14,7 +14,8 @@ from contract.manifest import read_manifest
 from tests.train.runs import CAUSAL, ConfigMaker, fit_quietly, history_of, series_of
 from train.bundle import load_bundle
 from train.distributed import Comm
-from train.engine import Stopped, Trainer
+from train.engine import Trainer
+from train.errors import Stopped
 from train.evaluate import METRICS_NAME, evaluate
 from train.fit import BUNDLE_NAME, READS_NAME, RUN_NAME, choose_device, choose_folds, fit, prepare
 

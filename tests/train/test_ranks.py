@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+import train.launch
 from contract.config import dump_config
 from contract.errors import InputError
 from contract.example import write_example
@@ -225,8 +226,8 @@ def test_launcher__from_the_environment(
 ):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert distributed.launcher() == launcher
-    assert distributed.launched_rank() == rank
+    assert train.launch.launcher() == launcher
+    assert train.launch.launched_rank() == rank
 
 
 def test_average_buffers__mean_over_ranks(monkeypatch: pytest.MonkeyPatch):
