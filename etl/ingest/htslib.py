@@ -27,6 +27,9 @@ NUMBER_FIELDS = ("AD", "DP", "GQ", "PL")
 
 MISSING_NUMBER = -1
 
+_BEYOND_PLOIDY = -(2**31) + 1
+"""htslib's mark for the values that a person has fewer of than others."""
+
 _BLANK_COLUMNS = b"1\t1\t.\tA\tC\t.\t.\t.\t"
 _COLUMN_WANTED = "eight columns, FORMAT and one column for each sample"
 
@@ -42,7 +45,7 @@ class Record:
     filters: list[str]
     """Empty for PASS and for a record that was not filtered."""
     annotation: list[str] | None
-    alleles_PH: NDArray[np.int16] | None
+    alleles_PH: NDArray[np.integer] | None
     """Allele numbers by person and haplotype: -1 unknown, -2 beyond the ploidy; None without GT."""
     numbers: dict[str, NDArray[np.int32]]
     """AD, DP, GQ, PL as far as the record has them, P × values; negative where missing."""
@@ -241,9 +244,25 @@ def _bcf_record(url: str, variant: Variant, settings: RecordSettings) -> Record:
     )
 
 
-def _alleles(variant: Variant) -> NDArray[np.int16]:
-    """Allele numbers; cyvcf2's last column tells phase."""
-    return variant.genotype.array()[:, :-1]
+def _alleles(variant: Variant) -> NDArray[np.integer] | None:
+    """Allele numbers from GT as htslib codes it: twice the number plus two, and one more if phased."""
+    if variant.FORMAT[0] != "GT" and not _any_call(variant):
+        return None
+    coded_PH = variant.format("GT", int)
+    alleles_PH = (coded_PH >> 1) - 1
+    if coded_PH.min(initial=0) < 0:
+        alleles_PH[coded_PH < 0] = -1
+        alleles_PH[coded_PH == _BEYOND_PLOIDY] = -2
+    # Larger numbers must not come round to small ones.
+    return alleles_PH.astype(np.int16) if alleles_PH.max(initial=0) < 2**15 else alleles_PH
+
+
+def _any_call(variant: Variant) -> bool:
+    """Whether anybody has a GT where it isn't the first field: htslib ends the process where nobody has."""
+    try:
+        return bool((variant.format("GT", str) != "").any())
+    except UnicodeDecodeError:
+        return True
 
 
 def _numbers(variant: Variant, names: Sequence[str]) -> dict[str, NDArray[np.int32]]:

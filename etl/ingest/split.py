@@ -31,8 +31,8 @@ _UNKNOWN_PL = np.int32(2**30)
 class Genotypes:
     """Genotypes of one record as they came; missing values are negative."""
 
-    first_P: NDArray[np.int16]
-    second_P: NDArray[np.int16]
+    first_P: NDArray[np.integer]
+    second_P: NDArray[np.integer]
     """Allele numbers; -1 unknown, the second one HAPLOID where there is none."""
     called_P: Flags
     ad_PA: Values | None

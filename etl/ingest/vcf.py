@@ -204,7 +204,7 @@ class Reading:
             pl_PG=numbers.get("PL"),
         )
 
-    def _check_alleles(self, record: Record, alleles_PH: NDArray[np.int16]) -> None:
+    def _check_alleles(self, record: Record, alleles_PH: NDArray[np.integer]) -> None:
         where = f"record {record.contig}:{record.position}"
         if alleles_PH.shape[1] > 2:
             found = f"calls of ploidy {alleles_PH.shape[1]}"
@@ -230,8 +230,8 @@ def variant_digest(contig: str, position: int, ref: str, alt: str) -> bytes:
 
 
 def _as_haploid(
-    first_P: NDArray[np.int16], second_P: NDArray[np.int16]
-) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    first_P: NDArray[np.integer], second_P: NDArray[np.integer]
+) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
     """Half-calls such as 0/. as haploid calls of the allele that is known."""
     left_P, right_P = (first_P >= 0) & (second_P == -1), (first_P == -1) & (second_P >= 0)
     return (
