@@ -1,0 +1,118 @@
+"""The quality-controlled cohort as a Hail MatrixTable, for those who go on in Hail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import hail as hl
+import pandas as pd
+import pyarrow as pa
+from pyspark import TaskContext
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as sql
+
+from contract.storage import open_storage
+from etl.bgzf import END_OF_FILE, compress
+from etl.cohort.passes import read_cohort, run_kernel
+from etl.cohort.people import KeptPeople, kept_people
+from etl.export.vcf_text import LINE_COLUMNS, vcf_header, vcf_lines
+from etl.session import small_partitions
+
+BUFFER_CHARACTERS = 2**22
+"""Text that a task gathers before it compresses it."""
+
+DROPPED_FIELDS = ("variant", "reasons", "passes")
+"""Fields of the variants that say nothing of those that passed."""
+
+
+def export_matrix_table(
+    cohort: str, variants: hl.Table, everybody: pd.DataFrame, samples: pd.DataFrame, out: str
+) -> None:
+    """Write people who stay × variants that pass.
+
+    The calls travel as parts of a VCF: Hail turns lists into its dense entries only slowly, and reads VCF
+    fast. Sorting the short lists before they become lines saves Hail from sorting dense rows. The parts lie
+    beside `out` while it is written.
+
+    Parameters
+    ----------
+    cohort
+        Folder that the ingest step wrote.
+    variants
+        Keyed by locus and alleles, with `variant`, `reasons` and `passes`; its other fields become fields of
+        rows.
+    everybody
+        person and sample_id of all people of the VCF.
+    samples
+        People who stay: sample_id, sample_index, sex (see `etl.cohort.people.person_sex`); the other columns
+        become column fields.
+    out
+        The MatrixTable's folder; what stands there is replaced. Rows are keyed by locus and alleles, columns
+        by s, in the order of sample_index. Entries are GT, with ploidy by sex, and AD, DP and GQ of calls
+        that carry the alternate allele; reference calls have GT alone, calls that failed or were not made
+        have nothing.
+    """
+    parts = f"{out}.parts"
+    filesystem, folder = open_storage(parts)
+    if filesystem.exists(folder):
+        filesystem.rm(folder, recursive=True)
+    filesystem.makedirs(folder)
+    try:
+        samples = samples.sort_values("sample_index", ignore_index=True)
+        passing = variants.filter(variants.passes)
+        # Written first: a frame that Hail computes must not feed a kernel, its tasks would never end.
+        passing.key_by().select("variant").to_spark().write.parquet(f"{parts}/passing")
+        rows = _sorted_rows(cohort, f"{parts}/passing", passing.locus.dtype.reference_genome, len(samples))
+        write = partial(
+            _write_part,
+            people=kept_people(everybody, samples),
+            header=vcf_header(samples["sample_id"].tolist()),
+            folder=parts,
+        )
+        paths = [row.path for row in run_kernel(rows, write, "path string").collect()]
+        _write_matrix(paths, passing.drop(*DROPPED_FIELDS), samples, out)
+    finally:
+        filesystem.rm(folder, recursive=True)
+
+
+def _sorted_rows(cohort: str, passing: str, reference: hl.ReferenceGenome, n_people: int) -> DataFrame:
+    """Rows of the variants that pass, in the order of the reference genome, cut into parts for tasks."""
+    kept = SparkSession.builder.getOrCreate().read.parquet(passing)
+    rows = read_cohort(cohort, ("variant", *LINE_COLUMNS)).join(kept, "variant", "left_semi")
+    place = {contig: number for number, contig in enumerate(reference.contigs)}
+    contigs = sql.create_map([sql.lit(item) for pair in place.items() for item in pair])
+    order = (contigs[sql.col("contig")], "position", "ref", "alt")
+    n_parts = small_partitions(kept.count() * n_people)
+    return rows.repartitionByRange(n_parts, *order).sortWithinPartitions(*order).select(*LINE_COLUMNS)
+
+
+def _write_part(
+    batches: Iterator[pa.RecordBatch], people: KeptPeople, header: str, folder: str
+) -> Iterator[pa.RecordBatch]:
+    """Write a task's rows as a bgzipped VCF of its own, and tell its path; without rows, write nothing."""
+    task = TaskContext.get()
+    # A task that is tried again writes another file: only the one that finished tells its name.
+    url = f"{folder}/part-{task.partitionId():05d}-{task.taskAttemptId()}.vcf.bgz"
+    lines = (line for batch in batches for line in vcf_lines(batch, people))
+    first = next(lines, None)
+    if first is None:
+        return
+    filesystem, path = open_storage(url)
+    with filesystem.open(path, "wb") as stream:
+        buffer, size = [header, first], 0
+        for line in lines:
+            buffer.append(line)
+            size += len(line)
+            if size > BUFFER_CHARACTERS:
+                stream.write(compress("".join(buffer).encode()))
+                buffer, size = [], 0
+        stream.write(compress("".join(buffer).encode()) + END_OF_FILE)
+    yield pa.RecordBatch.from_pydict({"path": [url]})
+
+
+def _write_matrix(paths: list[str], rows: hl.Table, samples: pd.DataFrame, out: str) -> None:
+    mt = hl.import_vcf(sorted(paths), reference_genome=rows.locus.dtype.reference_genome)
+    mt = mt.select_rows(**rows[mt.row_key])
+    people = hl.Table.from_pandas(samples, key="sample_id")
+    mt.annotate_cols(**people[mt.s]).write(out, overwrite=True)
