@@ -4,10 +4,10 @@ PYTHON_IN_VENV := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo real test lint bench clean
+.PHONY: help setup demo real test lint bench bench-etl clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 setup: ## make .venv with everything; nothing to do when it is there
 	@deploy/setup.sh
@@ -29,6 +29,9 @@ lint: setup ## style, formatting, types and the edges between packages
 
 bench: setup ## measure the ETL, the loaders and the training; table and build/figures/bench.json
 	@$(PYTHON_IN_VENV) -m deploy.bench
+
+bench-etl: setup ## the ETL alone beside Hail's bare import; table and build/figures/bench-etl.json
+	@$(PYTHON_IN_VENV) -m deploy.bench.bench_etl
 
 clean: ## remove what was generated; .venv stays
 	@rm -rf build .pytest_cache .mypy_cache .ruff_cache *.egg-info

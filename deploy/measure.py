@@ -16,7 +16,7 @@ class Measured:
     """What one command took.
 
     `peak_rss_mb` is the largest sum, over the command and its descendants at one moment, of resident memory,
-    in 10⁶ bytes. Pages that processes share count once for each, so it is never too small for that moment.
+    in 10⁶ bytes. A page that processes share counts once: each has its share of it (PSS of Linux).
     """
 
     seconds: float
@@ -62,11 +62,14 @@ def run_measured(
 
 
 def resident_bytes(tree: psutil.Process) -> int:
-    """Return the resident memory of a process and its descendants; processes that just ended count 0."""
+    """Return the resident memory of a process and its descendants, shared pages once.
+
+    Processes that just ended count 0.
+    """
     total = 0
     for process in _members(tree):
         try:
-            total += process.memory_info().rss
+            total += process.memory_full_info().pss
         except psutil.Error:
             continue
     return total

@@ -1,7 +1,5 @@
 """`python -m deploy.bench [etl] [data]`: measure, print a table, write build/figures/bench.json."""
 
-import os
-import platform
 import shutil
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -12,17 +10,16 @@ import typer
 from contract.config import build_config
 from contract.errors import InputError
 from contract.example import write_example
-from contract.provenance import software_versions
 from deploy.bench.commands import CommandFailed
-from deploy.bench.etl import measure_etl
+from deploy.bench.etl import measure_etl, simulate
 from deploy.bench.loaders import measure_loaders
+from deploy.bench.machine import key_values, machine
 from deploy.bench.sizes import Sizes
 from deploy.bench.table import figures_table
 from deploy.bench.training import measure_training
 from deploy.console import FIGURES, console, write_figures
 
 FOLDER = Path("build/bench")
-SOFTWARE = ("hail", "pyspark", "petastorm", "pyarrow", "numpy", "torch", "horovod")
 
 Part = Literal["etl", "data"]
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -38,7 +35,7 @@ def bench(
     words = settings or []
     parts = [word for word in words if "=" not in word] or list(get_args(Part))
     try:
-        sizes = build_config(Sizes, _key_values(words), "command line")
+        sizes = build_config(Sizes, key_values([word for word in words if "=" in word]), "command line")
         unknown = [part for part in parts if part not in get_args(Part)]
         if unknown:
             raise InputError(f"command line: part: found {unknown[0]}, wanted etl or data")
@@ -46,16 +43,22 @@ def bench(
         console.print(str(error))
         raise typer.Exit(2) from None
     shutil.rmtree(FOLDER, ignore_errors=True)
-    figures: dict[str, Any] = {"machine": _machine(), "sizes": sizes.model_dump()}
+    figures: dict[str, Any] = {"machine": machine() | {"gpu": _gpu()}, "sizes": sizes.model_dump()}
     try:
         for part in parts:
-            figures |= {"etl": measure_etl(FOLDER, sizes)} if part == "etl" else _measure_data(sizes)
+            figures |= {"etl": _measure_etl(sizes)} if part == "etl" else _measure_data(sizes)
             write_figures("bench", figures)
     except CommandFailed as failure:
         console.print(f"[bold red]{failure}[/]; figures measured before it are in {FIGURES}/bench.json")
         raise typer.Exit(1) from None
     console.print(figures_table(figures))
     console.print(f"figures: {FIGURES}/bench.json")
+
+
+def _measure_etl(sizes: Sizes) -> dict[str, Any]:
+    cohort = FOLDER / "cohort"
+    seconds = simulate(cohort, people=sizes.cohort_people, genes=sizes.cohort_genes)
+    return measure_etl(cohort, FOLDER) | {"genes": sizes.cohort_genes, "simulate_seconds": seconds}
 
 
 def _measure_data(sizes: Sizes) -> dict[str, Any]:
@@ -69,17 +72,8 @@ def _measure_data(sizes: Sizes) -> dict[str, Any]:
     return {"loaders": loaders, "training": measure_training(dataset, FOLDER / "training", sizes)}
 
 
-def _key_values(words: list[str]) -> dict[str, Any]:
-    return dict(word.split("=", 1) for word in words if "=" in word)
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "processors": len(os.sched_getaffinity(0)),
-        "machine": platform.machine(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "software": software_versions(SOFTWARE),
-    }
+def _gpu() -> str | None:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
 if __name__ == "__main__":

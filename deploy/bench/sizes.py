@@ -18,3 +18,12 @@ class Sizes(ConfigModel):
     repeats: int = Field(3, description="measured turns of each loader, after one that is not counted")
     turn_seconds: float = Field(1.0, ge=0, description="least time of a turn, of whole epochs")
     epochs: int = Field(2, description="epochs of each training run; the last one is reported")
+
+
+class EtlSizes(ConfigModel):
+    """Those of `make bench-etl`; the defaults give 97,000 variants."""
+
+    people: int = Field(2_000, ge=100, description="people of the simulated cohort")
+    genes: int = Field(3_500, ge=1, description="genes of that cohort")
+    small_records: int = Field(1_000, ge=1, description="records of its first contig in the small file")
+    scaling: bool = Field(True, description="also measure halves of the cohort and the small file")

@@ -26,6 +26,13 @@ def test_run_measured__peak_sums_over_children():
     assert 200 < run_measured([sys.executable, "-c", two_children], timeout=60).peak_rss_mb < 400
 
 
+def test_run_measured__peak_counts_shared_pages_once():
+    forks = (
+        "import os, time\nheld = b'x' * 100_000_000\nchildren = [os.fork() for _ in range(1)]\ntime.sleep(1)"
+    )
+    assert 100 < run_measured([sys.executable, "-c", forks], timeout=60).peak_rss_mb < 150
+
+
 def test_run_measured__hands_on_the_exit_code():
     assert run_measured([sys.executable, "-c", "raise SystemExit(3)"], timeout=60).returncode == 3
 

@@ -1,0 +1,101 @@
+"""Parts of a simulated cohort, cut out of its VCF: what a run costs on half of it, or on a small file.
+
+Cut and not simulated anew: half the people of another cohort would not carry the same variants.
+"""
+
+import gzip
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from deploy.bench.etl import VCF
+from etl.bgzf import END_OF_FILE, compress
+from etl.ingest.ranges import FileRange, read_text
+
+FIXED_COLUMNS = 9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What to keep of a cohort."""
+
+    people: int | None = None
+    """The first ones; None: all."""
+    every: int = 1
+    """Every second, third … record."""
+    records: int | None = None
+    """Records of the first contig, evenly over it; None: of all contigs, as many as there are."""
+
+
+def write_part(cohort: Path, part: Part, out: Path) -> None:
+    """Write part of a cohort as a cohort: VCF, samples table, genes."""
+    out.mkdir(parents=True, exist_ok=True)
+    header, names = _header(cohort / VCF)
+    people = part.people or len(names)
+    with (out / VCF).open("wb") as stream:
+        columns = header[-1].split(b"\t")[: FIXED_COLUMNS + people]
+        stream.write(compress(b"\n".join([*header[:-1], b"\t".join(columns)]) + b"\n"))
+        for packed in _packed(_lines(cohort / VCF, part), people if part.people else None):
+            stream.write(packed)
+        stream.write(END_OF_FILE)
+    rows = (cohort / "samples.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = {name.decode() for name in names[:people]}
+    column = rows[0].rstrip("\n").split("\t").index("sample_id")
+    chosen = [row for row in rows[1:] if row.rstrip("\n").split("\t")[column] in kept]
+    (out / "samples.tsv").write_text("".join([rows[0], *chosen]), encoding="utf-8")
+    shutil.copy(cohort / "genes.gtf", out / "genes.gtf")
+
+
+def _header(vcf: Path) -> tuple[list[bytes], list[bytes]]:
+    """Lines of the header, without line ends, and the people's names."""
+    lines = []
+    with gzip.open(vcf) as stream:
+        for line in stream:
+            lines.append(line.rstrip(b"\n"))
+            if line.startswith(b"#CHROM"):
+                break
+    return lines, lines[-1].split(b"\t")[FIXED_COLUMNS:]
+
+
+def _lines(vcf: Path, part: Part) -> Iterator[bytes]:
+    if part.records is None:
+        yield from islice(_records(vcf), 0, None, part.every)
+        return
+    n_records = sum(1 for _ in _first_contig(vcf))
+    yield from islice(_first_contig(vcf), 0, None, max(1, n_records // part.records))
+
+
+def _first_contig(vcf: Path) -> Iterator[bytes]:
+    contig: bytes | None = None
+    for line in _records(vcf):
+        if contig is None:
+            contig = line[: line.index(b"\t") + 1]
+        if not line.startswith(contig):
+            return
+        yield line
+
+
+def _records(vcf: Path) -> Iterator[bytes]:
+    whole = FileRange(0, str(vcf.resolve()), "bgzip", 0, vcf.stat().st_size)
+    for text in read_text(whole):
+        yield from text.splitlines(keepends=True)
+
+
+def _packed(lines: Iterator[bytes], people: int | None) -> Iterator[bytes]:
+    """Compressed pieces in order; zlib lets go of the interpreter, so that threads help."""
+    n_workers = len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(n_workers) as pool:
+        while texts := [text for _ in range(n_workers) if (text := _piece(lines, people))]:
+            yield from pool.map(compress, texts)
+
+
+def _piece(lines: Iterator[bytes], people: int | None) -> bytes:
+    chosen = islice(lines, 200)
+    if people is None:
+        return b"".join(chosen)
+    wanted = FIXED_COLUMNS + people
+    return b"".join(b"\t".join(line.rstrip(b"\n").split(b"\t", wanted)[:wanted]) + b"\n" for line in chosen)

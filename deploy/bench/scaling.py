@@ -1,0 +1,51 @@
+"""What twice the people and twice the variants cost, and what a small file does."""
+
+from pathlib import Path
+from typing import Any
+
+from deploy.bench.etl import run_etl
+from deploy.bench.parts import Part, write_part
+from deploy.bench.sizes import EtlSizes
+
+
+def measure_scaling(cohort: Path, folder: Path, whole: dict[str, Any], sizes: EtlSizes) -> dict[str, Any]:
+    """Return the figures of halves of a cohort beside those of the whole of it, and of a small file.
+
+    Parameters
+    ----------
+    cohort
+        Folder of the whole one.
+    folder
+        Where parts and runs are written.
+    whole
+        Figures of `run_etl` on the whole cohort.
+    sizes
+        How many people it has, and how many records of its first contig the small file.
+
+    Raises
+    ------
+    CommandFailed
+        If a run fails.
+    """
+    halves = {"people": Part(people=sizes.people // 2), "variants": Part(every=2)}
+    figures = {f"twice_the_{name}": _half(cohort, folder, part, whole) for name, part in halves.items()}
+    small = _run(cohort, folder, Part(records=sizes.small_records))
+    kept = ("people", "variants", "etl_seconds", "startup_seconds", "peak_rss_mb", "step_seconds")
+    return figures | {"small_file": {name: small[name] for name in kept}}
+
+
+def factors(whole: dict[str, Any], half: dict[str, Any]) -> dict[str, float]:
+    """Return by how much the ingest and the ETL without kinship take longer on the whole than on half."""
+    names = ("ingest_seconds", "etl_seconds_without_kinship")
+    return {name.replace("seconds", "factor"): whole[name] / half[name] for name in names}
+
+
+def _half(cohort: Path, folder: Path, part: Part, whole: dict[str, Any]) -> dict[str, Any]:
+    half = _run(cohort, folder, part)
+    kept = ("people", "variants", "ingest_seconds", "etl_seconds", "etl_seconds_without_kinship")
+    return {f"half_{name}": half[name] for name in kept} | factors(whole, half)
+
+
+def _run(cohort: Path, folder: Path, part: Part) -> dict[str, Any]:
+    write_part(cohort, part, folder / "part")
+    return run_etl(folder / "part", folder / "part_etl")
