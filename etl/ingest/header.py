@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import IO, Literal
 
 from contract.errors import InputError, fault
@@ -105,6 +106,11 @@ class _Lines:
         return decode(raw).rstrip("\r\n")
 
 
+def people_digest(samples: Sequence[str]) -> str:
+    """Stands for the samples of a file and their order, where their names would be too many to send about."""
+    return blake2b("\t".join(samples).encode(), digest_size=16).hexdigest()
+
+
 def decode(raw: bytes) -> str:
     """Text in UTF-8, else in Latin-1, in which any bytes are letters."""
     try:
@@ -145,9 +151,17 @@ def _parse(url: str, packing: FileKind, lines: _Lines) -> VcfHeader:
     header = _HeaderLines(url)
     while not header.add(lines.line()):
         pass
-    record = (lines.line() or "").split("\t", 9)
+    record = _first_record(lines).split("\t", 9)
     formats = record[8].split(":") if len(record) > 8 else []
     return header.finish(packing, record[0].strip() or None, formats)
+
+
+def _first_record(lines: _Lines) -> str:
+    """The first line that is neither blank nor a comment; empty at the end of the file."""
+    while (line := lines.line()) is not None:
+        if line.strip() and not line.startswith("#"):
+            return line
+    return ""
 
 
 def _parse_bcf(url: str, lines: _Lines) -> VcfHeader:
@@ -180,8 +194,10 @@ class _HeaderLines:
         """Take a line; True for the column line, with which the header ends."""
         self._n_lines += 1
         if self._n_lines == 1 and not (line or "").startswith("##fileformat=VCF"):
-            found = (line or "")[:40].strip() or "nothing"
+            found = (line or "")[:40].strip().replace("\ufeff", "a byte order mark and ") or "nothing"
             raise InputError(fault(self.url, "first line", found=found, wanted="##fileformat=VCF…"))
+        if line is not None and not line.strip():
+            return False
         if line is None or not line.startswith("#"):
             raise InputError(
                 fault(self.url, "header", found="no #CHROM line", wanted="the column line of a VCF")

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from contract.errors import InputError, fault
 from contract.storage import open_storage
-from etl.ingest.header import decode
+from etl.ingest.header import decode, people_digest
 
 NUMBER_FIELDS = ("AD", "DP", "GQ", "PL")
 """FORMAT fields that are read as numbers; all others pass as text and are not looked at."""
@@ -61,6 +61,8 @@ class RecordSettings:
     """Of `NUMBER_FIELDS`."""
     other_formats: tuple[str, ...]
     """FORMAT fields of the files beside GT and `NUMBER_FIELDS`."""
+    people: str | None = None
+    """`people_digest` of the samples: a second header in a file must name the same. None: not looked at."""
 
 
 class TextReader:
@@ -80,11 +82,23 @@ class TextReader:
             If a line has another number of columns than the header, a position that is no number or an empty
             allele, or genotype columns that htslib refuses; it names the record.
         """
-        heads = [_Head(self._path, text, start, end) for start, end in _lines(text)]
+        heads = [_Head(self._path, text, start, end) for start, end in self._record_lines(text)]
         self._check_columns(text, heads)
         parsed = iter(self._parse([head for head in heads if head.has_genotypes]))
         for head in heads:
             yield head.record(self._settings, next(parsed) if head.has_genotypes else None)
+
+    def _record_lines(self, text: bytes) -> Iterator[tuple[int, int]]:
+        """Lines but for comments; files that were put one behind the other bring further headers."""
+        for start, end in _lines(text):
+            if text[start] != ord("#"):
+                yield start, end
+            elif text.startswith(b"#CHROM", start) and self._settings.people:
+                names = decode(text[start:end]).split("\t")[9:]
+                if people_digest(names) != self._settings.people:
+                    wanted = "those of the file's first header"
+                    found = "other samples, or another order"
+                    raise InputError(fault(self._path, "a further #CHROM line", found=found, wanted=wanted))
 
     def _check_columns(self, text: bytes, heads: Sequence[_Head]) -> None:
         """Htslib takes lines with too many columns: count the tabs of the whole piece, rarely of a line."""
@@ -152,7 +166,9 @@ def _lines(text: bytes) -> Iterator[tuple[int, int]]:
     while start < len(text):
         end = text.find(b"\n", start)
         end = len(text) if end < 0 else end
-        if not text[start : start + 64].isspace() and end > start:
+        # A line may be megabytes: its first letters tell of nearly all that they aren't blank.
+        blank = end == start or (text[start : min(end, start + 9)].isspace() and text[start:end].isspace())
+        if not blank:
             yield start, end - text.endswith(b"\r", start, end)
         start = end + 1
 
@@ -178,6 +194,8 @@ class _Head:
         self.filter, self.info = columns[6], columns[7]
         self.genotypes = memoryview(text)[rest:end]
         self.formats = columns[8].split(b":") if len(columns) == 9 else [b""]
+        if len(columns) == 9 and not columns[8]:
+            raise InputError(fault(path, self.place, found="FORMAT ''", wanted="names of fields, or a dot"))
         self.has_call = b"GT" in self.formats
         self.has_genotypes = self.formats not in ([b""], [b"."])
 
@@ -275,10 +293,10 @@ def _numbers(variant: Variant, names: Sequence[str]) -> dict[str, NDArray[np.int
 
 
 def _whole(values: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Decimals rounded down; htslib writes missing ones as not-a-number."""
-    return np.nan_to_num(np.floor(values), nan=MISSING_NUMBER, posinf=2**30, neginf=MISSING_NUMBER).astype(
-        np.int32
-    )
+    """Decimals rounded down; missing ones, which htslib writes as not-a-number, and infinite ones missing."""
+    return np.nan_to_num(
+        np.floor(values), nan=MISSING_NUMBER, posinf=MISSING_NUMBER, neginf=MISSING_NUMBER
+    ).astype(np.int32)
 
 
 def _definition(name: str, number: str, kind: str) -> str:

@@ -18,7 +18,7 @@ from etl.cohort.schema import RULES
 from etl.config import EtlConfig
 from etl.genome import genome
 from etl.ingest.files import missing_fields, read_headers
-from etl.ingest.header import VcfHeader
+from etl.ingest.header import VcfHeader, people_digest
 from etl.ingest.htslib import NUMBER_FIELDS, RecordSettings
 from etl.ingest.intervals import read_intervals
 from etl.ingest.ranges import CAN_BE_CUT, plan_ranges
@@ -77,6 +77,7 @@ def read_settings(config: EtlConfig, profile: Profile, headers: Sequence[VcfHead
             # Calls that are trusted as they are need no likelihoods: nothing odd in them can stop the run.
             numbers=tuple(name for name in NUMBER_FIELDS if name in formats and (judged or name != "PL")),
             other_formats=tuple(sorted(formats - {"GT", "", "."} - set(NUMBER_FIELDS))),
+            people=people_digest(headers[0].samples),
         ),
         sites=SiteRules(
             genome=genome(config.reference),
@@ -93,7 +94,7 @@ def read_settings(config: EtlConfig, profile: Profile, headers: Sequence[VcfHead
 def _read(spark: SparkSession, headers: Sequence[VcfHeader], run: Run, folder: str) -> Totals:
     settings = read_settings(run.config, run.profile, headers)
     cores = int(spark.sparkContext.defaultParallelism)
-    ranges = plan_ranges(headers, run.config.input.min_partitions or RANGES_PER_CORE * cores)
+    ranges = plan_ranges(list(headers), run.config.input.min_partitions or RANGES_PER_CORE * cores)
     tasks = spark.sparkContext.parallelize(ranges, len(ranges))
     read = partial(read_range, settings=settings, folder=folder)
     return tasks.map(read).treeReduce(add)

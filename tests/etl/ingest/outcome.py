@@ -1,4 +1,4 @@
-"""What a run does with one VCF file, without Spark: it reads it, reads it and counts reasons, or refuses it."""
+"""What a run does with a VCF file, without Spark: read, read with reasons counted, or refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Odd and hostile files, each small enough to read: the same calls as bcftools gives, a counted reason, or a fault."""
+"""Odd and hostile files: the calls that bcftools gives, a counted reason, or a fault."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ NAMES = {0: "./.", 1: "0/1", 2: "1/1", 3: "1", 4: "fail"}
 def line(text: str) -> str:
     """A record written with blanks for tabs; the first columns may be left out from the left."""
     columns = text.split(" ")
-    defaults = "1 1000 . A G . . . GT".split(" ")
+    defaults = ["1", "1000", ".", "A", "G", ".", ".", ".", "GT"]
     return "\t".join(defaults[: max(0, 12 - len(columns))] + columns)
 
 
@@ -76,3 +76,45 @@ def test_reading__allele_numbers_do_not_come_round(tmp_path: Path, number: int):
             f"{kind}: record 1:1000: found GT with allele {number}, wanted 0 to 1: "
             "the record has 1 alternate alleles"
         ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_reading__blank_lines_and_comments_anywhere(tmp_path: Path, end: str):
+    path = written(tmp_path, "0/0 0/1 1/1", "1 2000 . A T . . . GT 0/1 0/0 ./.", end=end)
+    wanted = ["G 1:0/1 2:1/1", "T 0:0/1 2:./."]
+    assert calls(seen(path)) == wanted
+    lines = path.read_bytes().split(end.encode())
+    lines[2:2] = [b"", b"  "]
+    lines[-2:-2] = [b"", b"\t \t", b"# a comment"]
+    path.write_bytes(end.encode().join([*lines, b"", b" " * 100, b""]))
+    assert calls(seen(path)) == wanted
+    assert seen(path).totals.counts["records"] == 2
+
+
+def test_reading__a_second_header_must_name_the_same_people(tmp_path: Path):
+    path = written(tmp_path, "0/0 0/1 1/1")
+    once = path.read_text()
+    path.write_text(once + once.replace("1000", "1001"))
+    assert calls(seen(path)) == ["G 1:0/1 2:1/1"] * 2
+    path.write_text(once + once.replace("A\tB\tC", "B\tA\tC"))
+    assert seen(path).faults == [
+        f"{path}: a further #CHROM line: found other samples, or another order, "
+        "wanted those of the file's first header"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [("45.95", 45), ("1e1", 10), ("nan", -1), ("inf", -1), ("-inf", -1), ("1e40", -1), ("-7", -1), (".", -1)],
+)
+def test_reading__numbers_that_are_none(tmp_path: Path, value: str, number: int):
+    found = seen(written(tmp_path, f"1 1000 . A G . . . GT:DP:GQ 0/1:{value}:{value} 0/0:30:40 0/0:30:40"))
+    assert found.rows is not None
+    assert found.rows.column("dp").to_pylist() == found.rows.column("gq").to_pylist() == [[number]]
+    assert found.totals.sums_4P is not None
+    assert found.totals.sums_4P[0].tolist() == [int(number >= 0), 1, 1]
+
+
+def test_reading__empty_format(tmp_path: Path):
+    path = written(tmp_path, "1 1000 . A G . . .  0/1 0/0 0/0")
+    assert seen(path).faults == [f"{path}: record 1:1000: found FORMAT '', wanted names of fields, or a dot"]
