@@ -40,13 +40,13 @@ def export_matrix_table(
     cohort
         Folder that the ingest step wrote.
     variants
-        Keyed by locus and alleles, with `variant`, `reasons` and `passes`; its other fields become fields of
-        rows.
+        Keyed by locus and alleles, with `variant`, `reasons` and `passes`; its other fields go into the
+        row field `variant`.
     everybody
         person and sample_id of all people of the VCF.
     samples
-        People who stay: sample_id, sample_index, sex (see `etl.cohort.people.person_sex`); the other columns
-        become column fields.
+        People who stay: sample_id, sample_index, sex (see `etl.cohort.people.person_sex`); columns with any
+        value go into the column field `person`.
     out
         The MatrixTable's folder; what stands there is replaced. Rows are keyed by locus and alleles, columns
         by s, in the order of sample_index. Entries are GT, with ploidy by sex, and AD, DP and GQ of calls
@@ -113,6 +113,8 @@ def _write_part(
 
 def _write_matrix(paths: list[str], rows: hl.Table, samples: pd.DataFrame, out: str) -> None:
     mt = hl.import_vcf(sorted(paths), reference_genome=rows.locus.dtype.reference_genome)
-    mt = mt.select_rows(**rows[mt.row_key])
-    people = hl.Table.from_pandas(samples, key="sample_id")
-    mt.annotate_cols(**people[mt.s]).write(out, overwrite=True)
+    # Structs: variants and people both have a call rate.
+    mt = mt.select_rows(variant=rows[mt.row_key])
+    # Hail can't tell the type of a column in which every value is missing.
+    people = hl.Table.from_pandas(samples.dropna(axis="columns", how="all"), key="sample_id")
+    mt.annotate_cols(person=people[mt.s]).write(out, overwrite=True)
