@@ -198,14 +198,26 @@ def _first_block(stream: IO[bytes], start: int) -> tuple[int, bytes]:
     """Position of the first block at or behind `start`, and what was read from there on."""
     stream.seek(start)
     held = stream.read(2 * _LARGEST_BLOCK)
+    if start == 0:
+        return 0, held
     place = 0
     while (place := held.find(_BGZF_MAGIC, place)) >= 0:
-        if held[place + 12 : place + 14] == b"BC" and len(held) >= place + 18:
-            following = place + struct.unpack_from("<H", held, place + 16)[0] + 1
-            # The magic bytes may occur within a block: a real block is followed by another, or by the end.
-            if following == len(held) or held[following : following + 4] == _BGZF_MAGIC:
-                return start + place, held[place:]
+        if _is_block(held, place):
+            return start + place, held[place:]
         place += 1
-    if start == 0 and held:
-        raise OSError("no bgzip block at byte 0")
     return start + len(held), b""
+
+
+def _is_block(held: bytes, place: int) -> bool:
+    """Whether a block begins here: its first bytes may occur within another one."""
+    if held[place + 12 : place + 14] != b"BC" or len(held) < place + 18:
+        return False
+    following = place + struct.unpack_from("<H", held, place + 16)[0] + 1
+    if following == len(held) or held[following : following + 4] == _BGZF_MAGIC:
+        return True
+    try:
+        # A damaged neighbour must not hide a block: what was hidden would be missing without a word.
+        zlib.decompress(held[place:following], 31)
+    except zlib.error:
+        return False
+    return True

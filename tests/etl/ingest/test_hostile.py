@@ -5,6 +5,9 @@ from pathlib import Path
 import pysam.bcftools
 import pytest
 
+from contract.errors import InputError
+from etl.bgzf import END_OF_FILE, compress
+from etl.ingest.ranges import FileRange, read_text
 from tests.etl.ingest.outcome import Outcome, outcome
 
 HEADER = """\
@@ -118,3 +121,27 @@ def test_reading__numbers_that_are_none(tmp_path: Path, value: str, number: int)
 def test_reading__empty_format(tmp_path: Path):
     path = written(tmp_path, "1 1000 . A G . . .  0/1 0/0 0/0")
     assert seen(path).faults == [f"{path}: record 1:1000: found FORMAT '', wanted names of fields, or a dot"]
+
+
+@pytest.mark.parametrize("width", [100, 10**6])
+def test_read_text__no_single_damaged_byte_hides_a_line(tmp_path: Path, width: int):
+    records = [f"1\t{position}\t.\tA\tG\t.\t.\t.\tGT\t0/0\t0/1\t1/1\n" for position in range(100, 124)]
+    blocks = [*records[:4], "".join(records[4:9]), "".join(records[9:])]
+    content = b"".join(compress(block.encode()) for block in blocks) + END_OF_FILE
+    path = tmp_path / "a.vcf.gz"
+    n_told = 0
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x5A]) + content[place + 1 :])
+        parts = [
+            FileRange(start, str(path), "bgzip", start, min(start + width, len(content)))
+            for start in range(0, len(content), width)
+        ]
+        try:
+            text = b"".join(piece for part in parts for piece in read_text(part))
+        except InputError as error:
+            assert "found unreadable content" in str(error)  # noqa: PT017
+            n_told += 1
+        else:
+            # Time stamps and the like may differ.
+            assert text.decode() == "".join(records), f"byte {place}"
+    assert n_told > len(content) / 2
