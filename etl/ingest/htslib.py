@@ -150,7 +150,11 @@ def bcf_records(url: str, settings: RecordSettings) -> Iterator[Record]:
     last = "its first record"
     with _local_copy(url) as path, _messages() as errors:
         try:
-            for variant in VCF(path):
+            reader = VCF(path)
+            if len(reader.samples) != settings.n_people:
+                found, wanted = f"{len(reader.samples)} samples", f"{settings.n_people}, as the columns name"
+                raise InputError(fault(url, "BCF header", found=found, wanted=wanted))
+            for variant in reader:
                 yield _bcf_record(url, variant, settings)
                 last = f"the record behind {variant.CHROM}:{variant.POS}"
         except InputError:

@@ -1,5 +1,6 @@
 """Odd and hostile files: the calls that bcftools gives, a counted reason, or a fault."""
 
+import gzip
 from pathlib import Path
 
 import pysam.bcftools
@@ -145,3 +146,11 @@ def test_read_text__no_single_damaged_byte_hides_a_line(tmp_path: Path, width: i
             # Time stamps and the like may differ.
             assert text.decode() == "".join(records), f"byte {place}"
     assert n_told > len(content) / 2
+
+
+def test_reading__bcf_header_that_htslib_reads_otherwise(tmp_path: Path):
+    path = as_bcf(written(tmp_path, "0/0 0/1 1/1"))
+    content = gzip.decompress(path.read_bytes())
+    assert b"\tB\tC\n" in content
+    path.write_bytes(compress(content.replace(b"\tB\tC\n", b"\tB\t\0\n")) + END_OF_FILE)
+    assert seen(path).faults == [f"{path}: BCF header: found 2 samples, wanted 3, as the columns name"]
