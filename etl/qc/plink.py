@@ -46,6 +46,11 @@ class Markers:
             :, : len(self.people)
         ]
 
+    def dosages_of(self, first: int, last: int) -> NDArray[np.float64]:
+        """Alternate alleles of the people first … last − 1 along all markers; `first` is a multiple of 4."""
+        packed_MB = self.packed_MB[:, first // 4 : packed_width(last)]
+        return _DOSAGES[packed_MB].reshape(len(self), 4 * packed_MB.shape[1])[:, : last - first]
+
 
 def packed_width(n_people: int) -> int:
     """Bytes of a marker."""

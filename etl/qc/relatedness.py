@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hail as hl
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from etl.qc.kinship import estimate_pairs
+from etl.qc.plink import Markers
 from etl.thresholds import RelatednessThresholds
 
 MIN_KINSHIP_REPORTED = 0.05
 """Pairs below are not written (gnomAD v4, sample_qc/relatedness.py)."""
-
-BLOCK_SIZE = 1024
-"""Side of the blocks that are multiplied: Hail's 4,096 leaves one block, so one core, on a laptop."""
 
 MIN_KINSHIP_FIRST_DEGREE = 0.177
 
@@ -27,71 +25,42 @@ DEGREES = (
 """Lower limits of the kinship classes (Manichaikul et al. 2010, KING; Bycroft et al. 2018)."""
 
 
-def markers_matrix(prefix: str, reference: str, n_partitions: int) -> hl.MatrixTable:
-    """PLINK files of `etl.qc.plink` as a Hail MatrixTable with GT, columns by `s`."""
-    mt = hl.import_plink(
-        *(f"{prefix}.{end}" for end in ("bed", "bim", "fam")),
-        reference_genome=reference,
-        contig_recoding={},
-        delimiter="\\t",
-        quant_pheno=True,
-        n_partitions=n_partitions,
-    )
-    return mt.select_cols().select_rows()
-
-
 def estimate_kinship(
-    markers: hl.MatrixTable, scores_PK: NDArray[np.float64], thresholds: RelatednessThresholds
+    markers: Markers, scores_PK: NDArray[np.float64], thresholds: RelatednessThresholds
 ) -> pd.DataFrame:
-    """Kinship by PC-Relate (Conomos et al. 2016).
+    """Kinship by PC-Relate, of close pairs by the larger of it and KING-robust.
 
     PC-Relate shrinks the kinship of recently admixed people towards 0 where few of them are in the cohort;
-    a pair that KING-robust (Manichaikul et al. 2010) puts at first degree or closer gets the larger of the
-    two: a family that is one pair too large costs nothing, one that is split leaks.
+    a pair that KING-robust puts at first degree or closer gets the larger of the two: a family that is one
+    pair too large costs nothing, one that is split leaks.
 
     Parameters
     ----------
     markers
-        GT, columns by `s`.
+        In linkage equilibrium.
     scores_PK
-        Principal components along the columns, which PC-Relate corrects for.
+        Principal components along the people, which PC-Relate corrects for.
     thresholds
         PC-Relate's smallest individual-specific frequency.
 
     Returns
     -------
     pandas.DataFrame
-        first, second (sample ids), kinship; pairs of at least `MIN_KINSHIP_REPORTED`.
+        first, second (sample ids, ascending), kinship; pairs of at least `MIN_KINSHIP_REPORTED`.
     """
-    placed = markers.add_col_index("place")
-    placed = placed.annotate_cols(scores=hl.literal(scores_PK.tolist())[hl.int32(placed.place)])
-    pairs = hl.pc_relate(
-        placed.GT,
+    frames = []
+    blocks = estimate_pairs(
+        markers,
+        scores_PK,
         min_individual_maf=thresholds.min_individual_maf,
-        scores_expr=placed.scores,
-        statistics="kin",
         min_kinship=MIN_KINSHIP_REPORTED,
-        block_size=BLOCK_SIZE,
     )
-    frame = pairs.select(kinship=pairs.kin).to_pandas()
-    frame.columns = ["first", "second", "kinship"]
-    return _larger([frame, _king_pairs(markers)])
-
-
-def _king_pairs(markers: hl.MatrixTable) -> pd.DataFrame:
-    """Pairs that KING-robust puts at first degree or closer: first, second, kinship."""
-    king = hl.king(markers.GT, block_size=BLOCK_SIZE)
-    king = king.filter_entries((king.phi >= MIN_KINSHIP_FIRST_DEGREE) & (king.s_1 < king.s))
-    pairs = king.entries().to_pandas()
-    return pairs.rename(columns={"s_1": "first", "s": "second", "phi": "kinship"})[
-        ["first", "second", "kinship"]
-    ]
-
-
-def _larger(estimates: list[pd.DataFrame]) -> pd.DataFrame:
-    pairs = pd.concat(estimates, ignore_index=True)
-    swapped = pairs["first"] > pairs["second"]
-    pairs.loc[swapped, ["first", "second"]] = pairs.loc[swapped, ["second", "first"]].to_numpy()
+    for by_components, by_king in blocks:
+        frames += [by_components, by_king[by_king["kinship"] >= MIN_KINSHIP_FIRST_DEGREE]]
+    pairs = pd.concat(frames, ignore_index=True)
+    names = np.array(markers.people, dtype=object)
+    ends = np.stack([names[pairs["first"]], names[pairs["second"]]])
+    pairs["first"], pairs["second"] = np.sort(ends, axis=0)
     return pairs.groupby(["first", "second"], sort=True)["kinship"].max().reset_index()
 
 

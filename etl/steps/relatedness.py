@@ -18,10 +18,8 @@ from etl.qc.relatedness import (
     choose_duplicates,
     estimate_kinship,
     find_families,
-    markers_matrix,
     relationship,
 )
-from etl.session import small_partitions
 from etl.steps.base import Run
 from etl.steps.ingest import COHORT
 from etl.steps.sample_metrics import METRICS
@@ -47,9 +45,7 @@ def work(run: Run) -> StepResult:
         )
     everybody = np.ones(len(people), dtype=bool)
     scores_PK = principal_components(markers, everybody, thresholds.n_components)
-    n_partitions = small_partitions(len(markers) * len(people))
-    matrix = markers_matrix(run.output(MARKERS), run.config.reference, n_partitions)
-    pairs = estimate_kinship(matrix, scores_PK, thresholds)
+    pairs = estimate_kinship(markers, scores_PK, thresholds)
     duplicates = choose_duplicates(pairs, people.set_index("sample_id")["call_rate"], thresholds)
     people = people[~people["sample_id"].isin(duplicates)].reset_index(drop=True)
     people["family"] = find_families(people, pairs, thresholds.min_kinship_family)

@@ -5,7 +5,7 @@ from gnomad.sample_qc.ancestry import run_pca_with_relateds
 
 from etl.qc.components import leading_eigenvectors, principal_components
 from etl.qc.plink import Markers, pack, write_plink
-from etl.qc.relatedness import markers_matrix
+from tests.etl.qc.hail_markers import markers_matrix
 
 
 def test_leading_eigenvectors__by_hand():
@@ -42,7 +42,7 @@ def test_principal_components__equal_those_of_hail_and_gnomad(tmp_path):
     fitted = np.arange(60) % 3 > 0
     found = principal_components(markers, fitted, 3)
     write_plink(markers, str(tmp_path / "markers"))
-    mt = markers_matrix(str(tmp_path / "markers"), "GRCh38", 2)
+    mt = markers_matrix(str(tmp_path / "markers"), "GRCh38")
     mt = mt.filter_rows(mt.locus.position != 8)  # gnomAD's function wants markers that vary
     cols = mt.add_col_index().cols()
     _, scores, _ = run_pca_with_relateds(mt, cols.filter(cols.col_idx % 3 == 0).select(), n_pcs=3)

@@ -9,9 +9,9 @@ from contract.config import load_config
 from etl.config import PROFILES
 from etl.qc.markers import prune, select_markers
 from etl.qc.plink import HET_BITS, HOM_ALT_BITS, HOM_REF_BITS, MISSING_BITS, Markers, pack, write_plink
-from etl.qc.relatedness import markers_matrix
 from etl.thresholds import Profile, RelatednessThresholds
 from tests.etl.cohort_rows import cohort_table, variant, write_cohort
+from tests.etl.qc.hail_markers import markers_matrix
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_prune__equals_hail_in_one_partition(limits: RelatednessThresholds, tmp_
         )
     )
     write_plink(markers, str(tmp_path / "markers"))
-    mt = markers_matrix(str(tmp_path / "markers"), "GRCh38", 1)
+    mt = markers_matrix(str(tmp_path / "markers"), "GRCh38")
     wanted = hl.ld_prune(mt.GT, r2=limits.max_r2, bp_window_size=limits.window_bp).locus.collect()
     found = prune(markers, limits).sites
     assert 100 < len(found) < 290

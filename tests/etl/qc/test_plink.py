@@ -15,7 +15,7 @@ from etl.qc.plink import (
     read_plink,
     write_plink,
 )
-from etl.qc.relatedness import markers_matrix
+from tests.etl.qc.hail_markers import markers_matrix
 
 BITS = np.array(
     [
@@ -63,7 +63,7 @@ def test_read_plink__what_was_written(markers: Markers, tmp_path: Path):
 @pytest.mark.usefixtures("hail_session")
 def test_markers_matrix__hail_reads_the_same_calls(markers: Markers, tmp_path: Path):
     write_plink(markers, str(tmp_path / "markers"))
-    mt = markers_matrix(str(tmp_path / "markers"), "GRCh38", 2)
+    mt = markers_matrix(str(tmp_path / "markers"), "GRCh38")
     assert mt.s.collect() == list(PEOPLE)
     assert mt.locus.collect() == [hl.Locus("chr1", 7, "GRCh38"), hl.Locus("chr12", 1_000_000, "GRCh38")]
     assert mt.alleles.collect() == [["A", "G"], ["CT", "CA"]]
