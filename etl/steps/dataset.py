@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 
+import hail as hl
 import pandas as pd
 
 from contract.config import digest
 from contract.manifest import LedgerEntry
 from contract.provenance import software_versions
+from contract.storage import absolute
 from etl.aggregate.masks import mask_channels
 from etl.cohort.people import person_sex
 from etl.config import EtlConfig
+from etl.export.calls import export_matrix_table
 from etl.export.config import DatasetFacts
 from etl.export.parquet import write_dataset
 from etl.steps.aggregation import read_entries
 from etl.steps.ancestry import SAMPLES
 from etl.steps.annotation import read_gene_axis
 from etl.steps.base import SOFTWARE, Run
+from etl.steps.ingest import COHORT, SUMS
 from etl.steps.table import (
     AGGREGATION,
     ANCESTRY,
@@ -28,15 +32,18 @@ from etl.steps.table import (
     SAMPLE_METRICS,
     VARIANT_QC,
 )
+from etl.steps.variant_qc import VARIANTS
 from etl.workspace import Record, StepResult
 
 BEFORE = (INGEST, SAMPLE_METRICS, RELATEDNESS, ANCESTRY, VARIANT_QC, ANNOTATION, MASKS, AGGREGATION)
 
 
 def work(run: Run) -> StepResult:
-    """Write and publish the dataset."""
+    """Write and publish the dataset, and the cohort as a MatrixTable where the configuration asks for it."""
     samples = pd.read_parquet(run.path(ANCESTRY, SAMPLES))
     samples["sex"] = person_sex(samples)
+    if "matrix_table" in run.config.export:
+        _export(run, samples)
     samples["covariates"], names = covariates(samples, run.config)
     samples["sex"] = samples["sex"].where(samples["sex"] != "unknown", None)
     records = finished_records(run)
@@ -64,6 +71,16 @@ def work(run: Run) -> StepResult:
             "channels": len(manifest.channels),
             "row_groups": sum(fold.n_row_groups for fold in manifest.folds),
         }
+    )
+
+
+def _export(run: Run, samples: pd.DataFrame) -> None:
+    export_matrix_table(
+        run.path(INGEST, COHORT),
+        hl.read_table(run.path(VARIANT_QC, VARIANTS)),
+        pd.read_parquet(run.path(INGEST, SUMS)),
+        samples,
+        absolute(run.config.matrix_table),
     )
 
 

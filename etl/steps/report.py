@@ -34,9 +34,12 @@ def work(run: Run) -> StepResult:
     people = _samples(run)
     data = ReportData(
         title=run.config.out.rstrip("/").rsplit("/", 1)[-1],
-        facts={name.replace("_", " "): count for name, count in cohort_counts(records).items()}
-        | {"genes": len(genes), "reference genome": run.config.reference}
-        | _reading_facts(records["ingest"]),
+        facts={
+            **{name.replace("_", " "): count for name, count in cohort_counts(records).items()},
+            "genes": len(genes),
+            "reference genome": run.config.reference,
+            **_reading_facts(records["ingest"]),
+        },
         ledger=full_ledger(records),
         samples=people,
         absent=_absent(people),
@@ -56,9 +59,9 @@ def work(run: Run) -> StepResult:
     return StepResult()
 
 
-def _reading_facts(ingest: Record) -> dict[str, str | int]:
+def _reading_facts(ingest: Record) -> dict[str, str | int | float]:
     """What a reader of the report should know of how the calls were read."""
-    facts: dict[str, str | int] = {"mean depth and quality are over": str(ingest.facts["depth_over"])}
+    facts: dict[str, str | int | float] = {"mean depth and quality are over": str(ingest.facts["depth_over"])}
     if unordered := int(ingest.facts["records_out_of_order"]):
         facts["records out of order (read like all others)"] = unordered
     return facts

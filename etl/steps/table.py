@@ -34,7 +34,6 @@ def _sample_metrics(config: EtlConfig, profile: Profile) -> dict[str, object]:
     return {
         "samples": config.samples.model_dump(mode="json"),
         "sample": profile.sample.model_dump(mode="json"),
-        "sites": profile.variant.model_dump(mode="json", include={"max_alleles", "require_pass"}),
     }
 
 
@@ -79,7 +78,13 @@ def _dataset(config: EtlConfig, profile: Profile) -> dict[str, object]:
         "row_group_size": config.row_group_size,
         "folds": config.folds.model_dump(mode="json"),
         "dataset": config.dataset,
+        "export": list(config.export),
     }
+
+
+def _dataset_outputs(config: EtlConfig) -> list[str]:
+    exported = [f"{config.matrix_table}/_SUCCESS"] if "matrix_table" in config.export else []
+    return [f"{config.dataset}/{MANIFEST_NAME}", *exported]
 
 
 def _report(config: EtlConfig, profile: Profile) -> dict[str, object]:
@@ -131,7 +136,7 @@ DATASET = Step(
     "writing the dataset",
     _dataset,
     packages=("export", "../contract"),
-    outputs=lambda config: [f"{config.dataset}/{MANIFEST_NAME}"],
+    outputs=_dataset_outputs,
 )
 REPORT = Step(
     10,
