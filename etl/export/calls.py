@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 
 import hail as hl
 import pandas as pd
-import pyarrow as pa
-from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
 from contract.storage import open_storage
-from etl.bgzf import END_OF_FILE, compress
 from etl.cohort.passes import read_cohort, run_kernel
-from etl.cohort.people import KeptPeople, kept_people
-from etl.export.vcf_text import LINE_COLUMNS, vcf_header, vcf_lines
+from etl.cohort.people import kept_people
+from etl.export.vcf_text import LINE_COLUMNS, vcf_header, write_part
+from etl.genome import GenomeName, genome
 from etl.session import small_partitions
-
-BUFFER_CHARACTERS = 2**22
-"""Text that a task gathers before it compresses it."""
 
 DROPPED_FIELDS = ("variant", "reasons", "passes")
 """Fields of the variants that say nothing of those that passed."""
@@ -63,9 +57,11 @@ def export_matrix_table(
         passing = variants.filter(variants.passes)
         # Written first: a frame that Hail computes must not feed a kernel, its tasks would never end.
         passing.key_by().select("variant").to_spark().write.parquet(f"{parts}/passing")
-        rows = _sorted_rows(cohort, f"{parts}/passing", passing.locus.dtype.reference_genome, len(samples))
+        rows = _sorted_rows(
+            cohort, f"{parts}/passing", passing.locus.dtype.reference_genome.name, len(samples)
+        )
         write = partial(
-            _write_part,
+            write_part,
             people=kept_people(everybody, samples),
             header=vcf_header(samples["sample_id"].tolist()),
             folder=parts,
@@ -76,39 +72,15 @@ def export_matrix_table(
         filesystem.rm(folder, recursive=True)
 
 
-def _sorted_rows(cohort: str, passing: str, reference: hl.ReferenceGenome, n_people: int) -> DataFrame:
+def _sorted_rows(cohort: str, passing: str, reference: GenomeName, n_people: int) -> DataFrame:
     """Rows of the variants that pass, in the order of the reference genome, cut into parts for tasks."""
     kept = SparkSession.builder.getOrCreate().read.parquet(passing)
     rows = read_cohort(cohort, ("variant", *LINE_COLUMNS)).join(kept, "variant", "left_semi")
-    place = {contig: number for number, contig in enumerate(reference.contigs)}
+    place = {contig: number for number, contig in enumerate(genome(reference).lengths)}
     contigs = sql.create_map([sql.lit(item) for pair in place.items() for item in pair])
     order = (contigs[sql.col("contig")], "position", "ref", "alt")
     n_parts = small_partitions(kept.count() * n_people)
     return rows.repartitionByRange(n_parts, *order).sortWithinPartitions(*order).select(*LINE_COLUMNS)
-
-
-def _write_part(
-    batches: Iterator[pa.RecordBatch], people: KeptPeople, header: str, folder: str
-) -> Iterator[pa.RecordBatch]:
-    """Write a task's rows as a bgzipped VCF of its own, and tell its path; without rows, write nothing."""
-    task = TaskContext.get()
-    # A task that is tried again writes another file: only the one that finished tells its name.
-    url = f"{folder}/part-{task.partitionId():05d}-{task.taskAttemptId()}.vcf.bgz"
-    lines = (line for batch in batches for line in vcf_lines(batch, people))
-    first = next(lines, None)
-    if first is None:
-        return
-    filesystem, path = open_storage(url)
-    with filesystem.open(path, "wb") as stream:
-        buffer, size = [header, first], 0
-        for line in lines:
-            buffer.append(line)
-            size += len(line)
-            if size > BUFFER_CHARACTERS:
-                stream.write(compress("".join(buffer).encode()))
-                buffer, size = [], 0
-        stream.write(compress("".join(buffer).encode()) + END_OF_FILE)
-    yield pa.RecordBatch.from_pydict({"path": [url]})
 
 
 def _write_matrix(paths: list[str], rows: hl.Table, samples: pd.DataFrame, out: str) -> None:

@@ -1,4 +1,4 @@
-"""Rows of the cohort as lines of a VCF: pure functions on Arrow batches.
+"""Rows of the cohort as lines of a VCF, and a kernel that writes them.
 
 Axes: E listed calls of the people who stay, in the order of variants and, within one, of sample_index.
 """
@@ -11,7 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from pyspark import TaskContext
 
+from contract.storage import open_storage
+from etl.bgzf import END_OF_FILE, compress
 from etl.cohort.calls import FEMALE, MALE, Calls, flat
 from etl.cohort.people import CALL_COLUMNS, KeptPeople
 from etl.cohort.schema import HAPLOID_ALT, HET, HOM_ALT
@@ -20,6 +23,9 @@ SITE = ("contig", "position", "ref", "alt", "filters")
 NUMBERS = ("ad_ref", "ad_alt", "dp", "gq")
 LINE_COLUMNS = (*SITE, *CALL_COLUMNS, *NUMBERS)
 """Columns of the cohort that lines are made of."""
+
+BUFFER_CHARACTERS = 2**22
+"""Text that a task gathers before it compresses it."""
 
 CALLED = {HET: "0/1", HOM_ALT: "1/1", HAPLOID_ALT: "1"}
 DESCRIPTION = """\
@@ -61,6 +67,30 @@ def vcf_lines(batch: pa.RecordBatch, people: KeptPeople) -> Iterator[str]:
             + _cells(references[region], people_E[start:end], texts[start:end])
         )
         start = end
+
+
+def write_part(
+    batches: Iterator[pa.RecordBatch], people: KeptPeople, header: str, folder: str
+) -> Iterator[pa.RecordBatch]:
+    """Write a task's rows as a bgzipped VCF of its own, and tell its path; without rows, write nothing."""
+    task = TaskContext.get()
+    # A task that is tried again writes another file: only the one that finished tells its name.
+    url = f"{folder}/part-{task.partitionId():05d}-{task.taskAttemptId()}.vcf.bgz"
+    lines = (line for batch in batches for line in vcf_lines(batch, people))
+    first = next(lines, None)
+    if first is None:
+        return
+    filesystem, path = open_storage(url)
+    with filesystem.open(path, "wb") as stream:
+        buffer, size = [header, first], 0
+        for line in lines:
+            buffer.append(line)
+            size += len(line)
+            if size > BUFFER_CHARACTERS:
+                stream.write(compress("".join(buffer).encode()))
+                buffer, size = [], 0
+        stream.write(compress("".join(buffer).encode()) + END_OF_FILE)
+    yield pa.RecordBatch.from_pydict({"path": [url]})
 
 
 @dataclass(frozen=True)
