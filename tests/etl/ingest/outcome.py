@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
 from contract.config import build_config
@@ -18,6 +19,7 @@ from etl.genome import GenomeName
 from etl.ingest.files import missing_fields, read_headers
 from etl.ingest.header import VcfHeader, read_header
 from etl.ingest.ranges import FileRange, plan_ranges
+from etl.ingest.samples import match_samples
 from etl.ingest.vcf import Reading, Totals
 from etl.steps.ingest import read_settings
 
@@ -33,6 +35,11 @@ class Outcome:
     reasons: dict[str, int] = field(default_factory=dict)
     totals: Totals = field(default_factory=Totals)
     n_people: int = 0
+
+    @property
+    def n_rows(self) -> int:
+        """-1 for a file that is refused."""
+        return self.rows.num_rows if self.rows is not None else -1
 
     @property
     def kind(self) -> str:
@@ -63,6 +70,10 @@ def outcome(
     config = config_for(path, reference, genotype_qc)
     try:
         (header,) = read_headers(config.input, reference)
+        # The samples table is taken to name the people of the file, each once.
+        table = pd.DataFrame({"sample_id": list(dict.fromkeys(header.samples))})
+        if faults := match_samples(table, header.samples, "samples.tsv", header.path):
+            raise InputError(faults)
         if genotype_qc == "apply" and (faults := missing_fields(header.format_fields, header.path)):
             raise InputError(faults)
         return _read(config, header, ranges or plan_ranges([header], 1))
@@ -94,7 +105,7 @@ def best_outcome(path: Path, genotype_qc: str = "skip") -> tuple[GenomeName, Out
     found: list[tuple[GenomeName, Outcome]] = [
         (name, outcome(path, name, genotype_qc)) for name in ("GRCh37", "GRCh38")
     ]
-    return max(found, key=lambda pair: (not pair[1].faults, pair[1].rows.num_rows if pair[1].rows else 0))
+    return max(found, key=lambda pair: pair[1].n_rows)
 
 
 def forced_outcome(path: Path, reference: GenomeName) -> Outcome:
