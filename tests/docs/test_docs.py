@@ -1,20 +1,25 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
 from contract.config import build_config
 from contract.example import write_example
 from etl.aggregate.config import MasksConfig
+from etl.cohort.schema import COHORT_SCHEMA
 from etl.config import EtlConfig
+from tests.etl.cohort_rows import cohort_table, variant, write_cohort
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = PROJECT / "README.md"
+COHORT_PAGE = PROJECT / "docs" / "cohort.md"
 PAGES = [
     README,
     PROJECT / "CHANGELOG.md",
     PROJECT / "CONTRIBUTING.md",
+    *sorted((PROJECT / "docs").glob("*.md")),
     *sorted((PROJECT / "deploy").rglob("*.md")),
 ]
 FENCED = re.compile(r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -116,6 +121,30 @@ def test_readme__walk_through_is_a_valid_configuration():
         "plof_rare",
         "missense_weighted",
     ]
+
+
+def test_cohort_page__python_block_finds_the_carriers(tmp_path, monkeypatch):
+    table = cohort_table(
+        variant("chr1", 100, "0/0 0/1 1/1 ./. fail"), variant("chrX", 9_000_000, "0 1 0 0 0")
+    )
+    root = tmp_path / "build/demo/steps/01_ingest"
+    write_cohort(table, root / "cohort")
+    pd.DataFrame({"person": range(5), "sample_id": list("ABCDE")}).to_parquet(root / "sums.parquet")
+    monkeypatch.chdir(tmp_path)
+    (block,) = fenced("python", COHORT_PAGE)
+    found: dict = {}
+    exec(compile(block, "docs/cohort.md", "exec"), found)
+    carriers = found["carriers"]
+    assert list(zip(carriers["position"], carriers["sample_id"], carriers["call"], strict=True)) == [
+        (100, "B", 1),
+        (100, "C", 2),
+        (9_000_000, "B", 3),
+    ]
+
+
+def test_cohort_page__names_every_column():
+    text = COHORT_PAGE.read_text()
+    assert [name for name in COHORT_SCHEMA.names if f"`{name}`" not in text] == []
 
 
 def test_readme__python_block_reads_a_dataset(tmp_path, monkeypatch):
