@@ -127,14 +127,14 @@ def _packing(head: bytes) -> FileKind:
 
 def _unpacked(stored: IO[bytes]) -> Iterator[bytes]:
     """Content of a gzip or bgzip file of one or several members."""
-    unpacker = zlib.decompressobj(31)
+    unpacker, begun = zlib.decompressobj(31), False
     while packed := stored.read(_READ_SIZE):
         while packed:
             yield unpacker.decompress(packed)
-            packed = unpacker.unused_data
+            packed, begun = unpacker.unused_data, not unpacker.eof
             if unpacker.eof:
-                unpacker = zlib.decompressobj(31)
-    if unpacker.decompress(b"") or not unpacker.eof:
+                packed, unpacker = packed.lstrip(b"\0"), zlib.decompressobj(31)
+    if begun:
         raise EOFError("the file ends within its compressed content")
 
 

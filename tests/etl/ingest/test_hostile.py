@@ -154,3 +154,17 @@ def test_reading__bcf_header_that_htslib_reads_otherwise(tmp_path: Path):
     assert b"\tB\tC\n" in content
     path.write_bytes(compress(content.replace(b"\tB\tC\n", b"\tB\t\0\n")) + END_OF_FILE)
     assert seen(path).faults == [f"{path}: BCF header: found 2 samples, wanted 3, as the columns name"]
+
+
+@pytest.mark.parametrize("padding", [b"", b"\0" * 512])
+def test_read_header__gzip_of_a_header_alone(tmp_path: Path, padding: bytes):
+    path = tmp_path / "a.vcf.gz"
+    text = written(tmp_path).read_bytes()
+    path.write_bytes(gzip.compress(text[:300]) + gzip.compress(text[300:]) + padding)
+    found = seen(path)
+    assert (found.faults, found.n_rows, found.n_people) == ([], 0, 3)
+    path.write_bytes(gzip.compress(text)[:-9])
+    assert seen(path).faults == [
+        f"{path}: compression: found unreadable content (the file ends within its compressed content), "
+        "wanted a complete VCF file"
+    ]
