@@ -87,7 +87,8 @@ def fit_ploidy(calls: Calls, regions: Sequence[str], sex_P: NDArray[np.int8]) ->
     """Set ploidy on X and Y by sex, as `gnomad.sample_qc.sex.adjust_sex_ploidy` does.
 
     Outside the pseudo-autosomal regions a man's heterozygous call fails and his homozygous one is haploid; a
-    woman's calls on Y fail, and so does her haploid call on X. People of unknown sex keep their calls.
+    woman's calls on Y fail, and so does her haploid call on X. People of unknown sex keep their calls. Unlike
+    there, women keep calls in the pseudo-autosomal regions of Y, which callers mask: their reads map to X.
 
     Parameters
     ----------
