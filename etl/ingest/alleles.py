@@ -21,10 +21,12 @@ def minimal_representation(position: int, ref: str, alt: str) -> tuple[int, str,
     """
     if not (is_sequence(ref) and is_sequence(alt)) or ref == alt:
         return position, ref, alt
-    while len(ref) > 1 and len(alt) > 1 and ref[-1] == alt[-1]:
-        ref, alt = ref[:-1], alt[:-1]
-    shared = 0
-    while shared < min(len(ref), len(alt)) - 1 and ref[shared] == alt[shared]:
+    shared, most = 0, min(len(ref), len(alt)) - 1
+    while shared < most and ref[-1 - shared] == alt[-1 - shared]:
+        shared += 1
+    ref, alt = ref[: len(ref) - shared], alt[: len(alt) - shared]
+    shared, most = 0, min(len(ref), len(alt)) - 1
+    while shared < most and ref[shared] == alt[shared]:
         shared += 1
     return position + shared, ref[shared:], alt[shared:]
 

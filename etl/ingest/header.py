@@ -119,6 +119,12 @@ def decode(raw: bytes) -> str:
         return raw.decode("latin-1")
 
 
+def shown(text: str, length: int = 40) -> str:
+    """The beginning of a text for a message; letters that would act on a terminal by their codes."""
+    start = text[:length].strip()
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in start)
+
+
 def _packing(head: bytes) -> FileKind:
     if head[:2] != b"\x1f\x8b":
         return "text"
@@ -194,7 +200,7 @@ class _HeaderLines:
         """Take a line; True for the column line, with which the header ends."""
         self._n_lines += 1
         if self._n_lines == 1 and not (line or "").startswith("##fileformat=VCF"):
-            found = (line or "")[:40].strip().replace("\ufeff", "a byte order mark and ") or "nothing"
+            found = shown(line or "").replace("\\ufeff", "a byte order mark and ") or "nothing"
             raise InputError(fault(self.url, "first line", found=found, wanted="##fileformat=VCF…"))
         if line is not None and not line.strip():
             return False
@@ -246,7 +252,9 @@ def _samples(url: str, line: str) -> tuple[str, ...]:
     """Sample names of the column line."""
     names = line.split("\t")
     if tuple(names[:8]) != COLUMNS or (len(names) > 8 and names[8] != "FORMAT"):
-        found = " ".join(names[:9])[:80]
+        # Anything else may be somebody's name.
+        words = line.split(maxsplit=9)[:9]
+        found = " ".join(word if word in (*COLUMNS, "FORMAT") else "…" for word in words)
         wanted = f"{' '.join(COLUMNS)} FORMAT and samples, separated by tabs"
         raise InputError(fault(url, "#CHROM line", found=found, wanted=wanted))
     return tuple(names[9:])

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from contract.errors import InputError, fault
 from contract.storage import open_storage
-from etl.ingest.header import decode, people_digest
+from etl.ingest.header import decode, people_digest, shown
 
 NUMBER_FIELDS = ("AD", "DP", "GQ", "PL")
 """FORMAT fields that are read as numbers; all others pass as text and are not looked at."""
@@ -183,14 +183,15 @@ class _Head:
     def __init__(self, path: str, text: bytes, start: int, end: int) -> None:
         columns, rest = _columns(text, start, end)
         if len(columns) < 8:
-            found = f"{len(columns)} columns in '{decode(text[start : min(end, start + 40)])}'"
+            found = f"{len(columns)} columns in '{shown(decode(text[start : min(end, start + 40)]))}'"
             raise InputError(fault(path, "record", found=found, wanted=_COLUMN_WANTED))
         self.contig, position, self.ref, self.alt = (
             decode(columns[0]), decode(columns[1]), decode(columns[3]).upper(), decode(columns[4]),
         )  # fmt: skip
         self.place = f"record {self.contig}:{position}"
-        if not (position.isascii() and position.isdigit()):
-            raise InputError(fault(path, self.place, found=f"POS '{position}'", wanted="a whole number"))
+        if not (position.isascii() and position.isdigit() and len(position) < 20):
+            place, found = f"record {shown(self.contig)}", f"POS '{shown(position)}'"
+            raise InputError(fault(path, place, found=found, wanted="a whole number"))
         self.position = int(position)
         for name, allele in (("REF", self.ref), ("ALT", self.alt)):
             if not allele or allele.startswith(",") or ",," in allele or allele.endswith(","):

@@ -168,3 +168,108 @@ def test_read_header__gzip_of_a_header_alone(tmp_path: Path, padding: bytes):
         f"{path}: compression: found unreadable content (the file ends within its compressed content), "
         "wanted a complete VCF file"
     ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "found"),
+    [
+        ("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tA\tB", "#CHROM POS ID REF ALT QUAL FILTER INFO …"),
+        (COLUMNS, "#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT"),
+        (COLUMNS.lower().replace(" ", "\t"), "… … … … … … … … …"),
+    ],
+)
+def test_read_header__a_wrong_column_line_names_nobody(tmp_path: Path, columns: str, found: str):
+    path = tmp_path / "a.vcf"
+    path.write_text(HEADER + columns + "\n")
+    wanted = "#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT and samples, separated by tabs"
+    assert seen(path).faults == [f"{path}: #CHROM line: found {found}, wanted {wanted}"]
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "nothing"),
+        (gzip.compress(b""), "nothing"),
+        (b"\x1b[2Jx\0##file", r"\x1b[2Jx\x00##file"),
+        (b"\xef\xbb\xbf##fileformat=VCFv4.2\n", "a byte order mark and ##fileformat=VCFv4.2"),
+    ],
+)
+def test_read_header__no_vcf(tmp_path: Path, content: bytes, found: str):
+    path = tmp_path / "a.vcf"
+    path.write_bytes(content)
+    assert seen(path).faults == [f"{path}: first line: found {found}, wanted ##fileformat=VCF…"]
+
+
+def test_read_header__a_folder(tmp_path: Path):
+    assert seen(tmp_path).faults == [
+        f"{tmp_path}: input.vcf: found Is a directory, wanted a readable VCF file"
+    ]
+
+
+@pytest.mark.parametrize("position", ["", ".", "-5", "1e3", "1 0", "9" * 5000])
+def test_reading__a_position_that_is_no_number(tmp_path: Path, position: str):
+    path = written(tmp_path, "0/0 0/1 1/1")
+    path.write_text(path.read_text().replace("\t1000\t", f"\t{position}\t"))
+    assert seen(path).faults == [f"{path}: record 1: found POS '{position[:40]}', wanted a whole number"]
+
+
+def test_reading__numbers_of_the_wrong_length_and_kind(tmp_path: Path):
+    header = HEADER.replace("ID=DP,Number=1", "ID=DP,Number=.").replace("G,Type=Integer", "G,Type=Float")
+    text = "1 1000 . A G . . . GT:AD:DP:GQ:PL"
+    path = written(
+        tmp_path,
+        f"{text} 0/0:30,0:30,31:99:0.0,60.5,900 0/1:15,15:30:99:400.9,0,400 1/1:0,30:30:9e1:900,90,.",
+        f"{text} 0/0:30,0:30:99 0/1 .",
+        header=header,
+    )
+    assert calls(seen(path, "apply")) == ["G 1:0/1 2:1/1", "G 1:fail 2:./."]
+
+
+@pytest.mark.parametrize(
+    ("alleles", "calls_text", "wanted", "reasons"),
+    [
+        (
+            "A G,*,<NON_REF>",
+            "0/1 1/2 2/3",
+            ["G 0:0/1 1:0/1", "* 1:0/1 2:0/1", "<NON_REF> 2:0/1"],
+            {"not_bases": 2},
+        ),
+        ("a g,G", "0/1 0/2 1/1", ["G 0:0/1 2:1/1"], {"repeated_allele": 1}),
+        ("a A,g", "0/1 0/2 1/1", ["A 0:0/1 2:1/1", "G 1:0/1"], {"ref_equals_alt": 1}),
+        ("R Y", "0|1 0|0 1|1", ["Y 0:0/1 2:1/1"], {"not_bases": 1}),
+        ("A,C G", "0|1 0|0 1|1", ["G 0:0/1 2:1/1"], {"not_bases": 1}),
+        ("A .", "0/0 0/0 ./.", [], {"no_alternate_allele": 1}),
+        ("A G,.", "0/1 0/2 1/2", ["G 0:0/1 2:0/1", ". 1:0/1 2:0/1"], {"not_bases": 1}),
+        ("A é", "0/1 0/0 .", ["É 0:0/1 2:./."], {"not_bases": 1}),
+        ("A G[1:5[", "0/1 0/0 1", ["G[1:5[ 0:0/1 2:1"], {"not_bases": 1}),
+    ],
+)
+def test_reading__odd_alleles_are_counted(
+    tmp_path: Path, alleles: str, calls_text: str, wanted: list[str], reasons: dict[str, int]
+):
+    found = seen(written(tmp_path, f"1 5 . {alleles} . . . GT {calls_text}"))
+    assert calls(found) == wanted
+    assert found.reasons == reasons
+
+
+@pytest.mark.parametrize("alleles", ["A G,", "A ,G", "A G,,T", "A, G"])
+def test_reading__an_empty_allele_is_a_fault(tmp_path: Path, alleles: str):
+    path = written(tmp_path, f"1 5 . {alleles} . . . GT 0/1 0/0 1/1")
+    (told,) = seen(path).faults
+    assert told.startswith(f"{path}: record 1:5: found ")
+    assert told.endswith(", wanted an allele")
+
+
+def test_reading__very_long_lines_and_alleles(tmp_path: Path):
+    ref = "CA" * 40_000
+    path = written(
+        tmp_path,
+        f"1 5 . {ref} {ref}CA . . CSQ={'x' * 20_000_000} GT 0/1 0/0 1/1",
+        f"1 9 . A G . . CSQ={'y' * 20_000_000} GT 0/0 0/1 0/0",
+    )
+    found = seen(path)
+    assert found.rows is not None
+    assert [(row["position"], row["ref"], row["alt"]) for row in found.rows.to_pylist()] == [
+        (5, "C", "CAC"),
+        (9, "A", "G"),
+    ]
