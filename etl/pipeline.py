@@ -18,13 +18,14 @@ from contract.provenance import file_digest, software_versions, source_digest, s
 from contract.storage import open_storage
 from etl.config import EtlConfig
 from etl.failures import told
+from etl.progress import shown
 from etl.session import Engine, starting
 from etl.steps import STEPS
 from etl.steps.base import SOFTWARE, Run, Step
 from etl.workspace import Record, Workspace
 
 PACKAGE = Path(__file__).resolve().parent
-ENGINES = ("hail", "pyspark", "gnomad")
+ENGINES = ("cyvcf2", "hail", "pyspark", "gnomad")
 """Libraries that compute results: with another version of one, steps run again."""
 CHANGES = ("size", "mtime", "ETag", "etag", "LastModified", "last_modified", "updated")
 """What file systems tell of a file that shows that it changed; each has some of them."""
@@ -55,6 +56,7 @@ def plan(config: EtlConfig) -> list[StepStatus]:
         inputs = {url: _input_digest(url) for url in step.inputs(config)}
         settings = {**step.settings(config, profile), "inputs": inputs}
         code = {name: source_digest(PACKAGE / name) for name in step.packages}
+        code["genome"] = file_digest(PACKAGE / "genome.py")
         code["step"] = file_digest(PACKAGE / "steps" / f"{step.name}.py")
         code |= software_versions(ENGINES)
         upstream = digest({"settings": settings, "code": code, "before": upstream})
@@ -115,7 +117,7 @@ def _run_step(status: StepStatus, config: EtlConfig, console: Console, engine: E
     doing = f"step {step.folder} ({step.title})"
     with (
         _failures_told(doing, step.inputs(config), workspace),
-        console.status(f"  {step.folder:24} {step.title} …"),
+        shown(console, f"  {step.folder:24} {step.title} …"),
     ):
         engine.wait_for_hail() if step.needs_hail else engine.wait_for_spark()
         started = time.monotonic()

@@ -23,7 +23,7 @@ from etl.ingest.htslib import NUMBER_FIELDS, RecordSettings
 from etl.ingest.intervals import read_intervals
 from etl.ingest.ranges import CAN_BE_CUT, plan_ranges
 from etl.ingest.repeats import remove_repeats
-from etl.ingest.sites import SiteRules
+from etl.ingest.sites import RECORD_REASONS, SiteRules
 from etl.ingest.vcf import ReadSettings, Totals, read_range
 from etl.steps.base import Run
 from etl.thresholds import Profile
@@ -123,10 +123,7 @@ def _sums(samples: Sequence[str], totals: Totals) -> pd.DataFrame:
 def _result(totals: Totals, repeats: dict[str, int], n_people: int, config: EtlConfig) -> StepResult:
     counts = totals.counts
     lines = [
-        *(
-            ("records", name, counts.get(name, 0))
-            for name in ("contig_outside_reference", "no_alternate_allele")
-        ),
+        *(("records", name, counts.get(name, 0)) for name in RECORD_REASONS),
         *(("variants", name, count) for name, count in repeats.items()),
         ("genotypes", "not_called", counts["not_called"]),
     ]

@@ -115,9 +115,17 @@ RELATEDNESS = Step(
     "markers, kinship, families, folds",
     _relatedness,
     packages=("cohort", "ingest", "qc"),
+    needs_hail=False,
 )
-ANCESTRY = Step(4, "ancestry", "principal components, ancestry, outliers", _ancestry, packages=("qc",))
-VARIANT_QC = Step(5, "variant_qc", "measuring variants", _variant_qc, packages=("cohort", "qc"))
+ANCESTRY = Step(
+    4,
+    "ancestry",
+    "principal components, ancestry, outliers",
+    _ancestry,
+    packages=("qc",),
+    needs_hail=False,
+)
+VARIANT_QC = Step(5, "variant_qc", "measuring variants", _variant_qc, packages=("cohort", "ingest", "qc"))
 ANNOTATION = Step(
     6,
     "annotation",
@@ -128,7 +136,12 @@ ANNOTATION = Step(
 )
 MASKS = Step(7, "masks", "burden masks", _masks, packages=("aggregate",))
 AGGREGATION = Step(
-    8, "aggregation", "variants to gene features", _nothing, packages=("aggregate", "cohort", "qc")
+    8,
+    "aggregation",
+    "variants to gene features",
+    _nothing,
+    packages=("aggregate", "cohort"),
+    needs_hail=False,
 )
 DATASET = Step(
     9,
