@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from etl.ingest.htslib import Record
     from etl.ingest.intervals import Intervals
 
+RECORD_REASONS = ("contig_outside_reference", "at_telomere", "no_alternate_allele")
+"""Records that are left out and counted."""
+
 SITE_REASONS = (
     "not_bases",
     "ref_equals_alt",
@@ -51,6 +54,10 @@ class SiteRules:
         if self.intervals and not self.intervals.overlap(record.contig, record.position, last):
             found.append("outside_intervals")
         return found
+
+    def at_telomere(self, record: Record) -> bool:
+        """Whether a record stands before or behind its contig's bases: VCF's way to name a telomere."""
+        return record.position in (0, self.genome.lengths[record.contig] + 1)
 
     def check_position(self, path: str, record: Record) -> None:
         """Refuse a record of a primary contig that lies outside it.

@@ -130,6 +130,9 @@ class Reading:
         if record.contig not in sites.genome.lengths:
             self._totals.count("contig_outside_reference")
             return
+        if sites.at_telomere(record):
+            self._totals.count("at_telomere")
+            return
         sites.check_position(self._part.path, record)
         if record.contig == self._previous[0] and record.position < self._previous[1]:
             self._totals.count("records_out_of_order")

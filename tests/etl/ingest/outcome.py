@@ -21,11 +21,10 @@ from etl.ingest.files import missing_fields, read_headers
 from etl.ingest.header import VcfHeader, read_header
 from etl.ingest.ranges import FileRange, plan_ranges
 from etl.ingest.samples import match_samples
+from etl.ingest.sites import RECORD_REASONS
 from etl.ingest.vcf import Reading, Totals
 from etl.steps.ingest import read_settings
 from etl.thresholds import Profile
-
-RECORD_REASONS = ("contig_outside_reference", "no_alternate_allele", "records_out_of_order")
 
 
 @dataclass
@@ -101,7 +100,9 @@ def _read(config: EtlConfig, header: VcfHeader, ranges: Sequence[FileRange]) -> 
 
 def _reasons(rows: pa.Table, totals: Totals) -> dict[str, int]:
     reasons = Counter(reason for found in rows.column("site_reasons").to_pylist() for reason in found)
-    reasons += Counter({name: totals.counts.get(name, 0) for name in RECORD_REASONS})
+    reasons += Counter(
+        {name: totals.counts.get(name, 0) for name in (*RECORD_REASONS, "records_out_of_order")}
+    )
     keys = Counter(zip(*(rows.column(name).to_pylist() for name in KEY), strict=True))
     reasons["repeated"] += sum(count - 1 for count in keys.values())
     return {reason: count for reason, count in sorted(reasons.items()) if count}

@@ -273,3 +273,13 @@ def test_reading__very_long_lines_and_alleles(tmp_path: Path):
         (5, "C", "CAC"),
         (9, "A", "G"),
     ]
+
+
+def test_reading__telomeres_are_counted_and_other_positions_outside_are_faults(tmp_path: Path):
+    path = written(tmp_path, "1 0 . A G . . . GT 0/1 0/0 0/0", "1 249250622 . A G . . . GT 0/1 0/0 0/0")
+    assert seen(path).reasons == {"at_telomere": 2}
+    path = written(tmp_path, "1 249250623 . A G . . . GT 0/1 0/0 0/0")
+    assert seen(path).faults == [
+        f"{path}: record 1:249250623: found position 249250623, wanted 1 to 249250621, "
+        "the length of 1 in GRCh37"
+    ]
