@@ -160,7 +160,7 @@ def bcf_records(url: str, settings: RecordSettings) -> Iterator[Record]:
         except InputError:
             raise
         except Exception as error:  # noqa: BLE001 - cyvcf2 raises bare Exception
-            found = errors() or str(error)
+            found = errors() or f"content that htslib can't read ({error})"
             raise InputError(fault(url, last, found=found, wanted="a record as in the BCF format")) from None
 
 
@@ -217,7 +217,7 @@ class _Head:
             position=self.position,
             ref=self.ref,
             alts=[] if self.alt == "." else [_upper(allele) for allele in self.alt.split(",")],
-            filters=[] if filters in ("PASS", ".", "") else filters.split(";"),
+            filters=[] if filters in ("PASS", ".") else [name for name in filters.split(";") if name],
             annotation=self._annotation(settings.annotation_field),
             alleles_PH=_alleles(variant) if variant is not None and self.has_call else None,
             numbers={} if variant is None else _numbers(variant, settings.numbers),

@@ -283,3 +283,14 @@ def test_reading__telomeres_are_counted_and_other_positions_outside_are_faults(t
         f"{path}: record 1:249250623: found position 249250623, wanted 1 to 249250621, "
         "the length of 1 in GRCh37"
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "filters"),
+    [(".", []), ("PASS", []), ("q10;", ["q10"]), (";", []), ("PASS;q10", ["PASS", "q10"])],
+)
+def test_reading__filters(tmp_path: Path, text: str, filters: list[str]):
+    found = seen(written(tmp_path, f"1 5 . A G . {text} . GT 0/1 0/0 1/1"))
+    assert found.rows is not None
+    assert found.rows.column("filters").to_pylist() == [filters]
+    assert found.reasons == ({"filter_not_pass": 1} if filters else {})
