@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -39,6 +40,10 @@ class ReadSettings:
     """None: every call is trusted."""
 
 
+Place = tuple[str, int]
+"""Contig and position."""
+
+
 @dataclass
 class Totals:
     """Counts of one or several ranges; axis P is people."""
@@ -48,6 +53,18 @@ class Totals:
     """n_dp, sum_dp, n_gq, sum_gq over good sites, before the genotype rules."""
     keys_V: list[NDArray[np.uint64]] = field(default_factory=list)
     """Digests of the variants' names: equal ones are looked at again, so that two rarely need to be."""
+
+    ends: dict[int, tuple[str, Place, Place]] = field(default_factory=dict)
+    """Number of a range -> its file, and where its first and its last record stand."""
+
+    @property
+    def n_out_of_order(self) -> int:
+        """Records that stand before the one that they follow; the same for any ranges of a file."""
+        borders = pairwise(ends for _, ends in sorted(self.ends.items()))
+        return self.counts.get("records_out_of_order", 0) + sum(
+            path == next_path and _is_before(first, last)
+            for (path, _, last), (next_path, first, _) in borders
+        )
 
     def count(self, name: str, number: int = 1) -> None:
         """Add to a count."""
@@ -60,7 +77,12 @@ class Totals:
             {name: self.counts.get(name, 0) + other.counts.get(name, 0) for name in sorted(names)},
             np.add.reduce(sums) if sums else None,
             self.keys_V + other.keys_V,
+            self.ends | other.ends,
         )
+
+
+def _is_before(place: Place, other: Place) -> bool:
+    return place[0] == other[0] and place[1] < other[1]
 
 
 def read_range(part: FileRange, settings: ReadSettings, folder: str) -> Totals:
@@ -99,12 +121,15 @@ class Reading:
         self._part = part
         self._settings = settings
         self._keys: list[bytes] = []
-        self._previous = ("", 0)
+        self._first: Place | None = None
+        self._last: Place = ("", 0)
         self._totals = Totals(sums_4P=np.zeros((4, settings.records.n_people), dtype=np.int64))
 
     def totals(self) -> Totals:
         """What was counted so far."""
-        return replace(self._totals, keys_V=[np.frombuffer(b"".join(self._keys), dtype=np.uint64)])
+        ends = {self._part.number: (self._part.path, self._first, self._last)} if self._first else {}
+        keys_V = [np.frombuffer(b"".join(self._keys), dtype=np.uint64)]
+        return replace(self._totals, keys_V=keys_V, ends=ends)
 
     def tables(self) -> Iterator[pa.Table]:
         """Tables of `COHORT_SCHEMA`, of bounded size.
@@ -134,9 +159,10 @@ class Reading:
             self._totals.count("at_telomere")
             return
         sites.check_position(self._part.path, record)
-        if record.contig == self._previous[0] and record.position < self._previous[1]:
+        here = (record.contig, record.position)
+        if _is_before(here, self._last):
             self._totals.count("records_out_of_order")
-        self._previous = (record.contig, record.position)
+        self._first, self._last = self._first or here, here
         if not record.alts:
             self._totals.count("no_alternate_allele")
             return

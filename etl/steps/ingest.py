@@ -139,7 +139,7 @@ def _result(totals: Totals, repeats: dict[str, int], n_people: int, config: EtlC
             "records": counts["records"],
             "variants": counts["variants"] - sum(repeats.values()),
             "genotypes": counts["genotypes"],
-            "records_out_of_order": counts.get("records_out_of_order", 0),
+            "records_out_of_order": totals.n_out_of_order,
             "passes_over_vcf": 1,
             "passes_over_calls": 1,
             "depth_over": where,

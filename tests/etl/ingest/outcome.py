@@ -100,9 +100,8 @@ def _read(config: EtlConfig, header: VcfHeader, ranges: Sequence[FileRange]) -> 
 
 def _reasons(rows: pa.Table, totals: Totals) -> dict[str, int]:
     reasons = Counter(reason for found in rows.column("site_reasons").to_pylist() for reason in found)
-    reasons += Counter(
-        {name: totals.counts.get(name, 0) for name in (*RECORD_REASONS, "records_out_of_order")}
-    )
+    reasons += Counter({name: totals.counts.get(name, 0) for name in RECORD_REASONS})
+    reasons["records_out_of_order"] += totals.n_out_of_order
     keys = Counter(zip(*(rows.column(name).to_pylist() for name in KEY), strict=True))
     reasons["repeated"] += sum(count - 1 for count in keys.values())
     return {reason: count for reason, count in sorted(reasons.items()) if count}

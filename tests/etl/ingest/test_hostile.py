@@ -294,3 +294,16 @@ def test_reading__filters(tmp_path: Path, text: str, filters: list[str]):
     assert found.rows is not None
     assert found.rows.column("filters").to_pylist() == [filters]
     assert found.reasons == ({"filter_not_pass": 1} if filters else {})
+
+
+@pytest.mark.parametrize("width", [7, 40, 10**6])
+def test_totals__records_out_of_order_in_any_ranges(tmp_path: Path, width: int):
+    positions = [500, 400, 600, 600, 100, 700, 650]
+    path = written(tmp_path, *(f"1 {position} . A G . . . GT 0/1 0/0 1/1" for position in positions))
+    size = path.stat().st_size
+    parts = [
+        FileRange(number, str(path), "text", start, min(start + width, size))
+        for number, start in enumerate(range(0, size, width))
+    ]
+    found = outcome(path, "GRCh37", "skip", parts)
+    assert found.reasons == {"records_out_of_order": 3, "repeated": 1}
