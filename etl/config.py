@@ -127,7 +127,7 @@ class EtlConfig(ConfigModel):
     )
     intervals: IntervalsConfig | None = Field(None, description="capture intervals; null: everywhere")
     reference_fasta: str | None = Field(
-        None, description="the reference's sequence, plain or bgzipped; variants with another REF are not used"
+        None, description="the reference's sequence, plain or bgzipped; variants of another REF are not used"
     )
     genotype_qc: Literal["apply", "skip"] = Field("apply", description="skip: for calls that carry GT alone")
     folds: FoldsConfig = FoldsConfig()

@@ -42,9 +42,12 @@ def test_faults_in_text__none_in_other_tracebacks():
 
 
 def test_place_in_text__the_innermost_one():
-    with pytest.raises(ValueError, match="0/x") as caught, working_on("cohort.vcf"):
-        with working_on("cohort.vcf, record chr1:5"):
-            raise ValueError("0/x")
+    with (
+        pytest.raises(ValueError, match="0/x") as caught,
+        working_on("cohort.vcf"),
+        working_on("cohort.vcf, record chr1:5"),
+    ):
+        raise ValueError("0/x")
     text = "".join(traceback.format_exception(caught.value))
     assert place_in_text(text) == "cohort.vcf, record chr1:5"
     assert place_in_text(raised(OSError("no"), "cohort.vcf")) == "cohort.vcf"
