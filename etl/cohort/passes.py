@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from pyspark import RDD
 from pyspark.sql import DataFrame, SparkSession
+
+Result = TypeVar("Result")
+
+BATCH_ROWS = 1024
+"""Variants of a batch that a task reads itself: the lists of common ones are long."""
 
 Kernel = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 """What a task does: batches of cohort rows in, batches of results out. Runs on executors: no Hail there."""
@@ -31,6 +42,48 @@ def run_kernel(frame: DataFrame, kernel: Kernel, schema: str) -> DataFrame:
     """Apply a kernel to every partition; `schema` is a Spark DDL text of its result."""
     return frame.mapInArrow(kernel, schema)
 
+
+def map_parts(
+    path: str,
+    columns: Sequence[str],
+    where: pc.Expression,
+    work: Callable[[Iterator[pa.RecordBatch]], Result],
+) -> RDD[Result]:
+    """One result for each part file of a cohort, whose batches the task reads itself.
+
+    The lists then never pass through Java, which is half of what a pass costs. For results that are joined
+    (`treeReduce`); where rows are joined with other tables, take `read_cohort` and `run_kernel`.
+
+    Parameters
+    ----------
+    path
+        Folder that the ingest step wrote.
+    columns
+        Of `etl.cohort.schema.COHORT_SCHEMA`.
+    where
+        Which variants.
+    work
+        From batches of `columns` to a result; a module's function, or a `partial` of one.
+    """
+    parts = sorted(str(part) for part in Path(path).glob("*.parquet"))
+    context = SparkSession.builder.getOrCreate().sparkContext
+    return context.parallelize(parts, len(parts)).map(
+        partial(_work_on, columns=list(columns), where=where, work=work)
+    )
+
+
+def _work_on(
+    part: str,
+    columns: list[str],
+    where: pc.Expression,
+    work: Callable[[Iterator[pa.RecordBatch]], Result],
+) -> Result:
+    rows = ds.dataset(part, format="parquet")
+    return work(rows.to_batches(columns=columns, filter=where, batch_size=BATCH_ROWS, use_threads=False))
+
+
+IS_GOOD_SITE = pc.list_value_length(pc.field("site_reasons")) == 0
+"""The same condition as GOOD_SITE, for `map_parts`."""
 
 GOOD_SITE = "size(site_reasons) = 0"
 """SQL condition: the variant fails none of the rules that need no genotypes."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from operator import add
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from etl.cohort.calls import Calls, column, flat, read_calls
-from etl.cohort.passes import GOOD_SITE, read_cohort, run_kernel
+from etl.cohort.passes import IS_GOOD_SITE, map_parts
 from etl.cohort.schema import HAPLOID_ALT, HET, HOM_ALT
 from etl.qc.allele_kinds import KINDS, OTHER, TRANSVERSION, allele_kinds
 
@@ -45,9 +47,6 @@ PERSON_SUMS = (
 )
 TOTALS = ("n_sites", "x_sites", "x_expected")
 """Sums over sites: autosomal ones, common ones on X, and the expected homozygosity of these in 1/GRID."""
-
-EVERYBODY = -1
-"""The person of the row that holds the totals."""
 
 COLUMNS = (
     *("region", "ref", "alt", "n_called", "n_het", "n_hom_alt", "n_haploid_alt"),
@@ -80,21 +79,14 @@ def sum_over_people(cohort: str, n_people: int, *, has_depth: bool) -> Measured:
     has_depth
         Whether the files give DP; without it the sum of AD is the depth that CHARR looks at.
     """
-    frame = read_cohort(cohort, COLUMNS, f"{GOOD_SITE} and region in ('autosome', 'x')")
-    names = [*PERSON_SUMS, *TOTALS]
-    schema = ", ".join(["person int", *(f"{name} bigint" for name in names)])
-    kernel = partial(sum_calls, n_people=n_people, has_depth=has_depth)
-    sums = run_kernel(frame, kernel, schema).groupBy("person").sum(*names).toPandas()
-    sums.columns = pd.Index(["person", *names])
-    sums = sums.set_index("person")
-    people = sums[list(PERSON_SUMS)].reindex(range(n_people), fill_value=0)
-    return Measured(people, {name: int(sums[name].sum()) for name in TOTALS})
+    where = IS_GOOD_SITE & pc.field("region").isin(["autosome", "x"])
+    work = partial(sum_calls, n_people=n_people, has_depth=has_depth)
+    sums = map_parts(cohort, COLUMNS, where, work).treeReduce(add)
+    return Measured(pd.DataFrame(sums.people).rename_axis("person"), sums.totals)
 
 
-def sum_calls(
-    batches: Iterator[pa.RecordBatch], *, n_people: int, has_depth: bool
-) -> Iterator[pa.RecordBatch]:
-    """Kernel: a row for each person with any sum, and one of `EVERYBODY` with the totals."""
+def sum_calls(batches: Iterator[pa.RecordBatch], *, n_people: int, has_depth: bool) -> Sums:
+    """What a task does: the sums over the calls of its batches."""
     sums = Sums(n_people)
     for batch in batches:
         calls = read_calls(batch)
@@ -109,11 +101,11 @@ def sum_calls(
         sums.add("n_charr", calls.person_E[counts_E])
         sums.add("charr", calls.person_E[counts_E], on_grid(share_E[counts_E]))
         _add_x(sums, calls, np.where(x_V, frequency_V, np.nan))
-    yield sums.as_batch()
+    return sums
 
 
 class Sums:
-    """The sums of one task."""
+    """The sums of one task, or of several."""
 
     def __init__(self, n_people: int) -> None:
         self.people = {name: np.zeros(n_people, dtype=np.int64) for name in PERSON_SUMS}
@@ -125,14 +117,11 @@ class Sums:
         # bincount sums in float64: exact, as a batch's sums stay far below 2**53.
         sums_P += np.bincount(person_E, value_E, minlength=len(sums_P)).astype(np.int64)
 
-    def as_batch(self) -> pa.RecordBatch:
-        """People with any sum, then the totals."""
-        any_P = np.flatnonzero(np.any(list(self.people.values()), axis=0)).astype(np.int32)
-        columns = {"person": np.append(any_P, np.int32(EVERYBODY))}
-        columns |= {name: np.append(sums_P[any_P], 0) for name, sums_P in self.people.items()}
-        zeros = np.zeros(len(any_P), dtype=np.int64)
-        columns |= {name: np.append(zeros, total) for name, total in self.totals.items()}
-        return pa.RecordBatch.from_pydict(columns)
+    def __add__(self, other: Sums) -> Sums:
+        joined = Sums(0)
+        joined.people = {name: sums_P + other.people[name] for name, sums_P in self.people.items()}
+        joined.totals = {name: total + other.totals[name] for name, total in self.totals.items()}
+        return joined
 
 
 def on_grid(value: Values) -> NDArray[np.int64]:

@@ -141,7 +141,6 @@ def _result(totals: Totals, repeats: dict[str, int], n_people: int, config: EtlC
             "genotypes": counts["genotypes"],
             "records_out_of_order": totals.n_out_of_order,
             "passes_over_vcf": 1,
-            "passes_over_calls": 1,
             "depth_over": where,
         },
     )

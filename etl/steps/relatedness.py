@@ -60,6 +60,7 @@ def work(run: Run) -> StepResult:
             "related_pairs": int((pairs["kinship"] >= thresholds.min_kinship_family).sum()),
             "families": int(people["family"].nunique()),
             "people": len(people),
+            "passes_over_calls": 1,
         },
         fitted_on={"folds": "everybody: kinship and ancestry need no label; status only balances the folds"},
     )

@@ -51,4 +51,6 @@ def work(run: Run) -> StepResult:
             f"{run.config.samples.path}: people: found none left after sample quality control ({told}), "
             "wanted some"
         )
-    return StepResult(ledger=ledger, facts={"people": len(metrics), "people_kept": kept})
+    return StepResult(
+        ledger=ledger, facts={"people": len(metrics), "people_kept": kept, "passes_over_calls": 1}
+    )

@@ -93,7 +93,12 @@ def _result(variants: hl.Table, reasons: list[str]) -> StepResult:
     }
     return StepResult(
         ledger=ledger,
-        facts={"variants": told.n, "variants_kept": told.kept, "histograms": histograms},
+        facts={
+            "variants": told.n,
+            "variants_kept": told.kept,
+            "passes_over_calls": 1,
+            "histograms": histograms,
+        },
         fitted_on={
             "call rates of cases and controls": "people outside the test fold",
             "Hardy-Weinberg test": "controls outside the test fold, within ancestry",
