@@ -18,6 +18,7 @@ from contract.provenance import file_digest, software_versions, source_digest, s
 from contract.storage import open_storage
 from etl.config import EtlConfig
 from etl.failures import told
+from etl.ingest.files import find_files
 from etl.progress import shown
 from etl.session import Engine, starting
 from etl.steps import STEPS
@@ -27,6 +28,8 @@ from etl.workspace import Record, Workspace
 PACKAGE = Path(__file__).resolve().parent
 ENGINES = ("cyvcf2", "hail", "pyspark", "gnomad")
 """Libraries that compute results: with another version of one, steps run again."""
+BRIEF_BYTES = 2 * 2**30
+"""Size of compressed VCF files below which a run is one of minutes."""
 CHANGES = ("size", "mtime", "ETag", "etag", "LastModified", "last_modified", "updated")
 """What file systems tell of a file that shows that it changed; each has some of them."""
 log = logging.getLogger(__name__)
@@ -77,14 +80,17 @@ def has_work(config: EtlConfig) -> bool:
         return False
 
 
-def engine(config: EtlConfig) -> AbstractContextManager[Engine]:
-    """Spark and Hail, starting now if a run would compute anything."""
-    if not has_work(config):
-        return nullcontext(Engine())
+def engine(config: EtlConfig) -> AbstractContextManager[Engine | None]:
+    """Spark and Hail, starting now if a run would compute anything; None if not."""
+    return _engine(config) if has_work(config) else nullcontext()
+
+
+def _engine(config: EtlConfig) -> AbstractContextManager[Engine]:
     root = Workspace(config.work).root
     with suppress(OSError):  # a file in its place is told by the check; the log then goes elsewhere
         root.mkdir(parents=True, exist_ok=True)
-    return starting(config.spark, log=str(root / "hail.log") if root.is_dir() else None)
+    log = str(root / "hail.log") if root.is_dir() else None
+    return starting(config.spark, log=log, brief=_input_bytes(config) < BRIEF_BYTES)
 
 
 def run(config: EtlConfig, *, console: Console, engine: Engine | None = None) -> None:
@@ -104,10 +110,7 @@ def run(config: EtlConfig, *, console: Console, engine: Engine | None = None) ->
             console.print(f"  {status.step.folder:24} up to date")
     if not to_do:
         return
-    workspace = Workspace(config.work)
-    workspace.root.mkdir(parents=True, exist_ok=True)
-    own = starting(config.spark, log=str(workspace.root / "hail.log"))
-    with nullcontext(engine) if engine else own as started:
+    with nullcontext(engine) if engine else _engine(config) as started:
         for status in to_do:
             _run_step(status, config, console, started)
 
@@ -185,6 +188,11 @@ def _content_digest(url: str, changes: str) -> str:
     filesystem, path = open_storage(url)
     with filesystem.open(path, "rb") as stream:
         return stream_digest(stream)
+
+
+def _input_bytes(config: EtlConfig) -> int:
+    """Size of the VCF files as they are stored."""
+    return sum(int(filesystem.size(path)) for filesystem, path in map(open_storage, find_files(config.input)))
 
 
 def _facts_told(facts: dict[str, object]) -> str:

@@ -25,6 +25,8 @@ USABLE_JAVA = ("11", "17")
 VALUES_PER_PARTITION = 50_000_000
 SECONDS_TO_END = 10
 """How long Java may take to end when it is told to."""
+BRIEF_JAVA = "-XX:TieredStopAtLevel=1"
+"""For runs of minutes: Java's second compiler costs more than its code gains (measured to 10⁶ variants)."""
 ROOT = Path(__file__).resolve().parent.parent
 
 HAIL_NEEDS = {
@@ -54,12 +56,13 @@ class StartingEngine(Engine):
     Java starts while Python imports Hail; a step that needs no Hail can begin before that is over.
     """
 
-    def __init__(self, config: SparkConfig, scratch: str, log: str) -> None:
-        self._config, self._scratch, self._log = config, scratch, log
+    def __init__(self, conf: dict[str, str], scratch: str, log: str) -> None:
+        self._conf, self._scratch, self._log = conf, scratch, log
         self._given_up = threading.Event()
-        self._initialised = False
+        self._stage = threading.Lock()
+        self._hail_runs = False
         self._spark = _in_background(self._start_spark)
-        self._hail = _in_background(lambda: import_module("hail"))
+        self._hail = _in_background(self._start_hail)
 
     def wait_for_spark(self) -> None:
         """Return when Spark runs; raises what its start raised."""
@@ -67,62 +70,76 @@ class StartingEngine(Engine):
 
     def wait_for_hail(self) -> None:
         """Return when Hail runs on it; raises what its start raised."""
-        context, hail = self._spark.result(), self._hail.result()
-        if not self._initialised:
-            hail.init(
-                sc=context, quiet=True, log=self._log, append=True, tmp_dir=self._scratch, idempotent=True
-            )
-            hail.spark_context().setLogLevel("ERROR")
-            self._initialised = True
+        self._hail.result()
 
     def close(self) -> None:
-        """Stop what was started; a start that is under way is let come to its next halt and taken back."""
+        """Stop what was started; a stage of the start that is under way is let come to its end."""
         self._given_up.set()
-        context = None
-        with suppress(Exception):  # its failure was told to whoever waited, or is of no more interest
-            context = self._spark.result()
-        with suppress(Exception):  # a Java that is gone can't be stopped in order
-            if self._initialised:
-                _stop_hail(self._hail.result())
-            elif context is not None:
-                context.stop()
-        if not _submitted():
-            _end_java()
+        with self._stage:
+            with suppress(Exception):  # a Java that is gone can't be stopped in order
+                if self._hail_runs:
+                    _stop_hail(self._hail.result())
+                elif self._spark.done():
+                    self._spark.result().stop()
+            if not _submitted():
+                _end_java()
 
     def _start_spark(self) -> Any:
         import pyspark
         from pyspark.java_gateway import launch_gateway
 
         logging.getLogger("py4j").setLevel(logging.CRITICAL)
-        conf = _spark_conf(self._config)
-        if not _submitted():
-            use_java()
-            # Spark would start its Python workers with whatever `python3` is first on PATH.
-            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-            with open(self._log, "wb") as log:
-                gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
+        gateway = None
+        with self._stage:
+            self._halt()
+            if not _submitted():
+                use_java()
+                # Spark would start its Python workers with whatever `python3` is first on PATH.
+                os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+                conf = pyspark.SparkConf(loadDefaults=False).setAll(list(self._conf.items()))
+                with open(self._log, "wb") as log:
+                    gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
             pyspark.SparkContext._ensure_initialized(gateway=gateway)
+        with self._stage:
+            self._halt()
+            conf = pyspark.SparkConf()  # as Java was started, by us or by spark-submit
+            for name, value in self._conf.items():
+                conf.setIfMissing(name, value)
+            context = pyspark.SparkContext(conf=conf)
+            context.setLogLevel("ERROR")
+            context.addPyFile(_zip_packages(self._scratch))
+            _fit_shuffles(context)
+            return context
+
+    def _start_hail(self) -> Any:
+        hail = import_module("hail")
+        context = self._spark.result()
+        with self._stage:
+            self._halt()
+            hail.init(
+                sc=context, quiet=True, log=self._log, append=True, tmp_dir=self._scratch, idempotent=True
+            )
+            hail.spark_context().setLogLevel("ERROR")
+            self._hail_runs = True
+            return hail
+
+    def _halt(self) -> None:
         if self._given_up.is_set():
-            return None
-        context = pyspark.SparkContext(conf=conf)
-        context.setLogLevel("ERROR")
-        context.addPyFile(_zip_packages(self._scratch))
-        _fit_shuffles(self._config, context)
-        return context
+            raise RuntimeError("the engine was stopped while it started")
 
 
 @contextmanager
-def starting(config: SparkConfig, *, log: str | None = None) -> Iterator[Engine]:
+def starting(config: SparkConfig, *, log: str | None = None, brief: bool = False) -> Iterator[Engine]:
     """Run a block while Spark and Hail start: embedded Spark by default, the cluster's under spark-submit.
 
     A Hail that already runs (a notebook, a test session) is used as it is and left running. `log` is the
-    path of the log of Hail and Java.
+    path of the log of Hail and Java. `brief` fits Java to a run of minutes.
     """
     if _hail_runs():
         yield Engine()
         return
     with tempfile.TemporaryDirectory(prefix="exoshard-", ignore_cleanup_errors=True) as scratch:
-        engine = StartingEngine(config, scratch, log or f"{scratch}/hail.log")
+        engine = StartingEngine(spark_settings(config, brief=brief), scratch, log or f"{scratch}/hail.log")
         try:
             yield engine
         finally:
@@ -130,9 +147,9 @@ def starting(config: SparkConfig, *, log: str | None = None) -> Iterator[Engine]
 
 
 @contextmanager
-def hail_session(config: SparkConfig, *, log: str | None = None) -> Iterator[None]:
+def hail_session(config: SparkConfig, *, brief: bool = False) -> Iterator[None]:
     """Run a block with Hail started, see `starting`."""
-    with starting(config, log=log) as engine:
+    with starting(config, brief=brief) as engine:
         engine.wait_for_hail()
         yield
 
@@ -190,27 +207,28 @@ def _hail_runs() -> bool:
     return hail is not None and hail.utils.java.Env._hc is not None
 
 
-def _spark_conf(config: SparkConfig) -> Any:
-    """Settings of Spark; those of spark-submit win over all."""
-    from pyspark import SparkConf
-
+def spark_settings(config: SparkConfig, *, brief: bool = False) -> dict[str, str]:
+    """Settings of an embedded Spark; under spark-submit only what Hail needs, and what it gives wins."""
     if _submitted():
-        given = SparkConf()
-        return given.setAll([(key, value) for key, value in HAIL_NEEDS.items() if not given.contains(key)])
-    jar = _hail_jar()
-    settings = {
+        return HAIL_NEEDS
+    own = {
         **HAIL_NEEDS,
         "spark.app.name": "exoshard",
         "spark.master": config.master,
         "spark.driver.memory": config.driver_memory,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        **config.conf,
     }
-    for name in ("spark.jars", "spark.driver.extraClassPath"):
-        separator = "," if name == "spark.jars" else os.pathsep
-        settings[name] = separator.join([jar, *filter(None, [config.conf.get(name)])])
-    return SparkConf(loadDefaults=False).setAll(list(settings.items()))
+    added = {
+        "spark.jars": (_hail_jar(), ","),
+        "spark.driver.extraClassPath": (_hail_jar(), os.pathsep),
+        "spark.driver.extraJavaOptions": (BRIEF_JAVA if brief else "", " "),
+    }
+    joined = {
+        name: separator.join(filter(None, [text, config.conf.get(name)]))
+        for name, (text, separator) in added.items()
+    }
+    return {**own, **config.conf, **{name: text for name, text in joined.items() if text}}
 
 
 def _hail_jar() -> str:
@@ -221,12 +239,12 @@ def _hail_jar() -> str:
     return str(Path(spec.origin).parent / "backend" / "hail-all-spark.jar")
 
 
-def _fit_shuffles(config: SparkConfig, context: Any) -> None:
+def _fit_shuffles(context: Any) -> None:
     """Two shuffle partitions per core instead of Spark's 200, unless the configuration says otherwise."""
     from pyspark.sql import SparkSession
 
     name = "spark.sql.shuffle.partitions"
-    if name not in config.conf and not _submitted():
+    if not context.getConf().contains(name) and not _submitted():
         SparkSession(context).conf.set(name, str(2 * context.defaultParallelism))
 
 

@@ -24,5 +24,5 @@ def hail_session() -> Iterator[None]:
     from etl.config import SparkConfig
     from etl.session import hail_session
 
-    with hail_session(SparkConfig(master="local[2]", driver_memory="2g")):
+    with hail_session(SparkConfig(master="local[2]", driver_memory="2g"), brief=True):
         yield

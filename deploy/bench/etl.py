@@ -64,8 +64,8 @@ def measure_etl(cohort: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def run_etl(cohort: Path, out: Path) -> dict[str, Any]:
-    """Run the whole ETL on a cohort and return its figures.
+def run_etl(cohort: Path, out: Path, *overrides: str) -> dict[str, Any]:
+    """Run the whole ETL on a cohort and return its figures; `overrides` replace settings.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def run_etl(cohort: Path, out: Path) -> dict[str, Any]:
         If it fails.
     """
     shutil.rmtree(out, ignore_errors=True)
-    whole = _run("etl", "run", CONFIG, f"data={cohort}", f"out={out}")
+    whole = _run("etl", "run", CONFIG, f"data={cohort}", f"out={out}", *overrides)
     return etl_figures(out, whole)
 
 

@@ -17,6 +17,8 @@ from etl.bgzf import END_OF_FILE, compress
 from etl.ingest.ranges import FileRange, read_text
 
 FIXED_COLUMNS = 9
+COMMON = 0.95
+"""Share of people without the variant, at most, for a record to be called common here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,10 @@ class Part:
     every: int = 1
     """Every second, third … record."""
     records: int | None = None
-    """Records of the first contig, evenly over it; None: of all contigs, as many as there are."""
+    """So many records of the first contig, half of them common where it has them: kinship needs some.
+
+    None: of all contigs, as many as there are.
+    """
 
 
 def write_part(cohort: Path, part: Part, out: Path) -> None:
@@ -65,8 +70,28 @@ def _lines(vcf: Path, part: Part) -> Iterator[bytes]:
     if part.records is None:
         yield from islice(_records(vcf), 0, None, part.every)
         return
-    n_records = sum(1 for _ in _first_contig(vcf))
-    yield from islice(_first_contig(vcf), 0, None, max(1, n_records // part.records))
+    common = [_is_common(line) for line in _first_contig(vcf)]
+    chosen = _choose(common, part.records)
+    yield from (line for number, line in enumerate(_first_contig(vcf)) if number in chosen)
+
+
+def _is_common(line: bytes) -> bool:
+    n_people = line.count(b"\t") + 1 - FIXED_COLUMNS
+    return line.count(b"\t0/0") < COMMON * n_people
+
+
+def _choose(common: list[bool], n: int) -> set[int]:
+    """Numbers of `n` records, evenly over the common ones and over the others."""
+    places = {
+        kind: [number for number, is_common in enumerate(common) if is_common is kind]
+        for kind in (True, False)
+    }
+    wanted = min(n // 2, len(places[True]))
+    return {*_evenly(places[True], wanted), *_evenly(places[False], n - wanted)}
+
+
+def _evenly(values: list[int], n: int) -> list[int]:
+    return values if n >= len(values) else [values[number * len(values) // n] for number in range(n)]
 
 
 def _first_contig(vcf: Path) -> Iterator[bytes]:

@@ -9,8 +9,9 @@ import psutil
 import pytest
 
 from contract.config import load_config
-from etl.config import EtlConfig
-from etl.pipeline import Engine, engine, has_work
+from etl.config import EtlConfig, SparkConfig
+from etl.pipeline import engine, has_work
+from etl.session import spark_settings
 from tests.etl.mini import SAMPLES, MiniInputs
 from tests.etl.study import Study
 
@@ -66,6 +67,33 @@ def test_run__settings_that_java_refuses_are_told_in_one_sentence(mini: MiniInpu
     assert "heap" in (log.parent / "hail.log").read_text()
 
 
+def test_spark_settings__own_ones_are_added_to_hail_s_and_win():
+    conf = {"spark.jars": "/own.jar", "spark.ui.enabled": "true", "spark.driver.extraJavaOptions": "-Da=1"}
+    settings = spark_settings(SparkConfig(driver_memory="5g", conf=conf), brief=True)
+    assert settings["spark.jars"].endswith("/hail/backend/hail-all-spark.jar,/own.jar")
+    assert settings["spark.driver.extraClassPath"].endswith("/hail-all-spark.jar")
+    assert settings["spark.driver.extraJavaOptions"] == "-XX:TieredStopAtLevel=1 -Da=1"
+    assert (settings["spark.ui.enabled"], settings["spark.driver.memory"]) == ("true", "5g")
+    assert "spark.driver.extraJavaOptions" not in spark_settings(SparkConfig())
+
+
+def test_spark_settings__leave_memory_and_master_to_spark_submit(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+    assert not {"spark.master", "spark.driver.memory", "spark.jars"} & spark_settings(SparkConfig()).keys()
+
+
+@pytest.mark.parametrize(("size", "brief"), [(100, True), (2 * 2**30, False)])
+def test_engine__is_fitted_to_the_size_of_the_calls(
+    size: int, brief: bool, mini: MiniInputs, monkeypatch: pytest.MonkeyPatch
+):
+    given: dict[str, object] = {}
+    monkeypatch.setattr("etl.pipeline.starting", lambda config, **named: given.update(named))
+    with mini.vcf.open("r+b") as stream:
+        stream.truncate(size)
+    engine(load_config(EtlConfig, mini.write_config()))
+    assert given["brief"] is brief
+
+
 STARTS = """
 import sys
 from etl.config import SparkConfig
@@ -104,7 +132,7 @@ def test_engine__starts_nothing_where_nothing_is_to_do(finished: Study, monkeypa
     config = finished.config()
     assert not has_work(config)
     with engine(config) as idle:
-        assert type(idle) is Engine
+        assert idle is None
     with pytest.raises(AssertionError, match="started"):
         engine(finished.config(masks__preset="genebass"))
 

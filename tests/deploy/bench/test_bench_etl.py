@@ -67,9 +67,20 @@ def test_write_part__every_second_record_of_all_contigs(cohort: Path, tmp_path: 
     assert (tmp_path / "part/samples.tsv").read_text() == (cohort / "samples.tsv").read_text()
 
 
-def test_write_part__some_records_of_the_first_contig(cohort: Path, tmp_path: Path):
-    write_part(cohort, Part(records=5), tmp_path / "part")
-    assert [line[1] for line in lines_of(tmp_path / "part")[1:]] == ["1", "3", "5", "7", "9"]
+def test_write_part__some_records_of_the_first_contig_half_of_them_common(cohort: Path, tmp_path: Path):
+    # In records 3, 6 and 9 nobody has an alternate allele; in all others half of the people do.
+    text = gzip.decompress((cohort / "cohort.vcf.bgz").read_bytes()).decode()
+    for position in (3, 6, 9):
+        line = next(row for row in text.splitlines() if row.startswith(f"chr1\t{position}\t"))
+        text = text.replace(line, line.replace("0/1:", "0/0:"))
+    (cohort / "cohort.vcf.bgz").write_bytes(compress(text.encode()) + END_OF_FILE)
+    write_part(cohort, Part(records=4), tmp_path / "part")
+    assert [line[:2] for line in lines_of(tmp_path / "part")[1:]] == [
+        ["chr1", "1"],
+        ["chr1", "3"],
+        ["chr1", "5"],
+        ["chr1", "6"],
+    ]
     write_part(cohort, Part(records=100), tmp_path / "part")
     assert {line[0] for line in lines_of(tmp_path / "part")[1:]} == {"chr1"}
     assert len(lines_of(tmp_path / "part")) == 11
