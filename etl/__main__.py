@@ -61,7 +61,6 @@ def check(config: ConfigPath, overrides: Overrides = None) -> None:
 @app.command()
 def run(config: ConfigPath, overrides: Overrides = None) -> None:
     """Run every step that is not up to date."""
-    from etl.check import check as checked
     from etl.config import EtlConfig
     from etl.pipeline import engine
     from etl.pipeline import run as run_pipeline
@@ -70,6 +69,8 @@ def run(config: ConfigPath, overrides: Overrides = None) -> None:
         settings = load_config(EtlConfig, config, overrides or ())
     # Faults are told before the engine is stopped: they need not wait for it.
     with engine(settings) as starting, _faults_told():
+        from etl.check import check as checked
+
         faults = checked(settings)
         if faults:
             raise InputError(faults)
