@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-NOT_CALLED, HET, HOM_ALT, HAPLOID_ALT, FAILED = range(5)
+N_CODES = 5
+NOT_CALLED, HET, HOM_ALT, HAPLOID_ALT, FAILED = range(N_CODES)
 """Codes of the column `call`: no call in the file; diploid calls with one and two alternate alleles; a
 haploid call of the alternate allele; a call that failed the genotype rules, whatever it was."""
 

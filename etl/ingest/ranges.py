@@ -7,10 +7,11 @@ line end and reads on to the first line end behind its range. No index is needed
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
+
+from isal import isal_zlib
 
 from contract.errors import InputError, fault
 from contract.storage import absolute, open_storage
@@ -83,7 +84,7 @@ def read_text(part: FileRange) -> Iterator[bytes]:
                 yield from _chunks(_own_lines(_bgzf_blocks(stream, part.start), part))
             else:
                 yield from _chunks(_own_lines(_plain_blocks(stream, part), part))
-    except (EOFError, OSError, zlib.error, struct.error) as error:
+    except (EOFError, OSError, isal_zlib.error, struct.error) as error:
         place = f"bytes {part.start} to {part.stop}"
         wanted = "a complete VCF file"
         raise InputError(
@@ -155,13 +156,13 @@ def _plain_blocks(stream: IO[bytes], part: FileRange) -> Iterator[tuple[int, byt
 
 def _gzip_text(stream: IO[bytes]) -> Iterator[bytes]:
     """Text of a gzip file of one or several members."""
-    unpacker = zlib.decompressobj(31)
+    unpacker = isal_zlib.decompressobj(31)
     packed = stream.read(_READ_SIZE)
     while packed:
         yield unpacker.decompress(packed)
         if unpacker.eof:
             packed = unpacker.unused_data.lstrip(b"\0") or stream.read(_READ_SIZE)
-            unpacker = zlib.decompressobj(31)
+            unpacker = isal_zlib.decompressobj(31)
         else:
             packed = stream.read(_READ_SIZE)
             if not packed:
@@ -179,7 +180,7 @@ def _bgzf_blocks(stream: IO[bytes], start: int) -> Iterator[tuple[int, bytes]]:
         view, offset = memoryview(held + more), 0
         while offset < len(view) and (ended or len(view) - offset >= _LARGEST_BLOCK):
             size = _block_size(view, offset, position)
-            yield position, zlib.decompress(view[offset : offset + size], 31)
+            yield position, isal_zlib.decompress(view[offset : offset + size], 31)
             offset, position = offset + size, position + size
         held = bytes(view[offset:])
 
@@ -217,7 +218,7 @@ def _is_block(held: bytes, place: int) -> bool:
         return True
     try:
         # A damaged neighbour must not hide a block: what was hidden would be missing without a word.
-        zlib.decompress(held[place:following], 31)
-    except zlib.error:
+        isal_zlib.decompress(held[place:following], 31)
+    except isal_zlib.error:
         return False
     return True

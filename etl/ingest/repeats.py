@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as sql
 
-from etl.cohort.rows import part_name, replaced_whole
+from etl.cohort.parts import part_name, replaced_whole
 from etl.cohort.schema import KEY
 
 REASONS = ("repeated", "repeated_with_other_calls")

@@ -11,12 +11,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from etl.cohort.schema import FAILED, HAPLOID_ALT, HET, HOM_ALT, MISSING, NOT_CALLED, RULES
-from etl.qc.genotype import AlternateCalls, alternate_failures, reference_failures
+from etl.cohort.schema import MISSING
+from etl.qc.genotype import Flags, ListedCalls, Values, reference_fails
 from etl.thresholds import GenotypeThresholds
-
-Values = NDArray[np.int32]
-Flags = NDArray[np.bool_]
 
 HAPLOID = -2
 """Second allele of a haploid call."""
@@ -41,28 +38,10 @@ class Genotypes:
     pl_PG: Values | None
 
 
-@dataclass(frozen=True)
-class AlleleCalls:
-    """What is kept of one alternate allele: the cohort's counts and listed calls."""
-
-    n_called: int
-    n_het: int
-    n_hom_alt: int
-    n_haploid_alt: int
-    n_not_called: int
-    failed_R: list[int]
-    person_E: Values
-    call_E: NDArray[np.int8]
-    ad_ref_E: Values
-    ad_alt_E: Values
-    dp_E: Values
-    gq_E: Values
-
-
-def split_allele(
+def list_calls(
     genotypes: Genotypes, allele: int, n_alleles: int, limits: GenotypeThresholds | None
-) -> AlleleCalls:
-    """Judge and list the calls of one alternate allele.
+) -> ListedCalls:
+    """List everybody who, seen from one alternate allele, is no passing homozygous reference.
 
     Other alternates count as reference: their reads are the reference's, PL is the least of those that look
     alike, GQ follows from PL. A call without all its PLs keeps the record's own GQ.
@@ -78,68 +57,29 @@ def split_allele(
     limits
         Genotype rules; None trusts every call, and no PL is looked at.
     """
-    carries_P = (genotypes.first_P == allele) | (genotypes.second_P == allele)
-    reference_P = genotypes.called_P & ~carries_P
-    pl_P3 = genotypes.pl_PG
-    gq_P = genotypes.gq_P
-    if limits and pl_P3 is not None and n_alleles > 2:
-        pl_P3 = _split_likelihoods(pl_P3, genotypes.second_P == HAPLOID, allele, n_alleles)
-        gq_P = _split_quality(gq_P, pl_P3, genotypes.second_P == HAPLOID)
-    failed_R = np.zeros(len(RULES), dtype=np.int64)
-    failing_P = np.zeros(len(reference_P), dtype=bool)
+    pl_PG, gq_P = genotypes.pl_PG, genotypes.gq_P
+    if limits and pl_PG is not None and n_alleles > 2:
+        haploid_P = genotypes.second_P == HAPLOID
+        pl_PG = _split_likelihoods(pl_PG, haploid_P, allele, n_alleles)
+        gq_P = _split_quality(gq_P, pl_PG, haploid_P)
+    listed_P = ~genotypes.called_P | (genotypes.first_P == allele) | (genotypes.second_P == allele)
     if limits:
-        by_depth, by_quality = reference_failures(
-            _or_missing(genotypes.dp_P, reference_P), _or_missing(gq_P, reference_P), limits
-        )
-        failing_P = reference_P & (by_depth | by_quality)
-        failed_R[:2] = np.count_nonzero(reference_P & by_depth), np.count_nonzero(reference_P & by_quality)
-    listed = np.flatnonzero(~reference_P | failing_P)
-    reads = _split_reads(genotypes.ad_PA, listed, allele, n_alleles)
-    pl_ref_E = _taken(None if pl_P3 is None else pl_P3[:, 0], listed)
-    calls = AlternateCalls(
-        n_alt_E=_carried(genotypes, allele, listed),
-        haploid_E=genotypes.second_P[listed] == HAPLOID,
-        ad_ref_E=reads[0],
-        ad_alt_E=reads[1],
-        dp_E=_taken(genotypes.dp_P, listed),
-        pl_ref_E=pl_ref_E,
+        listed_P |= reference_fails(genotypes.dp_P, gq_P, limits)
+    person_E = np.flatnonzero(listed_P)
+    called_E, second_E = genotypes.called_P[person_E], genotypes.second_P[person_E]
+    n_alt_E = (genotypes.first_P[person_E] == allele).astype(np.int8) + (second_E == allele)
+    ad_ref_E, ad_alt_E = _split_reads(genotypes.ad_PA, person_E, allele, n_alleles)
+    return ListedCalls(
+        person_E=person_E.astype(np.int32),
+        called_E=called_E,
+        n_alt_E=n_alt_E * called_E,
+        haploid_E=second_E == HAPLOID,
+        ad_ref_E=ad_ref_E,
+        ad_alt_E=ad_alt_E,
+        dp_E=_taken(genotypes.dp_P, person_E),
+        gq_E=_taken(gq_P, person_E),
+        pl_ref_E=_taken(None if pl_PG is None else pl_PG[:, 0], person_E),
     )
-    code_E = _codes(calls, failing_P[listed])
-    if limits:
-        fails_RE = alternate_failures(calls, limits)
-        failed_R += np.count_nonzero(fails_RE, axis=1)
-        code_E[fails_RE.any(axis=0)] = FAILED
-    counts = np.bincount(code_E, minlength=5)
-    return AlleleCalls(
-        n_called=len(reference_P) - int(counts[NOT_CALLED] + counts[FAILED]),
-        n_het=int(counts[HET]),
-        n_hom_alt=int(counts[HOM_ALT]),
-        n_haploid_alt=int(counts[HAPLOID_ALT]),
-        n_not_called=int(counts[NOT_CALLED]),
-        failed_R=failed_R.tolist(),
-        person_E=listed.astype(np.int32),
-        call_E=code_E,
-        ad_ref_E=calls.ad_ref_E,
-        ad_alt_E=calls.ad_alt_E,
-        dp_E=calls.dp_E,
-        gq_E=_taken(gq_P, listed),
-    )
-
-
-def _codes(calls: AlternateCalls, failing_E: Flags) -> NDArray[np.int8]:
-    """Codes before the rules: `failing_E` are reference calls that are listed because they fail."""
-    code_E = np.full(len(calls.n_alt_E), NOT_CALLED, dtype=np.int8)
-    code_E[calls.het_E] = HET
-    code_E[calls.n_alt_E == 2] = HOM_ALT
-    code_E[calls.haploid_E & calls.called_E] = HAPLOID_ALT
-    code_E[failing_E] = FAILED
-    return code_E
-
-
-def _carried(genotypes: Genotypes, allele: int, listed: NDArray[np.int64]) -> NDArray[np.int8]:
-    """Alternate alleles of the listed people; 0 for those without a call."""
-    n_alt_E = (genotypes.first_P[listed] == allele).astype(np.int8) + (genotypes.second_P[listed] == allele)
-    return np.where(genotypes.called_P[listed], n_alt_E, np.int8(0))
 
 
 def _split_reads(
@@ -199,7 +139,3 @@ def _taken(values_P: Values | None, listed: NDArray[np.int64]) -> Values:
     if values_P is None:
         return np.full(len(listed), MISSING, dtype=np.int32)
     return np.maximum(values_P[listed], MISSING)
-
-
-def _or_missing(values_P: Values | None, like: Flags) -> Values:
-    return np.full(len(like), MISSING, dtype=np.int32) if values_P is None else values_P

@@ -15,13 +15,15 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from contract.errors import InputError, fault
-from etl.cohort.rows import RowBuilder, part_name, replaced_whole
-from etl.cohort.schema import COHORT_SCHEMA, RULES
+from etl.cohort.parts import part_name, replaced_whole
+from etl.cohort.schema import COHORT_SCHEMA, NOT_CALLED, RULES
 from etl.ingest.alleles import minimal_representation
 from etl.ingest.htslib import Record, RecordSettings, TextReader, bcf_records
 from etl.ingest.ranges import FileRange, read_text
+from etl.ingest.rows import AlleleRows
 from etl.ingest.sites import SiteRules
-from etl.ingest.split import HAPLOID, AlleleCalls, Genotypes, split_allele
+from etl.ingest.split import HAPLOID, Genotypes, list_calls
+from etl.qc.genotype import judge_calls
 from etl.thresholds import GenotypeThresholds
 
 ROWS_PER_GROUP = 16_384
@@ -140,16 +142,26 @@ class Reading:
             If a record lies outside its contig, or a call has more than two alleles or one that the record
             does not name.
         """
-        rows = RowBuilder()
+        rows = AlleleRows()
         for record in range_records(self._part, self._settings.records):
             self._add(record, rows)
             if len(rows) >= ROWS_PER_GROUP or rows.n_listed >= CALLS_PER_GROUP:
-                yield rows.table()
-                rows = RowBuilder()
+                yield self._judged(rows)
+                rows = AlleleRows()
         if len(rows):
-            yield rows.table()
+            yield self._judged(rows)
 
-    def _add(self, record: Record, rows: RowBuilder) -> None:
+    def _judged(self, rows: AlleleRows) -> pa.Table:
+        n_people = self._settings.records.n_people
+        judged = judge_calls(rows.listed, self._settings.limits)
+        self._totals.count("variants", len(rows))
+        self._totals.count("genotypes", len(rows) * n_people)
+        self._totals.count("not_called", int(judged.count_VC[:, NOT_CALLED].sum()))
+        for rule, failed in zip(RULES, judged.failed_VR.sum(axis=0).tolist(), strict=True):
+            self._totals.count(f"failed_{rule}", failed)
+        return rows.table(judged, n_people)
+
+    def _add(self, record: Record, rows: AlleleRows) -> None:
         sites = self._settings.sites
         self._totals.count("records")
         if record.contig not in sites.genome.lengths:
@@ -174,18 +186,16 @@ class Reading:
                 continue
             reasons = sites.reasons(record, place)
             good = good or not reasons
-            calls = split_allele(genotypes, place + 1, len(record.alts) + 1, self._settings.limits)
-            self._add_row(rows, record, place, (region, reasons, calls))
+            site = self._site(record, place, region, reasons)
+            rows.add(site, list_calls(genotypes, place + 1, len(record.alts) + 1, self._settings.limits))
         if good:
             self._add_sums(genotypes)
 
-    def _add_row(
-        self, rows: RowBuilder, record: Record, place: int, about: tuple[str, list[str], AlleleCalls]
-    ) -> None:
-        region, reasons, calls = about
+    def _site(self, record: Record, place: int, region: str, reasons: list[str]) -> dict[str, object]:
         position, ref, alt = minimal_representation(record.position, record.ref, record.alts[place])
-        plain = {
-            "variant": (self._part.number << 32) | len(self._keys),
+        self._keys.append(variant_digest(record.contig, position, ref, alt))
+        return {
+            "variant": (self._part.number << 32) | (len(self._keys) - 1),
             "contig": record.contig,
             "position": position,
             "ref": ref,
@@ -197,48 +207,35 @@ class Reading:
             "filters": record.filters,
             "annotation": record.annotation,
             "site_reasons": reasons,
-            "failed": calls.failed_R,
         }
-        counted = ("n_called", "n_het", "n_hom_alt", "n_haploid_alt", "n_not_called")
-        listed = ("person", "call", "ad_ref", "ad_alt", "dp", "gq")
-        rows.add(
-            plain | {name: getattr(calls, name) for name in counted},
-            {name: getattr(calls, f"{name}_E") for name in listed},
-        )
-        self._keys.append(variant_digest(record.contig, position, ref, alt))
-        self._totals.count("variants")
-        self._totals.count("genotypes", self._settings.records.n_people)
-        self._totals.count("not_called", calls.n_not_called)
-        for rule, number in zip(RULES, calls.failed_R, strict=True):
-            self._totals.count(f"failed_{rule}", number)
 
     def _genotypes(self, record: Record, *, diploid: bool) -> Genotypes:
-        alleles_PH = record.alleles_PH
         n_people = self._settings.records.n_people
-        if alleles_PH is None:
-            alleles_PH = np.full((n_people, 1), -1, dtype=np.int16)
-        self._check_alleles(record, alleles_PH)
-        first_P = alleles_PH[:, 0]
-        second_P = alleles_PH[:, 1] if alleles_PH.shape[1] > 1 else np.full(n_people, HAPLOID, dtype=np.int16)
+        alleles_HP = record.alleles_HP
+        if alleles_HP is None:
+            alleles_HP = np.full((1, n_people), -1, dtype=np.int16)
+        self._check_alleles(record, alleles_HP)
+        first_P = alleles_HP[0]
+        second_P = alleles_HP[1] if len(alleles_HP) > 1 else np.full(n_people, HAPLOID, dtype=np.int16)
         if self._settings.half_calls == "haploid" and not diploid:
             first_P, second_P = _as_haploid(first_P, second_P)
         numbers = record.numbers
         return Genotypes(
             first_P=first_P,
             second_P=second_P,
-            called_P=(first_P >= 0) & ((second_P >= 0) | (second_P == HAPLOID)),
+            called_P=(first_P >= 0) & (second_P != -1),
             ad_PA=numbers.get("AD"),
             dp_P=numbers["DP"][:, 0] if "DP" in numbers else None,
             gq_P=numbers["GQ"][:, 0] if "GQ" in numbers else None,
             pl_PG=numbers.get("PL"),
         )
 
-    def _check_alleles(self, record: Record, alleles_PH: NDArray[np.integer]) -> None:
+    def _check_alleles(self, record: Record, alleles_HP: NDArray[np.integer]) -> None:
         where = f"record {record.contig}:{record.position}"
-        if alleles_PH.shape[1] > 2:
-            found = f"calls of ploidy {alleles_PH.shape[1]}"
+        if len(alleles_HP) > 2:
+            found = f"calls of ploidy {len(alleles_HP)}"
             raise InputError(fault(self._part.path, where, found=found, wanted="haploid and diploid calls"))
-        largest = int(alleles_PH.max(initial=0))
+        largest = int(alleles_HP.max(initial=0))
         if largest > len(record.alts):
             wanted = f"0 to {len(record.alts)}: the record has {len(record.alts)} alternate alleles"
             raise InputError(fault(self._part.path, where, found=f"GT with allele {largest}", wanted=wanted))
@@ -248,9 +245,8 @@ class Reading:
         assert sums_4P is not None
         for row, values_P in ((0, genotypes.dp_P), (2, genotypes.gq_P)):
             if values_P is not None:
-                known_P = values_P >= 0
-                sums_4P[row] += known_P
-                sums_4P[row + 1] += np.where(known_P, values_P, 0)
+                sums_4P[row] += values_P >= 0
+                sums_4P[row + 1] += np.maximum(values_P, 0)
 
 
 def variant_digest(contig: str, position: int, ref: str, alt: str) -> bytes:

@@ -5,9 +5,11 @@ import hail as hl
 import numpy as np
 import pyarrow as pa
 
-from etl.cohort.schema import HET, HOM_ALT, NOT_CALLED
-from etl.ingest.split import HAPLOID, Genotypes, split_allele
+from etl.cohort.schema import FAILED, HAPLOID_ALT, HET, HOM_ALT, NOT_CALLED
+from etl.ingest.split import HAPLOID, Genotypes, list_calls
 from etl.ingest.vcf import Reading
+from etl.qc.genotype import judge_calls
+from etl.thresholds import GenotypeThresholds
 from tests.etl.ingest.reading import bipex_limits, calls, read, settings, whole
 from tests.etl.mini import HEADER, vcf_text, write_bgzip
 
@@ -25,42 +27,57 @@ def one_person(call: tuple[int, int], ad: list[int], dp: int, gq: int, pl: list[
     )
 
 
-def test_split_allele__three_alleles_by_hand():
+def one_allele(genotypes: Genotypes, allele: int, limits: GenotypeThresholds | None) -> dict[str, object]:
+    """One of two alternate alleles, listed and judged: codes, what they fail, reads, depth and quality."""
+    judged = judge_calls([list_calls(genotypes, allele, 3, limits)], limits)
+    names = ("ad_ref", "ad_alt", "dp", "gq")
+    told = {name: getattr(judged.listed, f"{name}_E").tolist() for name in names}
+    return {"call": judged.code_E.tolist(), "failed": judged.failed_VR[0].tolist(), **told}
+
+
+def test_list_calls__three_alleles_by_hand():
     # PL in the order 0/0 0/1 1/1 0/2 1/2 2/2.
     genotypes = one_person((1, 2), [3, 10, 12], 26, 40, [500, 90, 200, 80, 0, 150])
-    first, second = (split_allele(genotypes, allele, 3, bipex_limits()) for allele in (1, 2))
+    first, second = (one_allele(genotypes, allele, bipex_limits()) for allele in (1, 2))
     # For 1: 2 counts as reference. 0/0 is the least of 0/0 0/2 2/2, 0/1 of 0/1 1/2, 1/1 is 1/1.
-    assert (first.ad_ref_E, first.ad_alt_E, first.dp_E, first.gq_E) == ([15], [10], [26], [80])
-    assert (second.ad_ref_E, second.ad_alt_E, second.dp_E, second.gq_E) == ([13], [12], [26], [90])
-    assert (first.n_het, second.n_het, first.n_called, second.n_called) == (1, 1, 1, 1)
+    passing = {"call": [HET], "failed": [0, 0, 0, 0], "dp": [26]}
+    assert first == passing | {"ad_ref": [15], "ad_alt": [10], "gq": [80]}
+    assert second == passing | {"ad_ref": [13], "ad_alt": [12], "gq": [90]}
 
 
-def test_split_allele__reference_call_without_likelihoods_keeps_its_own_quality():
+def test_list_calls__reference_call_without_likelihoods_keeps_its_own_quality():
     genotypes = one_person((0, 0), [30, 0, 0], 30, 60, [-1, -1, -1, -1, -1, -1])
-    calls_of_1 = split_allele(genotypes, 1, 3, bipex_limits())
-    assert (calls_of_1.n_called, calls_of_1.failed_R) == (1, [0, 0, 0, 0])
-    assert len(calls_of_1.person_E) == 0
+    assert len(list_calls(genotypes, 1, 3, bipex_limits())) == 0
 
 
-def test_split_allele__partly_missing_likelihoods():
+def test_list_calls__partly_missing_likelihoods():
     # 0,60,900,.,.,.: what a merge of biallelic files writes.
     genotypes = one_person((0, 1), [15, 15, 0], 30, 60, [60, 0, 900, -1, -1, -1])
-    calls_of_1 = split_allele(genotypes, 1, 3, bipex_limits())
-    assert (calls_of_1.n_het, calls_of_1.failed_R, calls_of_1.gq_E) == (1, [0, 0, 0, 0], [60])
+    of_1 = one_allele(genotypes, 1, bipex_limits())
+    assert (of_1["call"], of_1["failed"], of_1["gq"]) == ([HET], [0, 0, 0, 0], [60])
 
 
-def test_split_allele__haploid_call_at_a_multiallelic_site():
+def test_list_calls__haploid_call_at_a_multiallelic_site():
     genotypes = one_person((2, HAPLOID), [0, 0, 20], 20, 99, [900, 800, 0, -2, -2, -2])
-    first, second = (split_allele(genotypes, allele, 3, bipex_limits()) for allele in (1, 2))
-    assert (second.n_haploid_alt, second.n_called, second.failed_R) == (1, 1, [0, 0, 0, 0])
+    of_2 = one_allele(genotypes, 2, bipex_limits())
+    assert (of_2["call"], of_2["failed"]) == ([HAPLOID_ALT], [0, 0, 0, 0])
     # Seen from allele 1 it is a reference call: PL of the others 0, of allele 1 800.
-    assert (first.n_called, len(first.person_E)) == (1, 0)
+    assert len(list_calls(genotypes, 1, 3, bipex_limits())) == 0
 
 
-def test_split_allele__call_without_reads_is_listed_as_missing_reads():
+def test_list_calls__call_without_reads_is_listed_as_missing_reads():
     genotypes = one_person((0, 1), [-1, -1, -1], 30, 60, [60, 0, 900, 60, 60, 60])
-    assert split_allele(genotypes, 1, 3, None).ad_alt_E == [-1]
-    assert split_allele(genotypes, 1, 3, bipex_limits()).failed_R == [0, 0, 1, 1]
+    assert one_allele(genotypes, 1, None)["ad_alt"] == [-1]
+    assert one_allele(genotypes, 1, bipex_limits())["failed"] == [0, 0, 1, 1]
+
+
+def test_judge_calls__alleles_together_as_each_alone():
+    genotypes = one_person((1, 2), [3, 10, 12], 9, 40, [500, 90, 200, 80, 0, 150])
+    listed = [list_calls(genotypes, allele, 3, bipex_limits()) for allele in (1, 2, 1)]
+    together = judge_calls(listed, bipex_limits())
+    assert together.n_listed_V.tolist() == [1, 1, 1]
+    assert together.failed_VR.tolist() == [[1, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]]
+    assert together.count_VC[:, FAILED].tolist() == [1, 1, 1]
 
 
 def test_reading__the_men_s_record_that_hail_refuses(tmp_path: Path):
