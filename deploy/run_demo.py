@@ -8,6 +8,7 @@ from contract.config import load_config
 from contract.dataset import read_samples
 from contract.manifest import Manifest, read_manifest
 from deploy.console import PYTHON, Chain, console, interval, read_json, show, write_figures
+from etl.cohort.schema import KEY
 from etl.config import EtlConfig
 from etl.simulate import load_truth, oracle_auroc
 from etl.simulate.recovery import Findings, recovered_defects
@@ -48,7 +49,9 @@ def read_findings(config: EtlConfig) -> Findings:
     return Findings(
         person_reasons=metrics["reasons"],
         pairs=pd.read_parquet(steps / "03_relatedness/kinship.parquet"),
-        dropped_variants=pd.read_parquet(steps / "05_variant_qc/dropped.parquet"),
+        dropped_variants=pd.read_parquet(
+            steps / "05_variant_qc/variants.parquet", filters=[("passes", "==", False)], columns=[*KEY]
+        ),
     )
 
 

@@ -282,10 +282,9 @@ def _end_java() -> None:
 
 
 def _zip_packages(scratch: str) -> str:
-    """The packages that tasks on executors import."""
+    """The packages that tasks on executors import, compiled: each worker would compile them again."""
     path = Path(scratch) / "exoshard-packages.zip"
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.PyZipFile(str(path), "w") as archive:
         for package in ("contract", "etl"):
-            for source in sorted((ROOT / package).rglob("*.py")):
-                archive.write(source, source.relative_to(ROOT).as_posix())
+            archive.writepy(str(ROOT / package))
     return str(path)

@@ -37,8 +37,7 @@ def feature_entries(cohort: DataFrame, features: DataFrame, people: KeptPeople) 
     cohort
         Columns LISTED_COLUMNS of the cohort.
     features
-        What variants add, as `etl.aggregate.masks.features_frame` gives it, read back from a file: a frame
-        that Hail computes must not feed a kernel, its tasks would never end.
+        What variants add: FEATURES_SCHEMA of `etl.aggregate.masks`.
     people
         Who is counted. People who are not listed at a variant are homozygous reference and add 0; a call that
         failed or was not made adds what the mask says. A haploid call of the alternate allele counts as two

@@ -1,15 +1,37 @@
-"""Burden masks applied to annotated variants: what each variant adds to which gene feature."""
+"""Burden masks applied to annotated variants: what each variant adds to which gene feature.
+
+Axes: V variants of a batch, C consequences of all of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
 
-import hail as hl
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as sql
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from contract.manifest import Channel
 from etl.aggregate.config import MaskConfig
+from etl.cohort.calls import column, nested
+
+READ_COLUMNS = ("variant", "consequences", "allele_count", "allele_number")
+"""Columns of annotated variants that are read."""
+
+FEATURE = pa.struct(
+    [
+        pa.field("index", pa.int32()),  # channel × n_genes + gene
+        pa.field("het", pa.float64()),  # what one alternate allele, two of them, and a missing call add
+        pa.field("hom", pa.float64()),
+        pa.field("missing", pa.float64()),
+    ]
+)
+FEATURES_SCHEMA = pa.schema([pa.field("variant", pa.int64()), pa.field("features", pa.list_(FEATURE))])
+"""Variants that count in any gene feature; `variant` is their number in the cohort."""
+
+Values = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 RARE_MISSING = 0.01
 """Allele frequency up to which a missing call adds nothing: its expected dosage is at most 0.02."""
@@ -36,7 +58,19 @@ def mask_channels(masks: Sequence[MaskConfig]) -> list[Channel]:
     ]
 
 
-def mask_features(annotated: hl.Table, masks: Sequence[MaskConfig], n_genes: int) -> hl.Table:
+def mask_variants(
+    batches: Iterator[pa.RecordBatch], masks: Sequence[MaskConfig], n_genes: int
+) -> Generator[pa.RecordBatch, None, Counter[int]]:
+    """What a task does: batches of READ_COLUMNS in, FEATURES_SCHEMA out; in the end variants by channel."""
+    counts: Counter[int] = Counter()
+    for batch in batches:
+        features = mask_features(batch, masks, n_genes)
+        counts += count_by_channel(features, n_genes)
+        yield features
+    return counts
+
+
+def mask_features(batch: pa.RecordBatch, masks: Sequence[MaskConfig], n_genes: int) -> pa.RecordBatch:
     """What each variant adds to the gene features that it counts in.
 
     A missing call is not reference. Where a mask stops at an allele frequency of `RARE_MISSING`, it adds 0
@@ -45,9 +79,8 @@ def mask_features(annotated: hl.Table, masks: Sequence[MaskConfig], n_genes: int
 
     Parameters
     ----------
-    annotated
-        Keyed by locus and alleles; fields variant (its number in the cohort), consequences (see
-        `annotate_variants`), allele_count and allele_number of people outside the test fold.
+    batch
+        READ_COLUMNS; allele_count and allele_number are of people outside the test fold.
     masks
         In the order of the channels.
     n_genes
@@ -55,94 +88,81 @@ def mask_features(annotated: hl.Table, masks: Sequence[MaskConfig], n_genes: int
 
     Returns
     -------
-    Keyed likewise, with variant, and features: array<struct{index: int32, het: float64, hom: float64,
-    missing: float64}>: flat index = channel × n_genes + gene, and the contribution of one, of two alternate
-    alleles and of a missing call. Variants that count in no feature are left out.
+    pyarrow.RecordBatch
+        FEATURES_SCHEMA, features of a variant by channel and gene. Variants that count in none are left out.
     """
-    frequency = annotated.allele_count / annotated.allele_number
-    features = hl.flatten(
-        [
-            hl.if_else(
-                _counts(annotated, mask, frequency),
-                _features_expr(annotated, mask, channel * n_genes, frequency),
-                hl.empty_array(_FEATURE),
-            )
-            for channel, mask in enumerate(masks)
-        ]
+    consequences = batch.column("consequences")
+    variant_C = np.repeat(np.arange(batch.num_rows), np.diff(consequences.offsets.to_numpy()))
+    gene, _, _, class_names = consequences.flatten().flatten()
+    gene_C, class_C = gene.to_numpy(), class_names.to_numpy(zero_copy_only=False)
+    count_V, number_V = (column(batch, name).astype(np.float64) for name in ("allele_count", "allele_number"))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        frequency_V = count_V / number_V
+    owners, parts = [], []
+    for channel, mask in enumerate(masks):
+        counts_C = _counts(mask, frequency_V, count_V)[variant_C]
+        if "any" not in mask.classes:
+            counts_C &= np.isin(class_C, mask.classes)
+        owners.append(variant_C[counts_C])
+        added = [values_V[owners[-1]] for values_V in _contributions(mask, frequency_V)]
+        parts.append([gene_C[counts_C] + channel * n_genes, *added])
+    owner_F = np.concatenate(owners)
+    # Stable: a variant's features stay in the order of channels and genes.
+    order_F = np.argsort(owner_F, kind="stable")
+    values = [np.concatenate(pieces)[order_F] for pieces in zip(*parts, strict=True)]
+    features = pa.StructArray.from_arrays(
+        [pa.array(array, part.type) for array, part in zip(values, FEATURE, strict=True)],
+        fields=list(FEATURE),
     )
-    table = annotated.select("variant", features=hl.or_else(features, hl.empty_array(_FEATURE)))
-    return table.filter(hl.len(table.features) > 0).select_globals()
+    places_V, n_features_V = np.unique(owner_F, return_counts=True)
+    return pa.RecordBatch.from_arrays(
+        [batch.column("variant").take(pa.array(places_V)), nested(features, n_features_V)],
+        schema=FEATURES_SCHEMA,
+    )
 
 
-def features_frame(features: hl.Table) -> DataFrame:
-    """Features of `mask_features` as a Spark frame: variant, and features as an array of structs.
-
-    Write it: the tasks of a frame that Hail computes never end where they feed a Python kernel, because Hail
-    closes a task in the thread that began it.
-    """
-    return features.key_by().select("variant", "features").to_spark(flatten=False)
-
-
-def count_by_channel(features: DataFrame, n_genes: int) -> dict[int, int]:
+def count_by_channel(features: pa.RecordBatch, n_genes: int) -> Counter[int]:
     """Variants that count in any gene of each channel; channels without any are left out."""
-    channels = sql.array_distinct(
-        sql.transform("features", lambda feature: sql.floor(feature["index"] / n_genes))
-    )
-    counts = features.select(sql.explode(channels).alias("channel")).groupBy("channel").count()
-    return {row["channel"]: row["count"] for row in counts.collect()}
+    lists = features.column("features")
+    variant_F = np.repeat(np.arange(len(lists)), np.diff(lists.offsets.to_numpy()))
+    channel_F = lists.flatten().field("index").to_numpy() // n_genes
+    pairs = np.unique(np.stack([channel_F, variant_F]), axis=1)
+    return Counter(pairs[0].tolist())
 
 
-_FEATURE = hl.tstruct(index=hl.tint32, het=hl.tfloat64, hom=hl.tfloat64, missing=hl.tfloat64)
-
-
-def _counts(annotated: hl.Table, mask: MaskConfig, frequency: hl.Float64Expression) -> hl.BooleanExpression:
-    counts = (annotated.allele_number > 0) & (frequency <= mask.max_frequency)
+def _counts(mask: MaskConfig, frequency_V: Values, count_V: Values) -> Flags:
+    """Whether variants are as rare as the mask wants; without any call there is no frequency (NaN)."""
+    counts_V: Flags = frequency_V <= mask.max_frequency
     if mask.min_frequency > 0:
-        counts &= frequency > mask.min_frequency
+        counts_V &= frequency_V > mask.min_frequency
     if mask.max_allele_count is not None:
-        counts &= annotated.allele_count <= mask.max_allele_count
-    return counts
+        counts_V &= count_V <= mask.max_allele_count
+    return counts_V
 
 
-def _features_expr(
-    annotated: hl.Table, mask: MaskConfig, offset: int, frequency: hl.Float64Expression
-) -> hl.ArrayExpression:
-    consequences = annotated.consequences
-    if "any" not in mask.classes:
-        classes = hl.literal(set(mask.classes))
-        consequences = consequences.filter(lambda entry: classes.contains(entry.variant_class))
-    weight = _weight_expr(mask, frequency)
+def _contributions(mask: MaskConfig, frequency_V: Values) -> tuple[Values, Values, Values]:
+    """What one alternate allele, two of them, and a missing call add."""
+    weight_V: Values = np.ones(len(frequency_V))
+    if mask.weight == "beta":
+        major_V = np.maximum(frequency_V, 1 - frequency_V)
+        weight_V = BETA_SHAPE * np.power(major_V, BETA_SHAPE - 1)
     het = 0.0 if mask.coding == "recessive" else 1.0
     hom = 2.0 if mask.coding == "additive" else 1.0
-    missing = 0.0 if _missing_is_zero(mask) else _expected_expr(mask, frequency)
-    return consequences.map(
-        lambda entry: hl.struct(
-            index=hl.int32(offset + entry.gene),
-            het=_on_grid(het * weight),
-            hom=_on_grid(hom * weight),
-            missing=_on_grid(missing * weight),
-        )
-    )
-
-
-def _weight_expr(mask: MaskConfig, frequency: hl.Float64Expression) -> hl.Float64Expression:
-    if mask.weight == "none":
-        return hl.float64(1.0)
-    minor = hl.min(frequency, 1 - frequency)
-    return BETA_SHAPE * (1 - minor) ** (BETA_SHAPE - 1)
+    missing_V: Values = np.zeros_like(weight_V) if _missing_is_zero(mask) else _expected(mask, frequency_V)
+    return _on_grid(het * weight_V), _on_grid(hom * weight_V), _on_grid(missing_V * weight_V)
 
 
 def _missing_is_zero(mask: MaskConfig) -> bool:
     return mask.max_frequency <= RARE_MISSING
 
 
-def _expected_expr(mask: MaskConfig, frequency: hl.Float64Expression) -> hl.Float64Expression:
+def _expected(mask: MaskConfig, frequency_V: Values) -> Values:
     if mask.coding == "additive":
-        return 2 * frequency
+        return 2 * frequency_V
     if mask.coding == "dominant":
-        return 1 - (1 - frequency) ** 2
-    return frequency**2
+        return 1 - (1 - frequency_V) ** 2
+    return np.square(frequency_V)
 
 
-def _on_grid(value: hl.Float64Expression) -> hl.Float64Expression:
-    return hl.floor(value * GRID + 0.5) / GRID
+def _on_grid(value_V: Values) -> Values:
+    return np.floor(value_V * GRID + 0.5) / GRID

@@ -2,55 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
 
-import hail as hl
 import pandas as pd
+import pyarrow as pa
 
 from etl.annotate.config import AnnotationConfig
-from etl.annotate.csq import csq_consequences_expr
-from etl.annotate.intervals import interval_consequences_expr
+from etl.annotate.consequence import CONSEQUENCE, Annotator, Consequence, Site
+from etl.annotate.csq import CsqAnnotator
+from etl.annotate.intervals import IntervalAnnotator
+from etl.cohort.schema import KEY
+from etl.genome import Genome
+from etl.qc.variants import VARIANT_SCHEMA
+
+KEPT_COLUMNS = ("variant", *KEY, "allele_count", "allele_number")
+READ_COLUMNS = (*KEPT_COLUMNS, "old_alleles", "a_index", "annotation", "passes")
+"""Columns of the variants that are read."""
+
+ANNOTATED_SCHEMA = pa.schema(
+    [
+        *(VARIANT_SCHEMA.field(name) for name in KEPT_COLUMNS),
+        pa.field("consequences", pa.list_(CONSEQUENCE)),  # null where nothing annotated the variant
+    ]
+)
+"""A row for each variant that passed, with one consequence for each gene."""
+
+IN_NO_GENE, NOT_ANNOTATED = "in no gene", "not annotated"
 
 
-def annotate_variants(
-    rows: hl.Table, genes: pd.DataFrame, config: AnnotationConfig, *, fields: Sequence[str] = ()
-) -> hl.Table:
-    """Consequences of each variant on the genes of the axis.
+def make_annotator(
+    genes: pd.DataFrame, config: AnnotationConfig, reference: Genome, *, fields: Sequence[str] = ()
+) -> Annotator:
+    """What finds consequences on the genes of the axis.
 
     Parameters
     ----------
-    rows
-        One row per split allele, keyed by locus and alleles; for CSQ also old_alleles, a_index, annotation.
     genes
         The gene axis, see `etl.annotate.genes.read_genes`.
     config
         Which annotation to use.
+    reference
+        Genome of genes and variants.
     fields
         CSQ sub-fields in order, see `etl.annotate.csq_format.csq_fields`; unused with gene intervals.
 
-    Returns
-    -------
-    The rows with consequences: array<struct{gene: int32, symbol: str, consequence: str, variant_class: str}>,
-    one element per gene, missing where a CSQ variant has no annotation.
+    Raises
+    ------
+    InputError
+        If genes are taken as intervals and one lies outside its contig.
     """
     if config.kind == "csq":
-        consequences = csq_consequences_expr(rows, genes, config, fields)
-    else:
-        consequences = interval_consequences_expr(rows, genes, config.padding)
-    return rows.annotate(consequences=consequences).select_globals()
+        return CsqAnnotator(genes, config, fields)
+    return IntervalAnnotator(genes, config.padding, reference)
 
 
-def count_classes(annotated: hl.Table) -> dict[str, int]:
-    """Variants by class (one that lies in several genes counts in each class once) and without any gene.
+def annotate_variants(
+    batches: Iterator[pa.RecordBatch], annotator: Annotator
+) -> Generator[pa.RecordBatch, None, Counter[str]]:
+    """What a task does: batches of READ_COLUMNS in, ANNOTATED_SCHEMA out, and in the end `count_classes`."""
+    counts: Counter[str] = Counter()
+    for batch in batches:
+        passing = batch.filter(batch.column("passes"))
+        sites = zip(*(passing.column(name).to_pylist() for name in Site._fields), strict=True)
+        consequences = [annotator(Site(*site)) for site in sites]
+        counts += count_classes(consequences)
+        columns = {name: passing.column(name) for name in KEPT_COLUMNS}
+        columns["consequences"] = [
+            None if found is None else [one._asdict() for one in found] for found in consequences
+        ]
+        yield pa.RecordBatch.from_pydict(columns, schema=ANNOTATED_SCHEMA)
+    return counts
 
-    Runs one pass: give it a table that was written before.
-    """
-    classes = hl.set(annotated.consequences.map(lambda consequence: consequence.variant_class))
-    by_class, without, unannotated = annotated.aggregate(
-        (
-            hl.agg.explode(hl.agg.counter, classes),
-            hl.agg.count_where(hl.len(annotated.consequences) == 0),
-            hl.agg.count_where(hl.is_missing(annotated.consequences)),
-        )
-    )
-    return {**dict(sorted(by_class.items())), "in no gene": without, "not annotated": unannotated}
+
+def count_classes(consequences: Sequence[Sequence[Consequence] | None]) -> Counter[str]:
+    """Variants by class (one that lies in several genes counts in each class once) and without any gene."""
+    counts: Counter[str] = Counter()
+    for found in consequences:
+        if found is None:
+            counts[NOT_ANNOTATED] += 1
+        else:
+            counts.update({one.variant_class for one in found} or {IN_NO_GENE})
+    return counts

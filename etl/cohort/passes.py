@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -10,8 +10,11 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from pyspark import RDD
 from pyspark.sql import DataFrame, SparkSession
+
+from etl.cohort.parts import replaced_whole
 
 Result = TypeVar("Result")
 
@@ -78,8 +81,70 @@ def _work_on(
     where: pc.Expression,
     work: Callable[[Iterator[pa.RecordBatch]], Result],
 ) -> Result:
+    return work(_batches(part, columns, where))
+
+
+def rewrite_parts(
+    path: str,
+    columns: Sequence[str],
+    out: str,
+    schema: pa.Schema,
+    work: Callable[[Iterator[pa.RecordBatch]], Generator[pa.RecordBatch, None, Result]],
+) -> list[Result]:
+    """Write a table beside a cohort, part by part, in tasks that read and write the parts themselves.
+
+    Parameters
+    ----------
+    path
+        Folder of Parquet parts.
+    columns
+        Those to read.
+    out
+        Folder for parts of the same names; it does not exist yet. A part that ends without error is whole.
+    schema
+        Of the batches that are written.
+    work
+        Yields batches of `schema` for batches of `columns` and returns what it tells of the part.
+
+    Returns
+    -------
+    list
+        What `work` returned, in the order of the parts.
+    """
+    Path(out).mkdir()
+    parts = sorted(str(part) for part in Path(path).glob("*.parquet"))
+    context = SparkSession.builder.getOrCreate().sparkContext
+    task = partial(_rewrite, columns=list(columns), out=out, schema=schema, work=work)
+    results: list[Result] = context.parallelize(parts, len(parts)).map(task).collect()
+    return results
+
+
+def _rewrite(
+    part: str,
+    columns: list[str],
+    out: str,
+    schema: pa.Schema,
+    work: Callable[[Iterator[pa.RecordBatch]], Generator[pa.RecordBatch, None, Result]],
+) -> Result:
+    batches = work(_batches(part, columns, None))
+    with (
+        replaced_whole(Path(out) / Path(part).name) as path,
+        pq.ParquetWriter(str(path), schema, compression="zstd") as writer,
+    ):
+        while True:
+            try:
+                writer.write_batch(next(batches))
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+
+
+def _batches(part: str, columns: list[str], where: pc.Expression | None) -> Iterator[pa.RecordBatch]:
     rows = ds.dataset(part, format="parquet")
-    return work(rows.to_batches(columns=columns, filter=where, batch_size=BATCH_ROWS, use_threads=False))
+    batches: Iterator[pa.RecordBatch] = rows.to_batches(
+        columns=columns, filter=where, batch_size=BATCH_ROWS, use_threads=False
+    )
+    return batches
 
 
 IS_GOOD_SITE = pc.list_value_length(pc.field("site_reasons")) == 0

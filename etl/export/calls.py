@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import hail as hl
@@ -12,16 +13,30 @@ from pyspark.sql import functions as sql
 from contract.storage import open_storage
 from etl.cohort.passes import read_cohort, run_kernel
 from etl.cohort.people import kept_people
+from etl.cohort.schema import KEY
 from etl.export.vcf_text import LINE_COLUMNS, vcf_header, write_part
 from etl.genome import GenomeName, genome
+from etl.qc.variant_table import passing_variants
+from etl.qc.variants import VARIANT_SCHEMA
 from etl.session import small_partitions
 
-DROPPED_FIELDS = ("variant", "reasons", "passes")
-"""Fields of the variants that say nothing of those that passed."""
+VARIANT_FIELDS = [name for name in VARIANT_SCHEMA.names if name not in (*KEY, "variant", "reasons", "passes")]
+"""Columns of the variants that say something of those that passed."""
+
+
+@dataclass(frozen=True)
+class CohortTables:
+    """What is exported, before people and variants are chosen."""
+
+    cohort: str
+    """Folder that the ingest step wrote."""
+    variants: str
+    """Folder that the step of variant quality control wrote."""
+    reference: GenomeName
 
 
 def export_matrix_table(
-    cohort: str, variants: hl.Table, everybody: pd.DataFrame, samples: pd.DataFrame, out: str
+    tables: CohortTables, everybody: pd.DataFrame, samples: pd.DataFrame, out: str
 ) -> None:
     """Write people who stay × variants that pass.
 
@@ -31,11 +46,8 @@ def export_matrix_table(
 
     Parameters
     ----------
-    cohort
-        Folder that the ingest step wrote.
-    variants
-        Keyed by locus and alleles, with `variant`, `reasons` and `passes`; its other fields go into the
-        row field `variant`.
+    tables
+        VARIANT_FIELDS of the variants go into the row field `variant`.
     everybody
         person and sample_id of all people of the VCF.
     samples
@@ -54,12 +66,7 @@ def export_matrix_table(
     filesystem.makedirs(folder)
     try:
         samples = samples.sort_values("sample_index", ignore_index=True)
-        passing = variants.filter(variants.passes)
-        # Written first: a frame that Hail computes must not feed a kernel, its tasks would never end.
-        passing.key_by().select("variant").to_spark().write.parquet(f"{parts}/passing")
-        rows = _sorted_rows(
-            cohort, f"{parts}/passing", passing.locus.dtype.reference_genome.name, len(samples)
-        )
+        rows = _sorted_rows(tables, len(samples))
         write = partial(
             write_part,
             people=kept_people(everybody, samples),
@@ -67,16 +74,17 @@ def export_matrix_table(
             folder=parts,
         )
         paths = [row.path for row in run_kernel(rows, write, "path string").collect()]
-        _write_matrix(paths, passing.drop(*DROPPED_FIELDS), samples, out)
+        passing = passing_variants(tables.variants, VARIANT_FIELDS, tables.reference)
+        _write_matrix(paths, passing.key_by("locus", "alleles"), samples, out)
     finally:
         filesystem.rm(folder, recursive=True)
 
 
-def _sorted_rows(cohort: str, passing: str, reference: GenomeName, n_people: int) -> DataFrame:
+def _sorted_rows(tables: CohortTables, n_people: int) -> DataFrame:
     """Rows of the variants that pass, in the order of the reference genome, cut into parts for tasks."""
-    kept = SparkSession.builder.getOrCreate().read.parquet(passing)
-    rows = read_cohort(cohort, ("variant", *LINE_COLUMNS)).join(kept, "variant", "left_semi")
-    place = {contig: number for number, contig in enumerate(genome(reference).lengths)}
+    kept = SparkSession.builder.getOrCreate().read.parquet(tables.variants).where("passes").select("variant")
+    rows = read_cohort(tables.cohort, ("variant", *LINE_COLUMNS)).join(kept, "variant", "left_semi")
+    place = {contig: number for number, contig in enumerate(genome(tables.reference).lengths)}
     contigs = sql.create_map([sql.lit(item) for pair in place.items() for item in pair])
     order = (contigs[sql.col("contig")], "position", "ref", "alt")
     n_parts = small_partitions(kept.count() * n_people)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from isal import isal_zlib
+from isal.igzip_lib import IsalError
 
 from contract.errors import InputError, fault
 from contract.storage import absolute, open_storage
@@ -84,7 +85,7 @@ def read_text(part: FileRange) -> Iterator[bytes]:
                 yield from _chunks(_own_lines(_bgzf_blocks(stream, part.start), part))
             else:
                 yield from _chunks(_own_lines(_plain_blocks(stream, part), part))
-    except (EOFError, OSError, isal_zlib.error, struct.error) as error:
+    except (EOFError, OSError, IsalError, struct.error) as error:
         place = f"bytes {part.start} to {part.stop}"
         wanted = "a complete VCF file"
         raise InputError(
@@ -219,6 +220,6 @@ def _is_block(held: bytes, place: int) -> bool:
     try:
         # A damaged neighbour must not hide a block: what was hidden would be missing without a word.
         isal_zlib.decompress(held[place:following], 31)
-    except isal_zlib.error:
+    except IsalError:
         return False
     return True

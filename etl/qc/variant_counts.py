@@ -8,20 +8,19 @@ of one count by class and stratum for each variant.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame
+from scipy.special import chdtrc
 
-from etl.cohort.calls import FEMALE, MALE, Calls, nested, sex_codes
-from etl.cohort.passes import run_kernel
+from etl.cohort.calls import FEMALE, MALE, Calls, flat, nested, sex_codes
 from etl.cohort.people import KeptPeople
-from etl.cohort.schema import HAPLOID_ALT, HET, HOM_ALT
+from etl.cohort.schema import COHORT_SCHEMA, HAPLOID_ALT, HET, HOM_ALT
 
 N_SEXES, N_CLASSES = 3, 4
 MAX_CELLS = 2**20
@@ -36,17 +35,23 @@ CARRIED = (
 )  # fmt: skip
 """Columns of the cohort that pass through unchanged."""
 
-COUNT_COLUMNS = (*CARRIED, "person", "call")
+READ_COLUMNS = (*CARRIED, "person", "call")
 """Columns of the cohort that are read."""
 
-COUNTED_SCHEMA = (
-    "variant bigint, contig string, position int, ref string, alt string, region string, "
-    "old_alleles array<string>, a_index int, filters array<string>, annotation array<string>, "
-    "site_reasons array<string>, "
-    "call_rate double, call_rate_cases double, call_rate_controls double, "
-    "n_carriers bigint, allele_count bigint, allele_number bigint, "
-    "hom_ref array<int>, het array<int>, hom_var array<int>, batch_tables array<array<int>>"
+RATES = ("call_rate", "call_rate_cases", "call_rate_controls")
+ALLELES = ("n_carriers", "allele_count", "allele_number")
+GENOTYPES = ("hom_ref", "het", "hom_var")
+
+COUNTED_SCHEMA = pa.schema(
+    [
+        *(COHORT_SCHEMA.field(name) for name in CARRIED),
+        *(pa.field(name, pa.float64()) for name in RATES),
+        *(pa.field(name, pa.int64()) for name in ALLELES),
+        pa.field("batch_p", pa.float64()),
+        *(pa.field(name, pa.list_(pa.int32())) for name in GENOTYPES),
+    ]
 )
+"""What the pass leaves of each variant, see `count_batch`."""
 
 
 @dataclass(frozen=True)
@@ -94,45 +99,56 @@ def make_strata(samples: pd.DataFrame) -> Strata:
     return Strata(stratum_K, size_XG, len(ancestries), len(batches))
 
 
-def count_variants(cohort: DataFrame, people: KeptPeople, strata: Strata) -> DataFrame:
-    """Count the calls of each variant and derive what its limits and tests need.
+def count_variants(
+    batches: Iterator[pa.RecordBatch], people: KeptPeople, strata: Strata
+) -> Generator[pa.RecordBatch, None, NDArray[np.int32]]:
+    """What a task does: batches of COUNTED_SCHEMA, and in the end the genotype counts to be tested.
 
     Parameters
     ----------
-    cohort
-        Columns COUNT_COLUMNS of the cohort.
+    batches
+        READ_COLUMNS of the cohort.
     people, strata
         The people who stay, and whom they are counted with.
 
     Returns
     -------
-    Columns of COUNTED_SCHEMA, lazy. call_rate is of all people who stay; call_rate_cases and
-    call_rate_controls, allele_count and allele_number of those outside the test fold; n_carriers of all.
-    Rates without people are null. Of controls outside the test fold: hom_ref, het and hom_var by ancestry
-    group (on X outside the pseudo-autosomal regions of women only; empty on Y and MT), and batch_tables: for
-    each batch with ancestry groups that others share, its alternate alleles by such group, those of the other
-    batches, its reference alleles, those of the others; empty where no control carries the variant.
+    numpy.ndarray
+        Different genotype counts × GENOTYPES: a test depends on nothing else, and most variants share theirs.
     """
-    return run_kernel(cohort, partial(_count_batches, people=people, strata=strata), COUNTED_SCHEMA)
-
-
-def _count_batches(
-    batches: Iterator[pa.RecordBatch], people: KeptPeople, strata: Strata
-) -> Iterator[pa.RecordBatch]:
     step = max(1, MAX_CELLS // (N_CLASSES * strata.size_XG.size))
+    seen = [np.empty((0, len(GENOTYPES)), dtype=np.int32)]
     for batch in batches:
         for start in range(0, batch.num_rows, step):
-            yield count_batch(batch.slice(start, step), people, strata)
+            counted = count_batch(batch.slice(start, step), people, strata)
+            yield counted
+            seen.append(np.unique(genotype_counts(counted), axis=0))
+    return np.unique(np.concatenate(seen), axis=0)
+
+
+def genotype_counts(counted: pa.RecordBatch) -> NDArray[np.int32]:
+    """Genotype counts of all variants and ancestry groups of a batch, one behind the other × GENOTYPES."""
+    return np.stack([flat(counted, name) for name in GENOTYPES], axis=1)
 
 
 def count_batch(batch: pa.RecordBatch, people: KeptPeople, strata: Strata) -> pa.RecordBatch:
-    """The counts of some variants, see `count_variants`."""
+    """Count the calls of each variant and derive what its limits and tests need.
+
+    Returns
+    -------
+    pyarrow.RecordBatch
+        Columns of COUNTED_SCHEMA. call_rate is of all people who stay; call_rate_cases and
+        call_rate_controls, allele_count and allele_number of those outside the test fold; n_carriers of all.
+        Rates without people are null. Of controls outside the test fold: hom_ref, het and hom_var by ancestry
+        group (on X outside the pseudo-autosomal regions of women only; empty on Y and MT), and batch_p, see
+        `batch_p`.
+    """
     counts = count_calls(people.calls(batch), strata)
     regions = np.array(batch.column("region").to_pylist(), dtype=object)
     columns = {name: batch.column(name) for name in CARRIED}
     columns |= _rates(counts) | _alleles(counts, regions == "x") | _genotypes(counts, regions)
-    columns["batch_tables"] = _batch_tables(counts, regions == "x")
-    return pa.RecordBatch.from_pydict(columns)
+    columns["batch_p"] = pa.array(batch_p(counts, regions == "x"), from_pandas=True)
+    return pa.RecordBatch.from_pydict(columns, schema=COUNTED_SCHEMA)
 
 
 @dataclass(frozen=True)
@@ -208,22 +224,45 @@ def _genotypes(counts: StratumCounts, regions: NDArray[np.object_]) -> dict[str,
     }
 
 
-def _batch_tables(counts: StratumCounts, on_x_V: Flags) -> pa.Array:
+def batch_p(counts: StratumCounts, on_x_V: Flags) -> NDArray[np.float64]:
+    """Smallest p-value of each batch against the others, over alleles of controls outside the test fold.
+
+    Cochran-Mantel-Haenszel with continuity correction over ancestry groups. NaN with one batch and where
+    nobody, or everybody, carries the variant: without variance there is no test. The formula is that of
+    `hl.cochran_mantel_haenszel_test`, which multiplies four margins as 64-bit integers: from about 10,000
+    alleles in a cell the product overflows and the statistic is wrong.
+    """
     strata = counts.strata
     size_AB = strata.by_batch(strata.size_XG.sum(axis=0, keepdims=True))[0]
-    alternate_VAB = strata.by_batch(counts.alternate_VG)
-    # Without carriers no test is defined; most variants are rare, and their tables need not be written.
-    carried_V = alternate_VAB.any(axis=(1, 2))
-    alternate_VAB = alternate_VAB[carried_V]
-    reference_VAB = strata.by_batch(counts.alleles_VG(on_x_V)[carried_V]) - alternate_VAB
-    cells = []
-    for values_VAB in (alternate_VAB, reference_VAB):
-        cells += [values_VAB, values_VAB.sum(axis=2, keepdims=True) - values_VAB]
     # An ancestry group says nothing about a batch that has nobody of it, or all of it.
     compared_AB = (size_AB > 0) & (size_AB < size_AB.sum(axis=1, keepdims=True))
-    compared_BTA = np.stack([compared_AB.T] * len(cells), axis=1)
-    tables_VBTA = np.stack(cells, axis=1).transpose(0, 3, 1, 2)
-    flat = pa.array(tables_VBTA[:, compared_BTA].ravel(), pa.int32())
-    lengths_B = compared_BTA.sum(axis=(1, 2))
-    lengths_B = lengths_B[lengths_B > 0]
-    return nested(nested(flat, np.tile(lengths_B, len(alternate_VAB))), carried_V * len(lengths_B))
+    p_VB = mantel_haenszel_p(
+        strata.by_batch(counts.alternate_VG), strata.by_batch(counts.alleles_VG(on_x_V)), compared_AB
+    )
+    return np.fmin.reduce(p_VB, axis=1, initial=np.nan)
+
+
+def mantel_haenszel_p(alternate_VAB: Counts, alleles_VAB: Counts, compared_AB: Flags) -> NDArray[np.float64]:
+    """P-values V × B of the test in `batch_p`.
+
+    Parameters
+    ----------
+    alternate_VAB, alleles_VAB
+        Alternate alleles, and all alleles of called people.
+    compared_AB
+        Which ancestry groups count for which batch.
+    """
+    inside, alleles_inside = alternate_VAB.astype(np.float64), alleles_VAB.astype(np.float64)
+    alternate, total = (values.sum(axis=2, keepdims=True) for values in (inside, alleles_inside))
+    # A group with fewer than two alleles has neither a difference nor a variance.
+    counts_VAB = compared_AB & (total > 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        difference = inside - alternate * alleles_inside / total
+        variance = alternate * (total - alternate) * alleles_inside * (total - alleles_inside)
+        variance /= total**3 - total**2
+        difference_VB, variance_VB = (
+            np.where(counts_VAB, values, 0).sum(axis=1) for values in (difference, variance)
+        )
+        statistic_VB = (np.abs(difference_VB) - 0.5) ** 2 / variance_VB
+    # Without carriers the variance is 0 and the statistic infinite, which is not significant.
+    return np.where(variance_VB > 0, chdtrc(1, statistic_VB), np.nan)

@@ -1,111 +1,144 @@
-"""Per-variant tests on the counts of the people who stay, and the limits on them."""
+"""Per-variant tests on the counts of the people who stay, and the limits on them. Axis V is variants."""
 
 from __future__ import annotations
 
-import hail as hl
-from pyspark.sql import DataFrame
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from etl.genome import GenomeName
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from etl.cohort.calls import column
+from etl.qc.variant_counts import COUNTED_SCHEMA, GENOTYPES, genotype_counts
 from etl.thresholds import VariantThresholds
 
+Flags = NDArray[np.bool_]
+Values = NDArray[np.float64]
+ExactP = Mapping[tuple[int, ...], float]
+"""Genotype counts (GENOTYPES) -> p-value of the exact Hardy-Weinberg test."""
 
-def import_counts(counted: DataFrame, reference: GenomeName) -> hl.Table:
-    """Counted variants as a Hail table keyed by locus and alleles.
+_ANSWERED = ("region", "site_reasons", *GENOTYPES)
+"""Columns that give way to what follows from them."""
 
-    Parameters
-    ----------
-    counted
-        See `etl.qc.variant_counts.count_variants`. Hail reads it twice (keys, then rows): give it a frame
-        that was written.
-    reference
-        Of the positions.
-    """
-    table = hl.Table.from_spark(counted)
-    table = table.transmute(
-        locus=hl.locus(table.contig, table.position, reference), alleles=[table.ref, table.alt]
-    )
-    return table.key_by("locus", "alleles")
+VARIANT_SCHEMA = pa.schema(
+    [
+        *(column for column in COUNTED_SCHEMA if column.name not in _ANSWERED),
+        pa.field("hwe_p", pa.float64()),
+        pa.field("reasons", pa.list_(pa.string())),
+        pa.field("passes", pa.bool_()),
+    ]
+)
+"""A row for each variant; `reasons` names what it fails, those of its site first."""
 
+VARIANT_REASONS = (
+    "call_rate",
+    "call_rate_cases",
+    "call_rate_controls",
+    "call_rate_difference",
+    "hwe",
+    "batch_difference",
+    "monomorphic",
+)
+"""Names of the limits, in their order."""
 
-def measure_variants(counts: hl.Table) -> hl.Table:
-    """Test each variant.
+HISTOGRAMS = {
+    "call_rate": (0.9, 1.0),
+    "call_rate_cases": (0.9, 1.0),
+    "call_rate_controls": (0.9, 1.0),
+    "log10_hwe_p": (-20.0, 0.0),
+}
+"""Variant metrics that are drawn, with the range of their axes; what lies outside counts at its end."""
 
-    Parameters
-    ----------
-    counts
-        From `import_counts`.
-
-    Returns
-    -------
-    hail.Table
-        The counts of single groups give way to hwe_p: the smallest exact p-value over ancestry groups of
-        controls outside the test fold, on X outside the pseudo-autosomal regions of women only, missing on Y
-        and MT (Wigginton et al. 2005); and batch_p: the smallest p-value of each batch of those controls
-        against the others (Cochran-Mantel-Haenszel on alleles over ancestry groups), missing with one batch
-        and where nobody, or everybody, carries the variant.
-    """
-    genotypes = hl.zip(counts.hom_ref, counts.het, counts.hom_var)
-    exact = genotypes.map(lambda group: hl.hardy_weinberg_test(*group).p_value)
-    measured = counts.annotate(hwe_p=hl.min(exact), batch_p=hl.min(counts.batch_tables.map(batch_p_expr)))
-    return measured.drop("hom_ref", "het", "hom_var", "batch_tables", "region")
+N_BINS = 50
 
 
-def batch_p_expr(table: hl.ArrayExpression) -> hl.Float64Expression:
-    """P-value of the Cochran-Mantel-Haenszel test with continuity correction; missing without variance.
+@dataclass
+class VariantTotals:
+    """What a pass over variants tells of them."""
 
-    The formula is that of `hl.cochran_mantel_haenszel_test`, which multiplies four margins as 64-bit
-    integers: from about 50,000 alleles in a cell the product overflows and the statistic is wrong.
-
-    Parameters
-    ----------
-    table
-        The cells a, b, c and d of the 2 × 2 tables, each a run of one value for each ancestry group.
-    """
-    n = hl.len(table) // 4
-    terms = hl.range(n).map(
-        lambda group: _mantel_haenszel_terms(*(hl.float64(table[group + cell * n]) for cell in range(4)))
-    )
-    difference = hl.sum(terms.map(lambda term: term.difference))
-    statistic = (hl.abs(difference) - 0.5) ** 2 / hl.sum(terms.map(lambda term: term.variance))
-    # Without carriers the variance is 0 and the statistic infinite, which is not significant.
-    return hl.or_missing(hl.is_finite(statistic), hl.pchisqtail(statistic, 1))
-
-
-def _mantel_haenszel_terms(
-    a: hl.Float64Expression, b: hl.Float64Expression, c: hl.Float64Expression, d: hl.Float64Expression
-) -> hl.StructExpression:
-    total = a + b + c + d
-    return hl.struct(
-        difference=a - (a + b) * (a + c) / total,
-        variance=(a + b) * (c + d) * (a + c) * (b + d) / (total**3 - total**2),
+    n: int = 0
+    n_passing: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    histograms: dict[str, NDArray[np.int64]] = field(
+        default_factory=lambda: {name: np.zeros(N_BINS, dtype=np.int64) for name in HISTOGRAMS}
     )
 
-
-def variant_failures(variants: hl.Table, thresholds: VariantThresholds) -> dict[str, hl.BooleanExpression]:
-    """Named limits that a variant is outside of: reason -> expression; a missing metric fails nothing."""
-    difference = hl.abs(variants.call_rate_cases - variants.call_rate_controls)
-    failures = {
-        "call_rate": variants.call_rate < thresholds.min_call_rate,
-        "call_rate_cases": variants.call_rate_cases < thresholds.min_call_rate,
-        "call_rate_controls": variants.call_rate_controls < thresholds.min_call_rate,
-        "call_rate_difference": difference > thresholds.max_call_rate_difference,
-        "hwe": variants.hwe_p < thresholds.min_hwe_p,
-        "batch_difference": variants.batch_p < thresholds.min_batch_p,
-        "monomorphic": variants.n_carriers == 0,
-    }
-    return {reason: hl.or_else(failed, False) for reason, failed in failures.items()}
+    def __add__(self, other: VariantTotals) -> VariantTotals:
+        return VariantTotals(
+            self.n + other.n,
+            self.n_passing + other.n_passing,
+            self.reasons + other.reasons,
+            {name: counts + other.histograms[name] for name, counts in self.histograms.items()},
+        )
 
 
-def flag_variants(variants: hl.Table, failures: dict[str, hl.BooleanExpression]) -> hl.Table:
-    """Add `reasons`, those of the site first, and `passes`; site_reasons go.
+def flag_variants(
+    batches: Iterator[pa.RecordBatch], exact_p: ExactP, thresholds: VariantThresholds
+) -> Generator[pa.RecordBatch, None, VariantTotals]:
+    """What a task does: batches of COUNTED_SCHEMA in, of VARIANT_SCHEMA out, and in the end their totals.
 
-    Parameters
-    ----------
-    variants
-        With site_reasons.
-    failures
-        From `variant_failures` of these variants.
+    hwe_p is the smallest exact p-value over ancestry groups of controls outside the test fold, on X outside
+    the pseudo-autosomal regions of women only; null on Y and MT.
     """
-    measured = hl.array([hl.or_missing(failed, reason) for reason, failed in failures.items()])
-    reasons = variants.site_reasons.extend(measured.filter(hl.is_defined))
-    return variants.annotate(reasons=reasons, passes=hl.len(reasons) == 0).drop("site_reasons")
+    totals = VariantTotals()
+    for batch in batches:
+        hwe_p_V = smallest_p(batch, exact_p)
+        failed = variant_failures(batch, hwe_p_V, thresholds)
+        reasons_V = [
+            [*of_site, *(reason for reason, fails_V in failed.items() if fails_V[place])]
+            for place, of_site in enumerate(batch.column("site_reasons").to_pylist())
+        ]
+        _add(totals, batch, hwe_p_V, reasons_V)
+        columns = {name: batch.column(name) for name in VARIANT_SCHEMA.names if name in COUNTED_SCHEMA.names}
+        yield pa.RecordBatch.from_pydict(
+            {
+                **columns,
+                "hwe_p": pa.array(hwe_p_V, from_pandas=True),
+                "reasons": reasons_V,
+                "passes": [not reasons for reasons in reasons_V],
+            },
+            schema=VARIANT_SCHEMA,
+        )
+    return totals
+
+
+def smallest_p(counted: pa.RecordBatch, exact_p: ExactP) -> Values:
+    """Smallest p-value along the variants over their ancestry groups; NaN where there are none."""
+    group_p = np.array([exact_p[tuple(counts)] for counts in genotype_counts(counted).tolist()])
+    n_groups_V = np.diff(counted.column(GENOTYPES[0]).offsets.to_numpy())
+    smallest_V = np.full(len(n_groups_V), np.nan)
+    np.fmin.at(smallest_V, np.repeat(np.arange(len(n_groups_V)), n_groups_V), group_p)
+    return smallest_V
+
+
+def variant_failures(
+    counted: pa.RecordBatch, hwe_p_V: Values, thresholds: VariantThresholds
+) -> dict[str, Flags]:
+    """Variants that are outside of each of VARIANT_REASONS' limits; a missing metric fails nothing."""
+    names = ("call_rate", "call_rate_cases", "call_rate_controls", "batch_p", "n_carriers")
+    rate_V, cases_V, controls_V, batch_p_V, n_carriers_V = (
+        column(counted, name).astype(np.float64) for name in names
+    )
+    # Missing values are NaN here, and no comparison with them is true.
+    failing = (
+        rate_V < thresholds.min_call_rate,
+        cases_V < thresholds.min_call_rate,
+        controls_V < thresholds.min_call_rate,
+        np.abs(cases_V - controls_V) > thresholds.max_call_rate_difference,
+        hwe_p_V < thresholds.min_hwe_p,
+        batch_p_V < thresholds.min_batch_p,
+        n_carriers_V == 0,
+    )
+    return dict(zip(VARIANT_REASONS, failing, strict=True))
+
+
+def _add(totals: VariantTotals, counted: pa.RecordBatch, hwe_p_V: Values, reasons_V: list[list[str]]) -> None:
+    totals.n += counted.num_rows
+    totals.n_passing += sum(not reasons for reasons in reasons_V)
+    totals.reasons.update(reason for reasons in reasons_V for reason in reasons)
+    for name, (low, high) in HISTOGRAMS.items():
+        values_V = np.log10(hwe_p_V.clip(10**low)) if name == "log10_hwe_p" else column(counted, name)
+        values_V = values_V[~np.isnan(values_V)].clip(low, high)
+        totals.histograms[name] += np.histogram(values_V, N_BINS, (low, high))[0]

@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
-import hail as hl
+from collections import Counter
+from functools import partial
+
 import pandas as pd
 
 from contract.manifest import LedgerEntry
 from etl.annotate.csq_format import csq_fields
 from etl.annotate.genes import read_genes
-from etl.annotate.variants import annotate_variants, count_classes
+from etl.annotate.variants import (
+    ANNOTATED_SCHEMA,
+    IN_NO_GENE,
+    NOT_ANNOTATED,
+    READ_COLUMNS,
+    annotate_variants,
+    make_annotator,
+)
+from etl.cohort.passes import rewrite_parts
 from etl.config import EtlConfig
+from etl.genome import genome
 from etl.ingest.files import read_headers
 from etl.steps.base import Run
 from etl.steps.table import ANNOTATION, VARIANT_QC
 from etl.steps.variant_qc import VARIANTS
 from etl.workspace import StepResult
 
-ANNOTATED, GENES = "annotated.ht", "genes.parquet"
-KEPT_FIELDS = ("variant", "allele_count", "allele_number")
+ANNOTATED, GENES = "annotated.parquet", "genes.parquet"
 
 
 def work(run: Run) -> StepResult:
-    """Write annotated.ht (consequences by gene, and KEPT_FIELDS) and genes.parquet (the axis)."""
+    """Write annotated.parquet (consequences by gene and allele counts) and genes.parquet (the axis)."""
     config = run.config
     genes, ledger = read_genes(config.genes, config.reference)
     genes.to_parquet(run.output(GENES))
-    variants = hl.read_table(run.path(VARIANT_QC, VARIANTS))
-    variants = variants.filter(variants.passes)
-    annotated = annotate_variants(variants, genes, config.annotation, fields=_fields(config))
-    annotated = annotated.select(*KEPT_FIELDS, "consequences").checkpoint(run.output(ANNOTATED))
-    classes = count_classes(annotated)
+    annotator = make_annotator(genes, config.annotation, genome(config.reference), fields=_fields(config))
+    counts = rewrite_parts(
+        run.path(VARIANT_QC, VARIANTS),
+        READ_COLUMNS,
+        run.output(ANNOTATED),
+        ANNOTATED_SCHEMA,
+        partial(annotate_variants, annotator=annotator),
+    )
+    told = sum(counts, Counter[str]())
+    without = {name: told.pop(name, 0) for name in (IN_NO_GENE, NOT_ANNOTATED)}
     ledger += [
-        LedgerEntry(step="annotation", unit="variants", reason=name.replace(" ", "_"), count=classes[name])
-        for name in ("in no gene", "not annotated")
+        LedgerEntry(step="annotation", unit="variants", reason=name.replace(" ", "_"), count=count)
+        for name, count in without.items()
     ]
+    classes = dict(sorted(told.items())) | without
     return StepResult(ledger=ledger, facts={"genes": len(genes), "classes": classes})
 
 

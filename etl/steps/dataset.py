@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import hail as hl
 import pandas as pd
 
 from contract.config import digest
@@ -14,7 +13,7 @@ from contract.storage import absolute
 from etl.aggregate.masks import mask_channels
 from etl.cohort.people import person_sex
 from etl.config import EtlConfig
-from etl.export.calls import export_matrix_table
+from etl.export.calls import CohortTables, export_matrix_table
 from etl.export.config import DatasetFacts
 from etl.export.parquet import write_dataset
 from etl.steps.aggregation import read_entries
@@ -76,8 +75,7 @@ def work(run: Run) -> StepResult:
 
 def _export(run: Run, samples: pd.DataFrame) -> None:
     export_matrix_table(
-        run.path(INGEST, COHORT),
-        hl.read_table(run.path(VARIANT_QC, VARIANTS)),
+        CohortTables(run.path(INGEST, COHORT), run.path(VARIANT_QC, VARIANTS), run.config.reference),
         pd.read_parquet(run.path(INGEST, SUMS)),
         samples,
         absolute(run.config.matrix_table),

@@ -1,51 +1,55 @@
+import pyarrow as pa
 import pytest
-
-pytest.importorskip("hail")
-import hail as hl
-from pyspark.sql import SparkSession
 from scipy.stats import beta
 
 from etl.aggregate.config import MaskConfig, MasksConfig
-from etl.aggregate.masks import GRID, count_by_channel, features_frame, mask_channels, mask_features
+from etl.aggregate.masks import (
+    FEATURES_SCHEMA,
+    GRID,
+    READ_COLUMNS,
+    count_by_channel,
+    mask_channels,
+    mask_features,
+    mask_variants,
+)
+from etl.annotate.variants import ANNOTATED_SCHEMA
 
 N_GENES = 10
-ROW = (
-    "struct{locus: locus<GRCh37>, alleles: array<str>, variant: int64, allele_count: int32, "
-    "allele_number: int32, consequences: array<struct{gene: int32, variant_class: str}>}"
-)
 
 
-def features_of(masks, *variants):
-    """Features of variants given as (allele count, allele number, [(gene, class), …]), by variant."""
-    content = [
+def annotated(*variants):
+    """Variants given as (allele count, allele number, [(gene, class), …]); their numbers are 0, 1, …"""
+    rows = [
         {
-            "locus": hl.Locus("1", place + 1, "GRCh37"),
-            "alleles": ["A", "T"],
+            "variant": place,
             "allele_count": count,
             "allele_number": number,
-            "variant": place,
             "consequences": None
             if consequences is None
             else [{"gene": gene, "variant_class": name} for gene, name in consequences],
         }
         for place, (count, number, consequences) in enumerate(variants)
     ]
-    table = hl.Table.parallelize(content, hl.dtype(ROW), key=["locus", "alleles"])
-    found = mask_features(table, masks, N_GENES).collect()
+    return pa.RecordBatch.from_pylist(rows, schema=ANNOTATED_SCHEMA).select(list(READ_COLUMNS))
+
+
+def features_of(masks, *variants):
+    """Features of variants, by variant."""
+    found = mask_features(annotated(*variants), masks, N_GENES).to_pylist()
     return {
-        row.locus.position - 1: [(item.index, item.het, item.hom, item.missing) for item in row.features]
+        row["variant"]: [
+            tuple(item[name] for name in ("index", "het", "hom", "missing")) for item in row["features"]
+        ]
         for row in found
     }
 
 
-@pytest.mark.usefixtures("hail_session")
 def test_mask_features__index_is_channel_times_genes_plus_gene():
     masks = [MaskConfig(name="p", classes=("plof",)), MaskConfig(name="s", classes=("synonymous", "plof"))]
     found = features_of(masks, (50, 100, [(3, "plof"), (7, "synonymous"), (8, "other")]))
     assert [item[0] for item in found[0]] == [3, 13, 17]
 
 
-@pytest.mark.usefixtures("hail_session")
 def test_mask_features__frequency_limits():
     masks = MasksConfig(preset="any").resolved()
     one_gene = [(0, "any")]
@@ -61,13 +65,11 @@ def test_mask_features__frequency_limits():
     }
 
 
-@pytest.mark.usefixtures("hail_session")
 def test_mask_features__allele_count_limit():
     masks = [MaskConfig(name="p", classes=("plof",), max_allele_count=5)]
     assert list(features_of(masks, (5, 10, [(0, "plof")]), (6, 1000, [(0, "plof")]))) == [0]
 
 
-@pytest.mark.usefixtures("hail_session")
 @pytest.mark.parametrize(
     ("coding", "expected"),
     [("additive", (1.0, 2.0, 0.5)), ("dominant", (1.0, 1.0, 0.4375)), ("recessive", (0.0, 1.0, 0.0625))],
@@ -77,13 +79,11 @@ def test_mask_features__coding_and_expected_value_of_a_missing_call(coding, expe
     assert features_of(masks, (25, 100, [(0, "plof")]))[0] == [(0, *expected)]
 
 
-@pytest.mark.usefixtures("hail_session")
 def test_mask_features__missing_call_adds_nothing_to_a_rare_mask():
     masks = [MaskConfig(name="a", classes=("any",), max_frequency=0.01)]
     assert features_of(masks, (1, 100, [(0, "plof")]))[0] == [(0, 1.0, 2.0, 0.0)]
 
 
-@pytest.mark.usefixtures("hail_session")
 def test_mask_features__beta_weight_of_the_minor_allele():
     masks = [MaskConfig(name="a", classes=("any",), weight="beta")]
     found = features_of(masks, (5, 100, [(0, "plof")]), (95, 100, [(0, "plof")]))
@@ -102,22 +102,40 @@ def test_mask_channels__definition_tells_the_missing_rule():
     assert common.definition["missing_call"] == "expected value at the allele frequency"
 
 
-@pytest.mark.usefixtures("hail_session")
+def test_mask_features__a_variant_s_features_stand_together_by_channel_and_gene():
+    masks = [MaskConfig(name="p", classes=("plof",)), MaskConfig(name="a", classes=("any",))]
+    found = features_of(masks, (1, 100, [(1, "plof"), (4, "plof")]), (1, 100, [(0, "other")]))
+    assert {place: [item[0] for item in items] for place, items in found.items()} == {
+        0: [1, 4, 11, 14],
+        1: [10],
+    }
+
+
+def test_mask_features__a_slice_of_a_batch():
+    masks = [MaskConfig(name="a", classes=("any",))]
+    batch = annotated(*((1, 100, [(gene, "plof")]) for gene in range(4))).slice(2, 1)
+    (row,) = mask_features(batch, masks, N_GENES).to_pylist()
+    assert (row["variant"], [item["index"] for item in row["features"]]) == (2, [2])
+
+
 def test_count_by_channel__a_variant_in_two_genes_counts_once():
-    rows = [(1, [(0,), (9,), (12,)]), (2, [(3,)]), (3, [(35,)])]
-    frame = SparkSession.builder.getOrCreate().createDataFrame(
-        rows, "variant bigint, features array<struct<index int>>"
+    rows = [(1, [0, 9, 12]), (2, [3]), (3, [35])]
+    batch = pa.RecordBatch.from_pylist(
+        [{"variant": one, "features": [{"index": index} for index in indices]} for one, indices in rows],
+        schema=FEATURES_SCHEMA,
     )
-    assert count_by_channel(frame, n_genes=10) == {0: 2, 1: 1, 3: 1}
+    assert count_by_channel(batch, n_genes=10) == {0: 2, 1: 1, 3: 1}
 
 
-@pytest.mark.usefixtures("hail_session")
-def test_features_frame__keeps_the_number_of_the_variant():
-    table = hl.Table.parallelize(
-        [{"locus": hl.Locus("1", 5, "GRCh37"), "alleles": ["A", "T"], "variant": 7, "allele_count": 1,
-          "allele_number": 100, "consequences": [{"gene": 3, "variant_class": "plof"}]}],
-        hl.dtype(ROW), key=["locus", "alleles"],
-    )  # fmt: skip
+def test_mask_variants__counts_of_all_batches():
     masks = [MaskConfig(name="p", classes=("plof",), max_frequency=0.01)]
-    (row,) = features_frame(mask_features(table, masks, N_GENES)).collect()
-    assert (row.variant, [tuple(item) for item in row.features]) == (7, [(3, 1.0, 2.0, 0.0)])
+    batches = [
+        annotated((1, 100, [(3, "plof")]), (1, 100, [(4, "other")])),
+        annotated((1, 100, [(5, "plof")])),
+    ]
+    task = mask_variants(iter(batches), masks, N_GENES)
+    features = [next(task), next(task)]
+    with pytest.raises(StopIteration) as end:
+        next(task)
+    assert end.value.value == {0: 2}
+    assert [batch.num_rows for batch in features] == [1, 1]

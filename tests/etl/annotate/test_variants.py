@@ -1,23 +1,27 @@
-import pandas as pd
-import pytest
+from pathlib import Path
 
-pytest.importorskip("hail")
-import hail as hl
+import pandas as pd
+import pyarrow as pa
+import pysam
+import pytest
 
 from contract.errors import InputError
 from etl.annotate.config import AnnotationConfig, GeneColumns, GenesConfig
-from etl.annotate.csq import own_allele_expr, vep_allele_expr
+from etl.annotate.consequence import Consequence, Site
+from etl.annotate.csq import CsqAnnotator, own_allele, vep_allele
 from etl.annotate.csq_format import csq_fields
 from etl.annotate.genes import read_genes
-from etl.annotate.variants import annotate_variants, count_classes
-
-pytestmark = pytest.mark.usefixtures("hail_session")
+from etl.annotate.severity import TERMS
+from etl.annotate.variants import (
+    READ_COLUMNS,
+    annotate_variants,
+    count_classes,
+    make_annotator,
+)
+from etl.genome import genome
+from etl.ingest.alleles import minimal_representation
 
 FIELDS = ["Allele", "Consequence", "SYMBOL", "Gene", "BIOTYPE", "PolyPhen", "SIFT"]
-ROW = (
-    "struct{locus: locus<GRCh37>, alleles: array<str>, old_alleles: array<str>, a_index: int32, "
-    "annotation: array<str>}"
-)
 
 
 def make_genes(*genes):
@@ -30,36 +34,36 @@ def make_genes(*genes):
 GENES = make_genes(("ENSG1", "A", 100, 200), ("ENSG2", "B", 150, 300), ("ENSG3", None, 400, 500))
 
 
-def make_rows(*rows):
-    content = [
-        {
-            "locus": hl.Locus("1", position, "GRCh37"),
-            "alleles": [old[0], old[index]],
-            "old_alleles": old,
-            "a_index": index,
-            "annotation": annotation,
-        }
-        for position, old, index, annotation in rows
-    ]
-    return hl.Table.parallelize(content, hl.dtype(ROW), key=["locus", "alleles"])
+def site(position: int, old: list[str], index: int, annotation: list[str] | None) -> Site:
+    return Site("1", position, old[0], old[index], old, index, annotation)
+
+
+def found(
+    *sites: Site, genes: pd.DataFrame = GENES, fields: list[str] = FIELDS, **config
+) -> list[list[Consequence] | None]:
+    """Consequences of each site."""
+    annotator = make_annotator(genes, AnnotationConfig(**config), genome("GRCh37"), fields=fields)
+    return [annotator(one) for one in sites]
 
 
 def annotate(*entries, old=("A", "T"), index=1, fields=FIELDS, **config):
-    rows = make_rows((110, list(old), index, list(entries)))
-    found = annotate_variants(rows, GENES, AnnotationConfig(**config), fields=fields).consequences.collect()[
-        0
-    ]
-    return [(item.gene, item.consequence, item.variant_class) for item in found]
+    (consequences,) = found(site(110, list(old), index, list(entries)), fields=fields, **config)
+    return [(item.gene, item.consequence, item.variant_class) for item in consequences]
+
+
+def test_terms__as_gnomad_ranks_them():
+    vep = pytest.importorskip("gnomad.utils.vep")
+    assert list(TERMS) == vep.CSQ_ORDER
 
 
 def test_annotate_variants__worst_of_several_transcripts_in_each_gene():
-    found = annotate(
+    consequences = annotate(
         "T|intron_variant|A|ENSG1|protein_coding||",
         "T|missense_variant&splice_region_variant|A|ENSG1|protein_coding|benign(0.1)|tolerated(0.5)",
         "T|synonymous_variant|A|ENSG1|protein_coding||",
         "T|stop_gained|B|ENSG2.4|protein_coding||",
     )
-    assert found == [(0, "missense_variant", "other_missense"), (1, "stop_gained", "plof")]
+    assert consequences == [(0, "missense_variant", "other_missense"), (1, "stop_gained", "plof")]
 
 
 def test_annotate_variants__damaging_needs_both_predictors():
@@ -88,10 +92,10 @@ def test_annotate_variants__short_entries_and_unknown_genes():
 
 def test_annotate_variants__loftee_decides_where_it_ran():
     fields = ["Allele", "Consequence", "Gene", "LoF"]
-    found = annotate(
+    consequences = annotate(
         "T|stop_gained|ENSG1|HC", "T|stop_gained|ENSG2|LC", "T|stop_gained|ENSG3|", fields=fields
     )
-    assert [item[2] for item in found] == ["plof", "plof_low_confidence", "other"]
+    assert [item[2] for item in consequences] == ["plof", "plof_low_confidence", "other"]
 
 
 def test_annotate_variants__multi_allelic_by_notation():
@@ -134,63 +138,70 @@ def test_annotate_variants__record_that_was_split_after_annotation():
         (["ATT", "A", "AT"], 2, "T"),
     ],
 )
-def test_vep_allele_expr__notation(old, index, notation):
-    assert hl.eval(vep_allele_expr(hl.literal(old), hl.int32(index))) == notation
+def test_vep_allele__notation(old, index, notation):
+    assert vep_allele(old, index) == notation
 
 
-def test_own_allele_expr__notation_agrees_with_allele_number(shared_data):
-    path = str(shared_data / "03_bcftools_csq_splitvep_norm/split-vep/split-vep.vcf")
-    fields = csq_fields(AnnotationConfig(), hl.get_vcf_metadata(path)["info"]["CSQ"]["Description"], path)
-    rows = hl.import_vcf(path, reference_genome="GRCh37").rows()
-    rows = rows.select(annotation=rows.info.CSQ).checkpoint(hl.utils.new_temp_file("split-vep", "ht"))
-    rows = hl.split_multi(rows, permit_shuffle=True, keep_star=True)
-    rows = rows.filter(hl.len(rows.old_alleles) > 2)
-    allele, number = fields.index("Allele"), fields.index("ALLELE_NUM")
-    entries = rows.annotation.map(lambda text: text.split(r"\|")).map(
-        lambda parts: hl.struct(Allele=parts[allele], ALLELE_NUM=parts[number])
-    )
-    rows = rows.annotate(
-        by_notation=own_allele_expr(rows, entries, False), by_number=own_allele_expr(rows, entries, True)
-    )
-    compared = rows.select("old_alleles", "a_index", "by_notation", "by_number").collect()
-    assert len(compared) == 70
-    differing = [(row.old_alleles, row.a_index) for row in compared if row.by_notation != row.by_number]
-    assert differing == []
+def shared_sites(path: Path) -> tuple[list[str], list[Site]]:
+    """Sub-fields and split alleles of an annotated file."""
+    sites = []
+    with pysam.VariantFile(str(path)) as records:
+        fields = csq_fields(AnnotationConfig(), records.header.info["CSQ"].description, path)
+        for record in records:
+            old = [record.ref, *record.alts]
+            for place in range(1, len(old)):
+                minimal = minimal_representation(record.pos, record.ref, old[place])
+                annotation = list(record.info["CSQ"]) if "CSQ" in record.info else None
+                sites.append(Site(record.chrom, *minimal, old, place, annotation))
+    return fields, sites
+
+
+def test_own_allele__notation_agrees_with_allele_number(shared_data):
+    fields, sites = shared_sites(shared_data / "03_bcftools_csq_splitvep_norm/split-vep/split-vep.vcf")
+    annotator = CsqAnnotator(GENES, AnnotationConfig(), fields)
+    several = [one for one in sites if len(one.old_alleles) > 2]
+    assert len(several) == 70
+    for one in several:
+        entries = [annotator.entry(text) for text in one.annotation]
+        assert own_allele(one, entries, numbered=False) == own_allele(one, entries, numbered=True)
 
 
 def test_annotate_variants__loftee_call_of_chek2(shared_data):
-    path = str(shared_data / "04_annotated_vcfs/glow/loftee.vcf")
+    fields, sites = shared_sites(shared_data / "04_annotated_vcfs/glow/loftee.vcf")
     table = shared_data / "08_gene_tables/ensembl_genes/ensembl_grch37_protein_coding_genes.tsv.gz"
     genes, _ = read_genes(
         GenesConfig(path=str(table), columns=GeneColumns(gene_id="ensgene", contig="chr")), "GRCh37"
     )
-    fields = csq_fields(AnnotationConfig(), hl.get_vcf_metadata(path)["info"]["CSQ"]["Description"], path)
-    rows = hl.import_vcf(path, reference_genome="GRCh37").rows()
-    rows = rows.select(annotation=rows.info.CSQ, old_alleles=rows.alleles, a_index=1)
-    found = annotate_variants(rows, genes, AnnotationConfig(), fields=fields).consequences.collect()[0]
-    assert [(genes["symbol"][item.gene], item.variant_class) for item in found] == [("CHEK2", "plof")]
+    (consequences,) = found(sites[0], genes=genes, fields=fields)
+    assert [(genes["symbol"][item.gene], item.variant_class) for item in consequences] == [("CHEK2", "plof")]
+
+
+def in_genes(*positions: int, genes: pd.DataFrame = GENES, **config) -> list[list[int]]:
+    sites = [site(position, ["A", "T"], 1, None) for position in positions]
+    return [[item.gene for item in one] for one in found(*sites, genes=genes, kind="intervals", **config)]
 
 
 def test_annotate_variants__intervals_give_every_overlapping_gene():
-    rows = make_rows(*((position, ["A", "T"], 1, None) for position in (99, 100, 150, 200, 201, 350)))
-    found = annotate_variants(rows, GENES, AnnotationConfig(kind="intervals"))
-    genes = [[item.gene for item in row.consequences] for row in found.collect()]
-    assert genes == [[], [0], [0, 1], [0, 1], [1], []]
+    assert in_genes(99, 100, 150, 200, 201, 350) == [[], [0], [0, 1], [0, 1], [1], []]
+
+
+def test_annotate_variants__a_long_gene_that_began_far_before():
+    genes = make_genes(("ENSG1", "A", 100, 9_000), *((f"G{n}", f"G{n}", n, n + 5) for n in range(200, 300)))
+    assert in_genes(8_999, 203, genes=genes) == [[0], [0, 1, 2, 3, 4]]
 
 
 def test_annotate_variants__padding_widens_both_ends():
-    rows = make_rows(*((position, ["A", "T"], 1, None) for position in (89, 90, 310, 311)))
-    found = annotate_variants(rows, GENES, AnnotationConfig(kind="intervals", padding=10))
-    assert [len(row.consequences) for row in found.collect()] == [0, 1, 1, 0]
+    assert [len(one) for one in in_genes(89, 90, 310, 311, padding=10)] == [0, 1, 1, 0]
 
 
 def test_annotate_variants__genes_of_another_build():
     genes = make_genes(("ENSG1", "A", 1, 248_956_422), ("ENSG2", "B", 1, 249_250_622))
     with pytest.raises(InputError, match=r"ENSG2: found 1:249250622, wanted a position of GRCh37"):
-        annotate_variants(make_rows((5, ["A", "T"], 1, None)), genes, AnnotationConfig(kind="intervals"))
+        in_genes(5, genes=genes)
 
 
-def test_annotate_variants__skat_intervals_count_all_matches(shared_data):
+def test_annotate_variants__skat_intervals_count_all_matches(shared_data, hail_session):
+    hl = pytest.importorskip("hail")
     folder = shared_data / "01_hail_test_resources"
     lines = [line.split() for line in (folder / "skat.interval_list").read_text().splitlines()]
     genes = pd.DataFrame(
@@ -199,23 +210,37 @@ def test_annotate_variants__skat_intervals_count_all_matches(shared_data):
     )
     rows = hl.import_vcf(str(folder / "sample2_split.vcf.bgz"), reference_genome="GRCh37").rows().select()
     rows = rows.checkpoint(hl.utils.new_temp_file("skat", "ht"))
-    found = annotate_variants(rows, genes, AnnotationConfig(kind="intervals"))
-    counts = found.aggregate(hl.agg.explode(hl.agg.counter, found.consequences.map(lambda item: item.symbol)))
+    loci = rows.locus.collect()
+    sites = [Site(locus.contig, locus.position, "A", "T", ["A", "T"], 1, None) for locus in loci]
+    by_site = found(*sites, genes=genes, kind="intervals")
+    counts = pd.Series([item.symbol for one in by_site for item in one]).value_counts().to_dict()
     # The published single-match join gives 26, 16, 66, 29, 51: eight variants of Gene2 also lie in Gene1.
     assert counts == {"Gene1": 26, "Gene2": 24, "Gene3": 66, "Gene4": 29, "Gene5": 51}
+    intervals = hl.import_locus_intervals(str(folder / "skat.interval_list"), reference_genome="GRCh37")
+    joined = intervals.index(rows.locus, all_matches=True).target.collect()
+    assert [sorted(item.symbol for item in one) for one in by_site] == [sorted(one or []) for one in joined]
 
 
 def test_count_classes__variants_without_gene_or_annotation():
-    rows = make_rows(
-        (
-            110,
-            ["A", "T"],
-            1,
-            ["T|stop_gained|A|ENSG1|protein_coding", "T|stop_gained|B|ENSG2|protein_coding"],
-        ),
-        (120, ["A", "T"], 1, ["T|synonymous_variant|A|ENSG1|protein_coding"]),
-        (130, ["A", "T"], 1, ["T|synonymous_variant|Z|ENSG9|protein_coding"]),
-        (140, ["A", "T"], 1, None),
+    annotations = (
+        ["T|stop_gained|A|ENSG1|protein_coding", "T|stop_gained|B|ENSG2|protein_coding"],
+        ["T|synonymous_variant|A|ENSG1|protein_coding"],
+        ["T|synonymous_variant|Z|ENSG9|protein_coding"],
+        None,
     )
-    counts = count_classes(annotate_variants(rows, GENES, AnnotationConfig(), fields=FIELDS))
-    assert counts == {"plof": 1, "synonymous": 1, "in no gene": 1, "not annotated": 1}
+    consequences = found(*(site(110, ["A", "T"], 1, annotation) for annotation in annotations))
+    assert count_classes(consequences) == {
+        "plof": 1, "synonymous": 1, "in no gene": 1, "not annotated": 1,
+    }  # fmt: skip
+
+
+def test_annotate_variants__only_variants_that_passed():
+    same = site(110, ["A", "T"], 1, ["T|stop_gained|A|ENSG1|protein_coding"])._asdict()
+    same |= {"allele_count": 3, "allele_number": 90}
+    rows = [same | {"variant": place, "passes": place > 0} for place in range(3)]
+    batch = pa.RecordBatch.from_pylist(rows).select(list(READ_COLUMNS))
+    annotator = make_annotator(GENES, AnnotationConfig(), genome("GRCh37"), fields=FIELDS)
+    (annotated,) = annotate_variants(iter([batch]), annotator)
+    told = [(one["variant"], one["allele_count"], one["consequences"]) for one in annotated.to_pylist()]
+    consequence = {"gene": 0, "symbol": "A", "consequence": "stop_gained", "variant_class": "plof"}
+    assert told == [(1, 3, [consequence]), (2, 3, [consequence])]

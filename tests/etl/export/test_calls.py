@@ -3,14 +3,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 pytest.importorskip("hail")
 import hail as hl
 
 from etl.cohort.people import kept_people
-from etl.export.calls import export_matrix_table
+from etl.export.calls import VARIANT_FIELDS, CohortTables, export_matrix_table
 from etl.export.vcf_text import vcf_header, vcf_lines
+from etl.qc.variants import VARIANT_SCHEMA
 from tests.etl.cohort_rows import cohort_table, hail_matrix, variant, write_cohort
 
 EVERYBODY = pd.DataFrame({"person": range(4), "sample_id": ["A", "B", "C", "D"]})
@@ -93,16 +96,25 @@ def test_export_matrix_table__calls_equal_the_cohorts(tmp_path: Path, hail_sessi
     )
     cohort = write_cohort(cohort_table(*variants), tmp_path / "cohort", parts=3)
     wanted = hail_matrix(*variants, people=everybody["sample_id"].tolist())
-    rows = wanted.rows().add_index("variant")
-    rows = rows.annotate(
-        variant=8999 + 1 - rows.locus.position, passes=rows.locus.position % 5 != 0, reasons=["x"], hwe_p=0.5
-    )
-    export_matrix_table(cohort, rows, everybody, samples.drop(columns="person"), str(tmp_path / "out.mt"))
+    table = cohort_table(*variants)
+    passes = [position % 5 != 0 for position in table["position"].to_pylist()]
+    for name, values in {"passes": passes, "reasons": [["x"]] * n_variants}.items():
+        table = table.append_column(
+            VARIANT_SCHEMA.field(name), pa.array(values, VARIANT_SCHEMA.field(name).type)
+        )
+    for name in VARIANT_FIELDS:
+        if name not in table.column_names:
+            column = VARIANT_SCHEMA.field(name)
+            table = table.append_column(column, pa.array([n_people] * n_variants, column.type))
+    (tmp_path / "variants").mkdir()
+    pq.write_table(table.select(VARIANT_SCHEMA.names), tmp_path / "variants" / "part-00000.parquet")
+    tables = CohortTables(cohort, str(tmp_path / "variants"), "GRCh38")
+    export_matrix_table(tables, everybody, samples.drop(columns="person"), str(tmp_path / "out.mt"))
 
     found = hl.read_matrix_table(str(tmp_path / "out.mt"))
     assert found.count() == (n_variants * 4 // 5, n_people - 2)
     assert found.s.collect() == samples["sample_id"].tolist()
-    assert (list(found.row), list(found.variant)) == (["locus", "alleles", "variant"], ["hwe_p"])
+    assert (list(found.row), list(found.variant)) == (["locus", "alleles", "variant"], VARIANT_FIELDS)
     assert (list(found.col), list(found.person)) == (["s", "person"], ["sample_index", "sex", "is_case"])
     other = wanted[found.row_key, found.col_key]
     # Only calls that carry the allele have reads.
@@ -114,4 +126,6 @@ def test_export_matrix_table__calls_equal_the_cohorts(tmp_path: Path, hail_sessi
     counts = found.aggregate_entries([hl.agg.count_where(equal) for equal in same])
     assert counts == [found.count_rows() * found.count_cols()] * 4
     assert found.aggregate_entries(hl.agg.count_where(found.AD[1] == 20)) > 5
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cohort", "out.mt"], "parts are removed"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cohort", "out.mt", "variants"], (
+        "parts are removed"
+    )

@@ -1,22 +1,33 @@
+from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
 pytest.importorskip("hail")
 import hail as hl
-from pyspark.sql import SparkSession
 from scipy.stats import chi2
 
 from contract.config import load_config
-from etl.cohort.passes import read_cohort
+from etl.cohort.passes import rewrite_parts
 from etl.cohort.people import kept_people
 from etl.config import PROFILES
-from etl.qc.variant_counts import COUNT_COLUMNS, count_batch, count_variants, make_strata
-from etl.qc.variants import batch_p_expr, flag_variants, import_counts, measure_variants, variant_failures
+from etl.qc.exact import hardy_weinberg_p
+from etl.qc.variant_counts import (
+    COUNTED_SCHEMA,
+    READ_COLUMNS,
+    count_batch,
+    count_variants,
+    make_strata,
+    mantel_haenszel_p,
+)
+from etl.qc.variant_table import passing_variants
+from etl.qc.variants import N_BINS, VARIANT_SCHEMA, VariantTotals, flag_variants
 from etl.thresholds import Profile
 from tests.etl.cohort_rows import cohort_table, hail_matrix, variant, write_cohort
 
@@ -56,18 +67,33 @@ def by_position(people: pd.DataFrame = PEOPLE) -> dict[int, dict[str, Any]]:
     return {row["position"]: row for row in counted(people).to_pylist()}
 
 
-def measured(folder: Path, people: pd.DataFrame, variants: list[dict[str, Any]], parts: int = 1) -> hl.Table:
-    """The whole way through Spark and Hail."""
-    cohort = read_cohort(write_cohort(cohort_table(*variants), folder / "cohort", parts), COUNT_COLUMNS)
-    kept = kept_people(everybody(len(variants[0]["calls"])), people)
-    count_variants(cohort, kept, make_strata(people)).write.parquet(f"{folder}/counted")
-    frame = SparkSession.builder.getOrCreate().read.parquet(f"{folder}/counted")
-    return measure_variants(import_counts(frame, "GRCh38"))
+def measured(
+    folder: Path, people: pd.DataFrame, variants: list[dict[str, Any]], parts: int = 1
+) -> tuple[dict[int, dict[str, Any]], list[VariantTotals]]:
+    """The whole way through Spark and Hail: rows by position, and the totals of the parts."""
+    cohort = write_cohort(cohort_table(*variants), folder / "cohort", parts)
+    kept, strata = kept_people(everybody(len(variants[0]["calls"])), people), make_strata(people)
+    counted, out = f"{folder}/counted", f"{folder}/variants"
+    genotypes = rewrite_parts(
+        cohort, READ_COLUMNS, counted, COUNTED_SCHEMA, partial(count_variants, people=kept, strata=strata)
+    )
+    exact_p = hardy_weinberg_p(np.unique(np.concatenate(genotypes), axis=0), f"{folder}/tested.parquet")
+    limits = load_config(Profile, PROFILES / "bipex.yaml").variant
+    flag = partial(flag_variants, exact_p=exact_p, thresholds=limits)
+    totals = rewrite_parts(counted, COUNTED_SCHEMA.names, out, VARIANT_SCHEMA, flag)
+    rows = ds.dataset(out).to_table().to_pylist()
+    return {row["position"]: row for row in rows}, totals
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory, hail_session: None) -> hl.Table:
-    return measured(tmp_path_factory.mktemp("variants"), PEOPLE, VARIANTS, parts=2).cache()
+def run(tmp_path_factory: pytest.TempPathFactory, hail_session: None) -> Path:
+    """A folder with the variants above, in two parts."""
+    return tmp_path_factory.mktemp("variants")
+
+
+@pytest.fixture(scope="module")
+def told(run: Path) -> tuple[dict[int, dict[str, Any]], list[VariantTotals]]:
+    return measured(run, PEOPLE, VARIANTS, parts=2)
 
 
 def test_count_batch__by_hand():
@@ -78,14 +104,14 @@ def test_count_batch__by_hand():
     assert row["n_carriers"] == 5  # P0 P3 P4 P6 P7
     assert (row["allele_count"], row["allele_number"]) == (4, 10)  # P0 1, P3 1, P4 2 of five called
     assert (row["hom_ref"], row["het"], row["hom_var"]) == ([1], [1], [1])  # P5, P3, P4
-    # Controls: P3 of w1, P4 and P5 of w2. Alternate alleles inside and outside of the batch, then reference.
-    assert row["batch_tables"] == [[1, 2, 1, 2], [2, 1, 2, 1]]
+    # Controls: P3 of w1 with one alternate allele of two, P4 and P5 of w2 with two of four: no difference.
+    assert row["batch_p"] == pytest.approx(chi2.sf(0.5**2 / (3 * 3 * 2 * 4 / (6**3 - 6**2)), 1))
 
 
 def test_count_batch__nobody_carries_it():
     row = by_position()[2000]
     assert (row["n_carriers"], row["allele_count"], row["allele_number"], row["call_rate"]) == (0, 0, 12, 1)
-    assert row["batch_tables"] == []
+    assert row["batch_p"] is None
 
 
 def test_count_batch__failed_calls_are_missing():
@@ -102,7 +128,8 @@ def test_count_batch__men_on_x_are_haploid():
     assert (row["allele_count"], row["allele_number"]) == (5, 8)
     assert row["n_carriers"] == 5
     assert (row["hom_ref"], row["het"], row["hom_var"]) == ([0], [1], [1])  # P3, P5: the women
-    assert row["batch_tables"][0] == [1, 2, 1, 1]
+    # Controls' alleles: P3 of w1 1 of 2; of w2 P4, a man, 0 of 1, and P5 2 of 2.
+    assert row["batch_p"] == pytest.approx(chi2.sf((0.2 - 0.5) ** 2 / (3 * 2 * 2 * 3 / (5**3 - 5**2)), 1))
 
 
 def test_count_batch__calls_that_a_woman_cannot_have_are_none():
@@ -138,42 +165,53 @@ def test_count_batch__ancestry_groups_that_only_one_batch_has_say_nothing_about_
     # P3 of w1 and P5 of w2 share an ancestry group; P4 of w2 is alone in the other.
     people = PEOPLE.assign(ancestry=["a", "a", "a", "a", "b", "a", "b", "b"])
     row = by_position(people)[1000]
-    assert row["batch_tables"] == [[1, 0, 1, 2], [0, 1, 2, 1]]
+    # P3 1 of 2, P5 0 of 2; P4, who has two, says nothing.
+    assert row["batch_p"] == pytest.approx(chi2.sf((0.5 - 0.5) ** 2 / (1 * 3 * 2 * 2 / (4**3 - 4**2)), 1))
     assert (row["hom_ref"], row["het"], row["hom_var"]) == ([1, 0], [1, 0], [0, 1])
 
 
-def test_measure_variants__hardy_weinberg_in_training_controls_and_women_on_x(table: hl.Table):
-    found = {row.locus.position: row.hwe_p for row in table.collect()}
+def test_flag_variants__hardy_weinberg_in_training_controls_and_women_on_x(told):
+    rows, _ = told
     exact = {
         1000: hl.hardy_weinberg_test(1, 1, 1),
         3000: hl.hardy_weinberg_test(0, 3, 0),
         5000000: hl.hardy_weinberg_test(0, 1, 1),
     }
     for position, test in exact.items():
-        assert found[position] == pytest.approx(hl.eval(test.p_value)), position
-    assert found[7000000] is None
+        assert rows[position]["hwe_p"] == pytest.approx(hl.eval(test.p_value)), position
+    assert rows[7000000]["hwe_p"] is None
 
 
-def test_measure_variants__one_batch_is_not_compared(tmp_path: Path, hail_session: None):
-    rows = measured(tmp_path, PEOPLE.assign(batch="all"), VARIANTS).collect()
-    assert {row.batch_p for row in rows} == {None}
+def test_flag_variants__one_batch_is_not_compared(tmp_path: Path, hail_session: None):
+    rows, _ = measured(tmp_path, PEOPLE.assign(batch="all"), VARIANTS)
+    assert {row["batch_p"] for row in rows.values()} == {None}
 
 
-def test_import_counts__sorted_with_all_that_later_steps_need(table: hl.Table):
-    row = table.head(1).collect()[0]
-    assert (row.locus, row.alleles) == (hl.Locus("chr1", 1000, "GRCh38"), ["A", "C"])
-    assert (row.variant, row.a_index, row.old_alleles, row.annotation) == (0, 1, ["A", "C"], None)
-    assert [(row.locus.position, row.variant) for row in table.collect()][2:4] == [(3000, 2), (4000, 6)]
-
-
-def test_flag_variants__reasons_of_the_site_first(table: hl.Table):
-    limits = load_config(Profile, PROFILES / "bipex.yaml").variant
-    flagged = flag_variants(table, variant_failures(table, limits)).collect()
-    found = {row.locus.position: row.reasons for row in flagged}
+def test_flag_variants__reasons_of_the_site_first(told):
+    rows, _ = told
+    found = {position: row["reasons"] for position, row in rows.items()}
     assert found[1000] == ["call_rate", "call_rate_cases", "call_rate_difference"]
     assert found[2000] == ["filter_not_pass", "monomorphic"]
     assert found[3000] == []
-    assert {row.locus.position for row in flagged if row.passes} == {3000}
+    assert [position for position, row in rows.items() if row["passes"]] == [3000]
+
+
+def test_flag_variants__totals_add_up_over_parts(told):
+    rows, totals = told
+    whole = totals[0] + totals[1]
+    assert (len(totals), whole.n, whole.n_passing) == (2, len(VARIANTS), 1)
+    assert whole.reasons == Counter(reason for row in rows.values() for reason in row["reasons"])
+    rates = whole.histograms["call_rate"]
+    # Three of eight people's calls fail at one variant each: below the axis; 1 at its end.
+    assert (rates.sum(), rates[0], rates[N_BINS - 1]) == (7, 5, 2)
+    assert whole.histograms["log10_hwe_p"].sum() == sum(row["hwe_p"] is not None for row in rows.values())
+
+
+def test_passing_variants__as_a_hail_table(run: Path, told):
+    columns = ["variant", "old_alleles", "a_index", "annotation", "allele_count"]
+    (row,) = passing_variants(f"{run}/variants", columns, "GRCh38").collect()
+    assert (row.locus, row.alleles) == (hl.Locus("chr1", 3000, "GRCh38"), ["A", "C"])
+    assert (row.variant, row.a_index, row.old_alleles, row.annotation) == (2, 1, ["A", "C"], None)
 
 
 def random_cohort(n_people: int, n_variants: int) -> list[dict[str, Any]]:
@@ -197,43 +235,40 @@ def random_people(n_people: int, n_batches: int, n_ancestries: int) -> pd.DataFr
     )
 
 
-def test_measure_variants__as_hail_counts_and_tests(tmp_path: Path, hail_session: None):
+def test_flag_variants__as_hail_counts_and_tests(tmp_path: Path, hail_session: None):
     people, variants = random_people(90, 3, 2), random_cohort(90, 40)
-    found = measured(tmp_path, people, variants)
+    rows, _ = measured(tmp_path, people, variants)
     mt = hail_matrix(*variants, people=people["sample_id"].tolist())
     labels = hl.Table.from_pandas(people.drop(columns="person"), key="sample_id")
     mt = hl.variant_qc(mt.annotate_cols(**labels[mt.s]))
     control = mt.training & (mt.is_case == 0)
     exact = hl.agg.group_by(mt.ancestry, hl.agg.hardy_weinberg_test(mt.GT).p_value)
-    mt = mt.annotate_rows(
-        case_rate=hl.agg.filter(mt.training & (mt.is_case == 1), hl.agg.fraction(hl.is_defined(mt.GT))),
+    wanted = mt.select_rows(
+        call_rate=mt.variant_qc.call_rate,
+        call_rate_cases=hl.agg.filter(mt.training & (mt.is_case == 1), hl.agg.fraction(hl.is_defined(mt.GT))),
+        n_carriers=mt.variant_qc.n_non_ref,
         stats=hl.agg.filter(mt.training, hl.agg.call_stats(mt.GT, mt.alleles)),
         hwe_p=hl.min(hl.agg.filter(control, exact).values()),
-    )
-    wanted = mt.rows()[found.key]
-    pairs = {
-        "call_rate": (found.call_rate, wanted.variant_qc.call_rate),
-        "call_rate_cases": (found.call_rate_cases, wanted.case_rate),
-        "n_carriers": (found.n_carriers, wanted.variant_qc.n_non_ref),
-        "allele_count": (found.allele_count, wanted.stats.AC[1]),
-        "allele_number": (found.allele_number, wanted.stats.AN),
-        "hwe_p": (found.hwe_p, wanted.hwe_p),
-    }
-    equal = {name: hl.agg.count_where(hl.approx_equal(*pair, 1e-9)) for name, pair in pairs.items()}
-    assert found.aggregate(hl.struct(**equal)) == hl.Struct(**dict.fromkeys(pairs, 40))
+    ).rows()
+    wanted = wanted.transmute(allele_count=wanted.stats.AC[1], allele_number=wanted.stats.AN)
+    for row in wanted.collect():
+        found = rows[row.locus.position]
+        for name in wanted.row_value:
+            assert found[name] == pytest.approx(row[name], rel=1e-9), name
+    assert len(rows) == wanted.count() == 40
 
 
 @pytest.mark.timeout(90)
-def test_measure_variants__hundreds_of_strata(tmp_path: Path, hail_session: None):
+def test_flag_variants__hundreds_of_strata(tmp_path: Path, hail_session: None):
     people, variants = random_people(2500, 60, 4), random_cohort(2500, 30)
     # Sixty batches in four ancestry groups by sex, and cases and people of the test fold by sex.
     assert (make_strata(people).size_XG > 0).sum() > 500
-    found = measured(tmp_path, people, variants).collect()
+    rows, _ = measured(tmp_path, people, variants)
     tables = _batch_tables(people, variants[7]["calls"])
     by_batch = hl.literal(tables, "array<array<array<int64>>>")
     test = by_batch.map(lambda table: hl.cochran_mantel_haenszel_test(*(table[k] for k in range(4))).p_value)
-    assert found[7].batch_p == pytest.approx(hl.eval(hl.min(test)))
-    assert all(0 < row.batch_p < 1 for row in found)
+    assert rows[1007]["batch_p"] == pytest.approx(hl.eval(hl.min(test)))
+    assert all(0 < row["batch_p"] < 1 for row in rows.values())
 
 
 def _batch_tables(people: pd.DataFrame, calls: list[str]) -> list[list[list[int]]]:
@@ -253,14 +288,26 @@ def _batch_tables(people: pd.DataFrame, calls: list[str]) -> list[list[list[int]
     return tables
 
 
-def test_batch_p_expr__counts_beyond_64_bits(hail_session: None):
+def one_table(a: int, b: int, c: int, d: int) -> float:
+    """P-value of one batch against another in one ancestry group, from the cells of Hail's table."""
+    alternate, alleles = np.array([[[a, b]]]), np.array([[[a + c, b + d]]])
+    return float(mantel_haenszel_p(alternate, alleles, np.array([[True, True]]))[0, 0])
+
+
+def test_mantel_haenszel_p__counts_beyond_64_bits():
     a, b, c, d = 500_000, 500_000, 500_000, 502_000
     total, margins = a + b + c + d, (a + b) * (c + d) * (a + c) * (b + d)
     statistic = (abs(a - (a + b) * (a + c) / total) - 0.5) ** 2 / (margins / (total**3 - total**2))
-    found = hl.eval(batch_p_expr(hl.literal([a, b, c, d])))
-    assert found == pytest.approx(chi2.sf(statistic, 1)) == pytest.approx(0.1578, abs=1e-3)
+    assert one_table(a, b, c, d) == pytest.approx(chi2.sf(statistic, 1)) == pytest.approx(0.1578, abs=1e-3)
 
 
-def test_batch_p_expr__without_variance(hail_session: None):
-    assert hl.eval(batch_p_expr(hl.literal([0, 0, 10, 20]))) is None
-    assert hl.eval(batch_p_expr(hl.literal([10, 20, 0, 0]))) is None
+def test_mantel_haenszel_p__without_variance():
+    assert np.isnan(one_table(0, 0, 10, 20))
+    assert np.isnan(one_table(10, 20, 0, 0))
+    assert np.isnan(one_table(0, 0, 0, 0))
+
+
+def test_mantel_haenszel_p__a_group_without_calls_says_nothing():
+    alternate, alleles = np.array([[[5, 2], [0, 0]]]), np.array([[[20, 30], [0, 0]]])
+    both = mantel_haenszel_p(alternate, alleles, np.full((2, 2), fill_value=True))
+    assert both[0].tolist() == pytest.approx([one_table(5, 2, 15, 28)] * 2)
