@@ -39,7 +39,7 @@ RARE_MISSING = 0.01
 GRID = 2.0**14
 """Contributions are multiples of 1/GRID: sums of them are exact, so the order of summation cannot show."""
 
-BETA_SHAPE = 25
+BETA_SHAPE = 25.0
 """Second shape of the Beta(1, 25) density that SKAT weighs alleles by."""
 
 
@@ -142,14 +142,19 @@ def _counts(mask: MaskConfig, frequency_V: Values, count_V: Values) -> Flags:
 
 def _contributions(mask: MaskConfig, frequency_V: Values) -> tuple[Values, Values, Values]:
     """What one alternate allele, two of them, and a missing call add."""
-    weight_V: Values = np.ones(len(frequency_V))
-    if mask.weight == "beta":
-        major_V = np.maximum(frequency_V, 1 - frequency_V)
-        weight_V = BETA_SHAPE * np.power(major_V, BETA_SHAPE - 1)
+    weight_V = _weights(mask, frequency_V)
     het = 0.0 if mask.coding == "recessive" else 1.0
     hom = 2.0 if mask.coding == "additive" else 1.0
     missing_V: Values = np.zeros_like(weight_V) if _missing_is_zero(mask) else _expected(mask, frequency_V)
     return _on_grid(het * weight_V), _on_grid(hom * weight_V), _on_grid(missing_V * weight_V)
+
+
+def _weights(mask: MaskConfig, frequency_V: Values) -> Values:
+    if mask.weight == "none":
+        return np.ones(len(frequency_V))
+    minor_V = np.minimum(frequency_V, 1 - frequency_V)
+    density_V: Values = BETA_SHAPE * (1 - minor_V) ** (BETA_SHAPE - 1)
+    return density_V
 
 
 def _missing_is_zero(mask: MaskConfig) -> bool:

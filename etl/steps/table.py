@@ -131,10 +131,11 @@ ANNOTATION = Step(
     "annotation",
     "genes and consequences",
     _annotation,
-    packages=("annotate",),
+    packages=("annotate", "cohort"),
     inputs=lambda config: [config.genes.path],
+    needs_hail=False,
 )
-MASKS = Step(7, "masks", "burden masks", _masks, packages=("aggregate",))
+MASKS = Step(7, "masks", "burden masks", _masks, packages=("aggregate", "cohort"), needs_hail=False)
 AGGREGATION = Step(
     8,
     "aggregation",
@@ -158,6 +159,7 @@ REPORT = Step(
     _report,
     packages=("report",),
     outputs=lambda config: [config.report],
+    needs_hail=False,
 )
 
 STEPS: tuple[Step, ...] = (
