@@ -26,7 +26,7 @@ VALUES_PER_PARTITION = 50_000_000
 SECONDS_TO_END = 10
 """How long Java may take to end when it is told to."""
 BRIEF_JAVA = "-XX:TieredStopAtLevel=1"
-"""For runs of minutes: Java's second compiler costs more than its code gains (measured to 10⁶ variants)."""
+"""For runs of minutes: Java's second compiler costs 7 of 83 s there (2,000 people × 97,000 variants)."""
 ROOT = Path(__file__).resolve().parent.parent
 
 HAIL_NEEDS = {
