@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.special import chdtrc
 
 from etl.cohort.calls import FEMALE, MALE, Calls, flat, nested, sex_codes
 from etl.cohort.people import KeptPeople
 from etl.cohort.schema import COHORT_SCHEMA, HAPLOID_ALT, HET, HOM_ALT
+from etl.qc.batch_test import batch_p
 
 N_SEXES, N_CLASSES = 3, 4
 MAX_CELLS = 2**20
@@ -140,14 +140,14 @@ def count_batch(batch: pa.RecordBatch, people: KeptPeople, strata: Strata) -> pa
         Columns of COUNTED_SCHEMA. call_rate is of all people who stay; call_rate_cases and
         call_rate_controls, allele_count and allele_number of those outside the test fold; n_carriers of all.
         Rates without people are null. Of controls outside the test fold: hom_ref, het and hom_var by ancestry
-        group (on X outside the pseudo-autosomal regions of women only; empty on Y and MT), and batch_p, see
-        `batch_p`.
+        group (on X outside the pseudo-autosomal regions of women only; empty on Y and MT), and batch_p: the
+        smallest p-value of each batch against the others, see `etl.qc.batch_test`.
     """
     counts = count_calls(people.calls(batch), strata)
     regions = np.array(batch.column("region").to_pylist(), dtype=object)
     columns = {name: batch.column(name) for name in CARRIED}
     columns |= _rates(counts) | _alleles(counts, regions == "x") | _genotypes(counts, regions)
-    columns["batch_p"] = pa.array(batch_p(counts, regions == "x"), from_pandas=True)
+    columns["batch_p"] = _batch_p(counts, regions == "x")
     return pa.RecordBatch.from_pydict(columns, schema=COUNTED_SCHEMA)
 
 
@@ -224,45 +224,12 @@ def _genotypes(counts: StratumCounts, regions: NDArray[np.object_]) -> dict[str,
     }
 
 
-def batch_p(counts: StratumCounts, on_x_V: Flags) -> NDArray[np.float64]:
-    """Smallest p-value of each batch against the others, over alleles of controls outside the test fold.
-
-    Cochran-Mantel-Haenszel with continuity correction over ancestry groups. NaN with one batch and where
-    nobody, or everybody, carries the variant: without variance there is no test. The formula is that of
-    `hl.cochran_mantel_haenszel_test`, which multiplies four margins as 64-bit integers: from about 10,000
-    alleles in a cell the product overflows and the statistic is wrong.
-    """
+def _batch_p(counts: StratumCounts, on_x_V: Flags) -> pa.Array:
     strata = counts.strata
     size_AB = strata.by_batch(strata.size_XG.sum(axis=0, keepdims=True))[0]
-    # An ancestry group says nothing about a batch that has nobody of it, or all of it.
-    compared_AB = (size_AB > 0) & (size_AB < size_AB.sum(axis=1, keepdims=True))
-    p_VB = mantel_haenszel_p(
-        strata.by_batch(counts.alternate_VG), strata.by_batch(counts.alleles_VG(on_x_V)), compared_AB
+    alternate_VAB, alleles_VAB = (
+        strata.by_batch(counts.alternate_VG),
+        strata.by_batch(counts.alleles_VG(on_x_V)),
     )
-    return np.fmin.reduce(p_VB, axis=1, initial=np.nan)
-
-
-def mantel_haenszel_p(alternate_VAB: Counts, alleles_VAB: Counts, compared_AB: Flags) -> NDArray[np.float64]:
-    """P-values V × B of the test in `batch_p`.
-
-    Parameters
-    ----------
-    alternate_VAB, alleles_VAB
-        Alternate alleles, and all alleles of called people.
-    compared_AB
-        Which ancestry groups count for which batch.
-    """
-    inside, alleles_inside = alternate_VAB.astype(np.float64), alleles_VAB.astype(np.float64)
-    alternate, total = (values.sum(axis=2, keepdims=True) for values in (inside, alleles_inside))
-    # A group with fewer than two alleles has neither a difference nor a variance.
-    counts_VAB = compared_AB & (total > 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        difference = inside - alternate * alleles_inside / total
-        variance = alternate * (total - alternate) * alleles_inside * (total - alleles_inside)
-        variance /= total**3 - total**2
-        difference_VB, variance_VB = (
-            np.where(counts_VAB, values, 0).sum(axis=1) for values in (difference, variance)
-        )
-        statistic_VB = (np.abs(difference_VB) - 0.5) ** 2 / variance_VB
-    # Without carriers the variance is 0 and the statistic infinite, which is not significant.
-    return np.where(variance_VB > 0, chdtrc(1, statistic_VB), np.nan)
+    p_VB = batch_p(alternate_VAB, alleles_VAB, size_AB)
+    return pa.array(np.fmin.reduce(p_VB, axis=1, initial=np.nan), from_pandas=True)

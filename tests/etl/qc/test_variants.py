@@ -24,7 +24,6 @@ from etl.qc.variant_counts import (
     count_batch,
     count_variants,
     make_strata,
-    mantel_haenszel_p,
 )
 from etl.qc.variant_table import passing_variants
 from etl.qc.variants import N_BINS, VARIANT_SCHEMA, VariantTotals, flag_variants
@@ -286,28 +285,3 @@ def _batch_tables(people: pd.DataFrame, calls: list[str]) -> list[list[list[int]
         sums = by.unstack(0, fill_value=0).loc[by.loc[False].index]
         tables.append([sums[name, other].tolist() for name in by.columns for other in (False, True)])
     return tables
-
-
-def one_table(a: int, b: int, c: int, d: int) -> float:
-    """P-value of one batch against another in one ancestry group, from the cells of Hail's table."""
-    alternate, alleles = np.array([[[a, b]]]), np.array([[[a + c, b + d]]])
-    return float(mantel_haenszel_p(alternate, alleles, np.array([[True, True]]))[0, 0])
-
-
-def test_mantel_haenszel_p__counts_beyond_64_bits():
-    a, b, c, d = 500_000, 500_000, 500_000, 502_000
-    total, margins = a + b + c + d, (a + b) * (c + d) * (a + c) * (b + d)
-    statistic = (abs(a - (a + b) * (a + c) / total) - 0.5) ** 2 / (margins / (total**3 - total**2))
-    assert one_table(a, b, c, d) == pytest.approx(chi2.sf(statistic, 1)) == pytest.approx(0.1578, abs=1e-3)
-
-
-def test_mantel_haenszel_p__without_variance():
-    assert np.isnan(one_table(0, 0, 10, 20))
-    assert np.isnan(one_table(10, 20, 0, 0))
-    assert np.isnan(one_table(0, 0, 0, 0))
-
-
-def test_mantel_haenszel_p__a_group_without_calls_says_nothing():
-    alternate, alleles = np.array([[[5, 2], [0, 0]]]), np.array([[[20, 30], [0, 0]]])
-    both = mantel_haenszel_p(alternate, alleles, np.full((2, 2), fill_value=True))
-    assert both[0].tolist() == pytest.approx([one_table(5, 2, 15, 28)] * 2)
