@@ -16,6 +16,7 @@ from etl.genome import genome
 from etl.ingest.files import inspect_headers, missing_fields
 from etl.ingest.header import VcfHeader
 from etl.ingest.intervals import read_intervals
+from etl.ingest.kinship_table import read_kinship
 from etl.ingest.samples import match_samples, read_samples
 from etl.ingest.sites import check_fasta
 
@@ -46,6 +47,9 @@ def check(config: EtlConfig) -> list[str]:
     intervals = config.intervals
     if intervals is not None:
         attempt(lambda: read_intervals(intervals, config.reference))
+    kinship = config.kinship
+    if samples is not None and not isinstance(kinship, str):
+        attempt(lambda: read_kinship(kinship.table, samples["sample_id"].tolist()))
     if config.reference_fasta is not None:
         faults += check_fasta(config.reference_fasta, genome(config.reference))
     if headers and samples is not None:

@@ -86,6 +86,23 @@ class SamplesConfig(ConfigModel):
     batch: str | None = Field(None, description="column: sequencing batch, wave or capture kit")
     family: str | None = Field(None, description="column: declared family; empty for none")
     ancestry: str | None = Field(None, description="column: known ancestry; null: groups found by PCA")
+    discordant_duplicates: Literal["drop", "keep"] = Field(
+        "drop",
+        description="duplicates whose status or sex differ: drop all, or keep the best called",
+    )
+    permute_status: int | None = Field(
+        None,
+        ge=0,
+        description="seed of a null run: status shuffled among families of one size before all else",
+    )
+
+
+class KinshipTable(ConfigModel):
+    """Kinship that another tool estimated."""
+
+    table: str = Field(
+        description="pairs and their kinship coefficients: output of KING or plink2 (.kin0), or of PC-Relate"
+    )
 
 
 class FoldsConfig(ConfigModel):
@@ -130,6 +147,10 @@ class EtlConfig(ConfigModel):
         None, description="the reference's sequence, plain or bgzipped; variants of another REF are not used"
     )
     genotype_qc: Literal["apply", "skip"] = Field("apply", description="skip: for calls that carry GT alone")
+    kinship: Literal["estimate", "skip"] | KinshipTable = Field(
+        "estimate",
+        description="estimate, from the calls; skip: declared families alone; or {table: PATH} of a tool",
+    )
     folds: FoldsConfig = FoldsConfig()
     covariates: tuple[Literal["is_female", "ancestry_pcs", "batch"], ...] = ("is_female", "ancestry_pcs")
     export: tuple[Literal["matrix_table"], ...] = Field(

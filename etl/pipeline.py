@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from contract.config import digest
 from contract.errors import InputError, fault
@@ -136,6 +137,8 @@ def _run_step(status: StepStatus, config: EtlConfig, console: Console, engine: E
         )
         workspace.finish(step.folder, record)
     console.print(f"  {step.folder:24} {seconds:6.1f} s  {_facts_told(result.facts)}")
+    for text in result.warnings:
+        console.print(f"  [yellow]warning[/] {escape(text)}", highlight=False, soft_wrap=True)
 
 
 @contextmanager

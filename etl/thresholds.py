@@ -40,7 +40,9 @@ class SampleThresholds(ConfigModel):
     max_deviations: MaxDeviations = Field(
         description="median absolute deviations within batch × ancestry, by metric"
     )
-    min_stratum: int = Field(ge=2, description="people; smaller strata are compared with everybody")
+    min_stratum: int = Field(
+        ge=2, description="people outside the test fold; smaller strata are compared within ancestry alone"
+    )
 
 
 class RelatednessThresholds(ConfigModel):
@@ -51,6 +53,8 @@ class RelatednessThresholds(ConfigModel):
     max_r2: float = Field(gt=0, le=1, description="squared correlation left by LD pruning")
     window_bp: int = Field(gt=0, description="base pairs, LD pruning")
     max_markers: int = Field(ge=10, description="a seeded draw of markers where there are more")
+    min_markers: int = Field(ge=1, description="fewer markers can't tell relatives from others: refused")
+    few_markers: int = Field(ge=1, description="fewer markers tell close relatives only: a warning")
     n_components: int = Field(ge=2, description="principal components that PC-Relate corrects for")
     min_individual_maf: float = Field(gt=0, lt=0.5, description="PC-Relate's minimum individual-specific MAF")
     min_kinship_family: float = Field(gt=0, lt=0.5, description="second degree: shares a fold")

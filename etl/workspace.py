@@ -21,6 +21,9 @@ class StepResult(ConfigModel):
     ledger: list[LedgerEntry] = Field(default_factory=list)
     facts: dict[str, Any] = Field(default_factory=dict, description="figures for the report and the manifest")
     fitted_on: dict[str, str] = Field(default_factory=dict)
+    warnings: list[str] = Field(
+        default_factory=list, description="sentences that a reader must know before any figure"
+    )
 
 
 class Record(StepResult):

@@ -92,7 +92,7 @@ def evaluate(run: Path, *, again: bool = False, settings: TrainConfig | None = N
     metrics = summarise(judged, config)
     metrics |= {
         "regression_penalties": chosen,
-        "permuted_labels": bundle.facts.permuted_labels,
+        "permuted_labels": bundle.facts.permuted_labels or status_was_permuted(manifest),
         "test_fold": manifest.test_fold,
         "test_fold_reads": reads,
         "best_epoch": bundle.facts.best_epoch,
@@ -109,6 +109,12 @@ def evaluate(run: Path, *, again: bool = False, settings: TrainConfig | None = N
         partial.write_text(json.dumps(metrics, indent=1))
         partial.replace(path)
     return metrics
+
+
+def status_was_permuted(manifest: Manifest) -> bool:
+    """Whether the dataset is a null one, its labels shuffled before quality control."""
+    samples = manifest.config.get("samples") or {}
+    return samples.get("permute_status") is not None
 
 
 def judge(bundle: Bundle, manifest: Manifest, config: TrainConfig) -> tuple[Judged, dict[str, str]]:

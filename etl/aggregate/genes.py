@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sql
 
+from etl.aggregate.masks import STATES
 from etl.cohort.calls import Calls
 from etl.cohort.passes import run_kernel
 from etl.cohort.people import CALL_COLUMNS, KeptPeople
@@ -25,7 +26,9 @@ MAX_BROADCAST = 1_000_000
 ENTRY_SCHEMA = "sample_index int, index int, value double"
 
 
-def feature_entries(cohort: DataFrame, features: DataFrame, people: KeptPeople) -> DataFrame:
+def feature_entries(
+    cohort: DataFrame, features: DataFrame, people: KeptPeople, counted_K: NDArray[np.bool_]
+) -> DataFrame:
     """Sum the contributions of variants to the gene features of each person.
 
     Tasks sum what their own variants add, and Spark the sums of tasks; nothing is collected. Contributions
@@ -42,6 +45,8 @@ def feature_entries(cohort: DataFrame, features: DataFrame, people: KeptPeople) 
         Who is counted. People who are not listed at a variant are homozygous reference and add 0; a call that
         failed or was not made adds what the mask says. A haploid call of the alternate allele counts as two
         alleles, so that men and women stand on one scale on X outside the pseudo-autosomal regions.
+    counted_K
+        By sample_index: whether a person's alleles are among those that frequencies were counted from.
 
     Returns
     -------
@@ -50,31 +55,33 @@ def feature_entries(cohort: DataFrame, features: DataFrame, people: KeptPeople) 
     if features.count() <= MAX_BROADCAST:
         features = sql.broadcast(features)
     joined = cohort.join(features, "variant").select(*CALL_COLUMNS, "features")
-    sums = run_kernel(joined, partial(_sum_batches, people=people), ENTRY_SCHEMA)
+    sums = run_kernel(joined, partial(_sum_batches, people=people, counted_K=counted_K), ENTRY_SCHEMA)
     return sums.groupBy("sample_index", "index").agg(sql.sum("value").alias("value"))
 
 
-def _sum_batches(batches: Iterator[pa.RecordBatch], people: KeptPeople) -> Iterator[pa.RecordBatch]:
+def _sum_batches(
+    batches: Iterator[pa.RecordBatch], people: KeptPeople, counted_K: NDArray[np.bool_]
+) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        yield sum_features(batch, people)
+        yield sum_features(batch, people, counted_K)
 
 
-def sum_features(batch: pa.RecordBatch, people: KeptPeople) -> pa.RecordBatch:
+def sum_features(batch: pa.RecordBatch, people: KeptPeople, counted_K: NDArray[np.bool_]) -> pa.RecordBatch:
     """Sums over the variants of a batch: one row per person and non-zero feature.
 
     Parameters
     ----------
     batch
         CALL_COLUMNS of the cohort, and features.
-    people
-        Who is counted.
+    people, counted_K
+        See `feature_entries`.
     """
     calls = people.calls(batch)
     features = batch.column("features")
     # Axes: F features of all variants, in their order; N pairs of a listed call and a feature of its variant.
-    index_F, het_F, hom_F, missing_F = (part.to_numpy() for part in features.flatten().flatten())
+    index_F, *added_SF = (part.to_numpy() for part in features.flatten().flatten())
     call_N, feature_N = _pairs(calls, features.offsets.to_numpy() - features.offsets[0].as_py())
-    value_N = np.stack([missing_F, het_F, hom_F])[_states(calls)[call_N], feature_N]
+    value_N = np.stack(added_SF)[_states(calls, counted_K)[call_N], feature_N]
     added_N = value_N != 0
     key_N = calls.person_E[call_N[added_N]].astype(np.int64) << 32 | index_F[feature_N[added_N]]
     # Sorted, hence the same rows in the same order for the same batch.
@@ -97,9 +104,16 @@ def _pairs(calls: Calls, offsets: NDArray[np.int32]) -> tuple[NDArray[np.int64],
     return call_N, offsets[calls.variant_E][call_N] + nth_N
 
 
-def _states(calls: Calls) -> NDArray[np.int64]:
-    """0 missing, 1 one alternate allele, 2 two of them or a haploid one."""
-    states_E = np.zeros(len(calls.call_E), dtype=np.int64)
-    states_E[calls.call_E == HET] = 1
-    states_E[(calls.call_E == HOM_ALT) | (calls.call_E == HAPLOID_ALT)] = 2
+def _states(calls: Calls, counted_K: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Place of each call in `etl.aggregate.masks.STATES`."""
+    counted_E = counted_K[calls.person_E]
+    states_E = np.full(len(calls.call_E), STATES.index("missing"))
+    for code, name, others in (
+        (HET, "het", "others_het"),
+        (HOM_ALT, "hom", "others_hom"),
+        (HAPLOID_ALT, "hom", "others_haploid"),
+    ):
+        of_code_E = calls.call_E == code
+        states_E[of_code_E & ~counted_E] = STATES.index(name)
+        states_E[of_code_E & counted_E] = STATES.index(others)
     return states_E

@@ -6,7 +6,7 @@ Axes: V variants of a batch, C consequences of all of them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -19,12 +19,14 @@ from etl.cohort.calls import column, nested
 READ_COLUMNS = ("variant", "consequences", "allele_count", "allele_number")
 """Columns of annotated variants that are read."""
 
+STATES = ("missing", "het", "hom", "others_het", "others_hom", "others_haploid")
+"""What a call adds to a feature: a missing one, one with one alternate allele and one with two (or a haploid
+one); then the last ones for people whose alleles are among those counted, by the frequency in all others."""
+
 FEATURE = pa.struct(
     [
         pa.field("index", pa.int32()),  # channel × n_genes + gene
-        pa.field("het", pa.float64()),  # what one alternate allele, two of them, and a missing call add
-        pa.field("hom", pa.float64()),
-        pa.field("missing", pa.float64()),
+        *(pa.field(name, pa.float64()) for name in STATES),
     ]
 )
 FEATURES_SCHEMA = pa.schema([pa.field("variant", pa.int64()), pa.field("features", pa.list_(FEATURE))])
@@ -50,12 +52,32 @@ def mask_channels(masks: Sequence[MaskConfig]) -> list[Channel]:
             name=mask.name,
             definition=mask.model_dump(mode="json")
             | {
-                "frequency_of": "alternate allele, people outside the test fold",
+                "frequency_of": "alternate allele, all other people outside the test fold",
                 "missing_call": "0" if _missing_is_zero(mask) else "expected value at the allele frequency",
             },
         )
         for mask in masks
     ]
+
+
+def why_empty(mask: MaskConfig, classes: Mapping[str, int]) -> str:
+    """A sentence on a mask that no variant counts in.
+
+    Parameters
+    ----------
+    mask
+        It.
+    classes
+        Variants that passed, by consequence class.
+    """
+    found = {name: classes.get(name, 0) for name in mask.classes if name != "any"}
+    if "any" in mask.classes or any(found.values()):
+        why = f"none is as rare as it wants (allele frequency up to {mask.max_frequency:g})"
+        if mask.min_frequency > 0 or mask.max_allele_count is not None:
+            why = "none has the allele frequency or count that it wants"
+    else:
+        why = f"no variant that passed is annotated as {' or '.join(found)}"
+    return f"mask {mask.name}: no variant counts in it, its channel is 0 for everybody: {why}"
 
 
 def mask_variants(
@@ -77,6 +99,10 @@ def mask_features(batch: pa.RecordBatch, masks: Sequence[MaskConfig], n_genes: i
     (expected dosage at most 0.02); elsewhere it adds what a person is expected to carry at the variant's
     allele frequency p: 2p alleles, 1 − (1 − p)² carriers, or p² homozygotes by the mask's coding.
 
+    A variant is as rare for a person as it is in all *other* people outside the test fold. Were a carrier's
+    own alleles counted, those of the test fold, who are not, would carry more: variants seen once are rare
+    for one carrier outside and for any number inside.
+
     Parameters
     ----------
     batch
@@ -96,16 +122,14 @@ def mask_features(batch: pa.RecordBatch, masks: Sequence[MaskConfig], n_genes: i
     gene, _, _, class_names = consequences.flatten().flatten()
     gene_C, class_C = gene.to_numpy(), class_names.to_numpy(zero_copy_only=False)
     count_V, number_V = (column(batch, name).astype(np.float64) for name in ("allele_count", "allele_number"))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        frequency_V = count_V / number_V
     owners, parts = [], []
     for channel, mask in enumerate(masks):
-        counts_C = _counts(mask, frequency_V, count_V)[variant_C]
+        added_SV = _contributions(mask, count_V, number_V)
+        counts_C = added_SV.any(axis=0)[variant_C]
         if "any" not in mask.classes:
             counts_C &= np.isin(class_C, mask.classes)
         owners.append(variant_C[counts_C])
-        added = [values_V[owners[-1]] for values_V in _contributions(mask, frequency_V)]
-        parts.append([gene_C[counts_C] + channel * n_genes, *added])
+        parts.append([gene_C[counts_C] + channel * n_genes, *added_SV[:, owners[-1]]])
     owner_F = np.concatenate(owners)
     # Stable: a variant's features stay in the order of channels and genes.
     order_F = np.argsort(owner_F, kind="stable")
@@ -130,23 +154,43 @@ def count_by_channel(features: pa.RecordBatch, n_genes: int) -> Counter[int]:
     return Counter(pairs[0].tolist())
 
 
-def _counts(mask: MaskConfig, frequency_V: Values, count_V: Values) -> Flags:
-    """Whether variants are as rare as the mask wants; without any call there is no frequency (NaN)."""
+def _contributions(mask: MaskConfig, count_V: Values, number_V: Values) -> Values:
+    """What each of STATES adds, states × V; 0 where the variant is not as rare as the mask wants."""
+    het = 0.0 if mask.coding == "recessive" else 1.0
+    hom = 2.0 if mask.coding == "additive" else 1.0
+    # Own alternate alleles, own alleles, and what the call adds by itself (None: what is expected).
+    states: tuple[tuple[int, int, float | None], ...] = (
+        (0, 0, None),
+        (0, 0, het),
+        (0, 0, hom),
+        (1, 2, het),
+        (2, 2, hom),
+        (1, 1, hom),
+    )
+    return np.stack(
+        [
+            _contribution(mask, count_V - own_alternate, number_V - own_alleles, added)
+            for own_alternate, own_alleles, added in states
+        ]
+    )
+
+
+def _contribution(mask: MaskConfig, count_V: Values, number_V: Values, added: float | None) -> Values:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # Without any call there is no frequency.
+        frequency_V = np.where((number_V > 0) & (count_V >= 0), count_V / number_V, np.nan)
     counts_V: Flags = frequency_V <= mask.max_frequency
     if mask.min_frequency > 0:
         counts_V &= frequency_V > mask.min_frequency
     if mask.max_allele_count is not None:
         counts_V &= count_V <= mask.max_allele_count
-    return counts_V
-
-
-def _contributions(mask: MaskConfig, frequency_V: Values) -> tuple[Values, Values, Values]:
-    """What one alternate allele, two of them, and a missing call add."""
-    weight_V = _weights(mask, frequency_V)
-    het = 0.0 if mask.coding == "recessive" else 1.0
-    hom = 2.0 if mask.coding == "additive" else 1.0
-    missing_V: Values = np.zeros_like(weight_V) if _missing_is_zero(mask) else _expected(mask, frequency_V)
-    return _on_grid(het * weight_V), _on_grid(hom * weight_V), _on_grid(missing_V * weight_V)
+    if added is not None:
+        values_V = np.full(len(count_V), added)
+    elif _missing_is_zero(mask):
+        values_V = np.zeros(len(count_V))
+    else:
+        values_V = _expected(mask, frequency_V)
+    return np.where(counts_V, _on_grid(values_V * _weights(mask, frequency_V)), 0.0)
 
 
 def _weights(mask: MaskConfig, frequency_V: Values) -> Values:

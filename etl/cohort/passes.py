@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -46,47 +47,53 @@ def run_kernel(frame: DataFrame, kernel: Kernel, schema: str) -> DataFrame:
     return frame.mapInArrow(kernel, schema)
 
 
-def map_parts(
-    path: str,
-    columns: Sequence[str],
-    where: pc.Expression,
-    work: Callable[[Iterator[pa.RecordBatch]], Result],
-) -> RDD[Result]:
-    """One result for each part file of a cohort, whose batches the task reads itself.
+@dataclass(frozen=True)
+class Parts:
+    """Part files of a table of the cohort, and what tasks read of them."""
+
+    path: str
+    """Folder of Parquet files that a step wrote."""
+    columns: Sequence[str]
+    where: pc.Expression | None = None
+    """Which rows; None: all."""
+
+    def batches(self, part: str) -> Iterator[pa.RecordBatch]:
+        """Rows of one part file."""
+        rows = ds.dataset(part, format="parquet")
+        batches: Iterator[pa.RecordBatch] = rows.to_batches(
+            columns=list(self.columns), filter=self.where, batch_size=BATCH_ROWS, use_threads=False
+        )
+        return batches
+
+    def tasks(self) -> RDD[str]:
+        """A task for each part file."""
+        parts = sorted(str(part) for part in Path(self.path).glob("*.parquet"))
+        context = SparkSession.builder.getOrCreate().sparkContext
+        return context.parallelize(parts, len(parts))
+
+
+def map_parts(parts: Parts, work: Callable[[Iterator[pa.RecordBatch]], Result]) -> RDD[Result]:
+    """One result for each part file, whose batches the task reads itself.
 
     The lists then never pass through Java, which is half of what a pass costs. For results that are joined
     (`treeReduce`); where rows are joined with other tables, take `read_cohort` and `run_kernel`.
 
     Parameters
     ----------
-    path
-        Folder that the ingest step wrote.
-    columns
-        Of `etl.cohort.schema.COHORT_SCHEMA`.
-    where
-        Which variants.
+    parts
+        What to read.
     work
-        From batches of `columns` to a result; a module's function, or a `partial` of one.
+        From batches to a result; a module's function, or a `partial` of one.
     """
-    parts = sorted(str(part) for part in Path(path).glob("*.parquet"))
-    context = SparkSession.builder.getOrCreate().sparkContext
-    return context.parallelize(parts, len(parts)).map(
-        partial(_work_on, columns=list(columns), where=where, work=work)
-    )
+    return parts.tasks().map(partial(_work_on, parts=parts, work=work))
 
 
-def _work_on(
-    part: str,
-    columns: list[str],
-    where: pc.Expression,
-    work: Callable[[Iterator[pa.RecordBatch]], Result],
-) -> Result:
-    return work(_batches(part, columns, where))
+def _work_on(part: str, parts: Parts, work: Callable[[Iterator[pa.RecordBatch]], Result]) -> Result:
+    return work(parts.batches(part))
 
 
 def rewrite_parts(
-    path: str,
-    columns: Sequence[str],
+    parts: Parts,
     out: str,
     schema: pa.Schema,
     work: Callable[[Iterator[pa.RecordBatch]], Generator[pa.RecordBatch, None, Result]],
@@ -95,16 +102,14 @@ def rewrite_parts(
 
     Parameters
     ----------
-    path
-        Folder of Parquet parts.
-    columns
-        Those to read.
+    parts
+        What to read.
     out
         Folder for parts of the same names; it does not exist yet. A part that ends without error is whole.
     schema
         Of the batches that are written.
     work
-        Yields batches of `schema` for batches of `columns` and returns what it tells of the part.
+        Yields batches of `schema` for the batches read, and returns what it tells of the part.
 
     Returns
     -------
@@ -112,21 +117,19 @@ def rewrite_parts(
         What `work` returned, in the order of the parts.
     """
     Path(out).mkdir()
-    parts = sorted(str(part) for part in Path(path).glob("*.parquet"))
-    context = SparkSession.builder.getOrCreate().sparkContext
-    task = partial(_rewrite, columns=list(columns), out=out, schema=schema, work=work)
-    results: list[Result] = context.parallelize(parts, len(parts)).map(task).collect()
+    task = partial(_rewrite, parts=parts, out=out, schema=schema, work=work)
+    results: list[Result] = parts.tasks().map(task).collect()
     return results
 
 
 def _rewrite(
     part: str,
-    columns: list[str],
+    parts: Parts,
     out: str,
     schema: pa.Schema,
     work: Callable[[Iterator[pa.RecordBatch]], Generator[pa.RecordBatch, None, Result]],
 ) -> Result:
-    batches = work(_batches(part, columns, None))
+    batches = work(parts.batches(part))
     with (
         replaced_whole(Path(out) / Path(part).name) as path,
         pq.ParquetWriter(str(path), schema, compression="zstd") as writer,
@@ -137,14 +140,6 @@ def _rewrite(
             except StopIteration as end:
                 result: Result = end.value
                 return result
-
-
-def _batches(part: str, columns: list[str], where: pc.Expression | None) -> Iterator[pa.RecordBatch]:
-    rows = ds.dataset(part, format="parquet")
-    batches: Iterator[pa.RecordBatch] = rows.to_batches(
-        columns=columns, filter=where, batch_size=BATCH_ROWS, use_threads=False
-    )
-    return batches
 
 
 IS_GOOD_SITE = pc.list_value_length(pc.field("site_reasons")) == 0

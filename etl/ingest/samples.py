@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from contract.errors import InputError, fault
@@ -55,7 +56,38 @@ def read_samples(config: SamplesConfig) -> pd.DataFrame:
     faults = _identity_faults(samples, config.path) + _status_faults(samples, table, config)
     if faults:
         raise InputError(faults)
+    if config.permute_status is not None:
+        samples["is_case"] = permuted_status(samples, config.permute_status)
     return samples
+
+
+def permuted_status(samples: pd.DataFrame, seed: int) -> pd.Series:
+    """Status that says nothing of anybody: whole families swap theirs with families of the same size.
+
+    A step that leaks the labels of the sealed fold makes up a score from these as well; labels that are
+    permuted after it cannot show that.
+
+    Parameters
+    ----------
+    samples
+        is_case, and declared_family (missing for none). People of unknown status keep it.
+    seed
+        Same table, same seed: same status.
+    """
+    random = np.random.default_rng(seed)
+    known = samples[samples["is_case"].notna()]
+    alone = pd.Series([f"alone {place}" for place in known.index], index=known.index)
+    members = known.groupby(
+        known["declared_family"].map("family {}".format, na_action="ignore").fillna(alone)
+    )
+    by_size: dict[int, list[pd.Index]] = {}
+    for _, family in members:
+        by_size.setdefault(len(family), []).append(family.index)
+    status = samples["is_case"].copy()
+    for families in by_size.values():
+        for place, other in enumerate(random.permutation(len(families))):
+            status.loc[families[place]] = samples.loc[families[other], "is_case"].to_numpy()
+    return status
 
 
 def match_samples(samples: pd.DataFrame, in_vcf: Sequence[str], table_path: str, vcf_path: str) -> list[str]:

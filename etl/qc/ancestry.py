@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from heapq import heapify, heappop, heappush
 
 import numpy as np
@@ -12,7 +12,7 @@ from scipy.stats import median_abs_deviation
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 
-from etl.qc.components import principal_components
+from etl.qc.components import Components, find_components
 from etl.qc.plink import Markers
 from etl.thresholds import AncestryThresholds, SampleThresholds
 
@@ -72,7 +72,7 @@ def _most_related(relatives: dict[str, set[str]], rank: dict[str, int]) -> set[s
     return dropped
 
 
-def fit_components(markers: Markers, fitted_on: set[str], thresholds: AncestryThresholds) -> pd.DataFrame:
+def fit_components(markers: Markers, fitted_on: set[str], thresholds: AncestryThresholds) -> Components:
     """Principal components: loadings from the people named, everybody else projected.
 
     Parameters
@@ -83,16 +83,9 @@ def fit_components(markers: Markers, fitted_on: set[str], thresholds: AncestryTh
         Sample ids.
     thresholds
         Number of components; fewer where fewer people are there to fit them on.
-
-    Returns
-    -------
-    pandas.DataFrame
-        sample_id, pc1, pc2, … of everybody.
     """
     fitted = np.array([name in fitted_on for name in markers.people])
-    n_components = min(thresholds.n_components, len(fitted_on) - 1)
-    frame = score_frame(markers.people, principal_components(markers, fitted, n_components))
-    return frame.sort_values("sample_id", ignore_index=True)
+    return find_components(markers, fitted, min(thresholds.n_components, len(fitted_on) - 1))
 
 
 def score_frame(people: Sequence[str], scores_PK: NDArray[np.float64]) -> pd.DataFrame:
@@ -138,7 +131,11 @@ def find_groups(
 def find_outliers(
     people: pd.DataFrame, fitted: pd.Series, thresholds: SampleThresholds
 ) -> dict[str, pd.Series]:
-    """People too many median absolute deviations from the median of their batch × ancestry.
+    """People too many median absolute deviations from the median of people like them.
+
+    Like them are those of the same batch and ancestry; where too few of these are fitted, those of the same
+    ancestry in any batch; where these are too few as well, nobody: metrics such as het/hom follow ancestry,
+    and against everybody a minority would be dropped as a whole.
 
     Parameters
     ----------
@@ -147,7 +144,7 @@ def find_outliers(
     fitted
         Whether a person counts for medians and deviations.
     thresholds
-        Metrics, number of deviations, and the size below which a stratum is compared with everybody.
+        Metrics, number of deviations, and the least number of people to be compared with.
 
     Returns
     -------
@@ -155,18 +152,15 @@ def find_outliers(
         Reason -> boolean series. Missing values, metrics that the cohort lacks, and strata without any
         deviation flag nobody.
     """
-    strata = people[["batch", "ancestry"]].astype(str).agg("|".join, axis=1)
-    sizes = strata[fitted].value_counts()
-    strata = strata.where(strata.map(sizes).fillna(0) >= thresholds.min_stratum, "small strata")
+    comparisons = list(find_comparisons(people, fitted, thresholds.min_stratum))
     flags: dict[str, pd.Series] = {}
     for metric, max_deviations in thresholds.max_deviations:
         if metric not in people:
             continue
         values = people[metric].astype("float64")
         deviation = pd.Series(0.0, index=people.index)
-        for stratum in strata.unique():
-            members = strata == stratum
-            reference = values[fitted if stratum == "small strata" else members & fitted].dropna()
+        for members, alike in comparisons:
+            reference = values[alike].dropna()
             spread = SCALE * median_abs_deviation(reference) if len(reference) else 0.0
             if spread > 0:
                 deviation[members] = (values[members] - reference.median()) / spread
@@ -174,3 +168,20 @@ def find_outliers(
             deviation = deviation.abs()
         flags[f"outlier_{metric}"] = deviation > max_deviations
     return flags
+
+
+def find_comparisons(
+    people: pd.DataFrame, fitted: pd.Series, min_stratum: int
+) -> Iterator[tuple[pd.Series, pd.Series]]:
+    """Who is compared with whom, see `find_outliers`: pairs of boolean series along `people`.
+
+    Nobody is in two of the first ones; who is in none is compared with nobody.
+    """
+    judged = pd.Series(data=False, index=people.index)
+    for columns in (["batch", "ancestry"], ["ancestry"]):
+        strata = people[columns].astype(str).agg("|".join, axis=1)
+        for stratum in sorted(strata.unique()):
+            inside = strata == stratum
+            if (inside & fitted).sum() >= min_stratum:
+                yield inside & ~judged, inside & fitted
+                judged |= inside

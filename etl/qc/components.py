@@ -22,21 +22,49 @@ TOLERANCE = 1e-8
 NEGLIGIBLE = 1e-10
 """Share of a vector's length that may be rounding error."""
 
+TRACY_WIDOM = 3.2724
+"""99.9th percentile of the Tracy-Widom distribution of order 1."""
+
+SMALLEST = 1e-12
+"""Relative to a square, what counts as nothing."""
+
+PROBED_VALUES = 500_000
+"""People times random vectors: the sum of squares then has a relative standard error of 0.002."""
+
 Matrix = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Components:
+    """Principal components of some people, and everybody's scores on them."""
+
+    scores_PK: Matrix
+    eigenvalues_K: NDArray[np.float64]
+    """Of the Gram matrix of the people fitted, descending."""
+    edges_K: NDArray[np.float64]
+    """What noise alone would give, see `Noise.edge`."""
+    n_above_noise: int
+    """Leading components whose eigenvalues are above the edge."""
+
+
 def principal_components(markers: Markers, fitted_P: NDArray[np.bool_], n_components: int) -> Matrix:
-    """Scores of everybody on the leading components of some people.
+    """Scores of everybody on the leading components of some people, see `find_components`."""
+    return find_components(markers, fitted_P, n_components).scores_PK
+
+
+def find_components(markers: Markers, fitted_P: NDArray[np.bool_], n_components: int) -> Components:
+    """Principal components of some people, and everybody's scores on them.
 
     Genotypes are normalised by the frequencies of the people that the components are fitted on, as in
     `hl.hwe_normalized_pca`: mean 0, binomial variance over the number of markers, missing ones 0. Markers
-    that don't vary among these people are left out. All people are projected on the loadings, as
-    `gnomad.sample_qc.ancestry.pc_project` does with those who were not fitted.
+    that don't vary among these people are left out. All others are projected, as by
+    `gnomad.sample_qc.ancestry.pc_project`, and on components above noise their scores are multiplied by
+    `Noise.projection_gain`.
 
     Returns
     -------
-    numpy.ndarray
-        P × K; fewer components where fewer markers vary. The sign of a component is the one that makes its
+    Components
+        Fewer than asked for where fewer markers vary. The sign of a component is the one that makes its
         largest loading positive.
     """
     genotypes = _Normalised(*_varying(markers, fitted_P))
@@ -46,7 +74,79 @@ def principal_components(markers: Markers, fitted_P: NDArray[np.bool_], n_compon
 
     n_markers = len(genotypes.markers)
     loadings_MK = leading_eigenvectors(covariance, n_markers, min(n_components, n_markers))
-    return genotypes.scores(loadings_MK)
+    scores_PK = genotypes.scores(loadings_MK)
+    eigenvalues_K = np.square(scores_PK[fitted_P]).sum(axis=0)
+    n_people = int(fitted_P.sum())
+    rest = genotypes.squared_norms()[fitted_P].sum() - eigenvalues_K.sum()
+    rest_of_squares = _rest_of_squares(covariance, loadings_MK, n_people)
+    noises = [
+        Noise.of(
+            n_people - 1 - place,
+            rest + eigenvalues_K[place:].sum(),
+            rest_of_squares + np.square(eigenvalues_K[place:]).sum(),
+        )
+        for place in range(len(eigenvalues_K) + 1)
+    ]
+    edges_K = np.array([noise.edge for noise in noises[:-1]])
+    n_above_noise = int(np.cumprod(eigenvalues_K > edges_K).sum())
+    gain_K = noises[n_above_noise].projection_gain(eigenvalues_K[:n_above_noise])
+    scores_PK[:, :n_above_noise] *= np.where(fitted_P[:, np.newaxis], 1.0, gain_K)
+    return Components(scores_PK, eigenvalues_K, edges_K, n_above_noise)
+
+
+def _rest_of_squares(covariance: Callable[[Matrix], Matrix], loadings_MK: Matrix, n_people: int) -> float:
+    """Sum of the squares of all other eigenvalues, by random vectors (Hutchinson 1990)."""
+    shape = (len(loadings_MK), -(-PROBED_VALUES // n_people))
+    probes = np.random.default_rng(1).choice([-1.0, 1.0], size=shape)
+    probes -= loadings_MK @ (loadings_MK.T @ probes)
+    return float(np.square(covariance(probes)).sum() / shape[1])
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Eigenvalues of a Gram matrix that hold no structure, as independent markers would give them."""
+
+    n_people: int
+    """As many as there are eigenvalues."""
+    n_markers: float
+    """Effective number of independent markers; correlation makes it smaller than their number."""
+    variance: float
+    """Of a normalised genotype of theirs."""
+
+    @classmethod
+    def of(cls, n_eigenvalues: int, total: float, total_of_squares: float) -> Noise:
+        """The noise with these sums of eigenvalues and of their squares (Patterson et al. 2006, eq. 10)."""
+        m = max(n_eigenvalues, 1)
+        spread = (m - 1) * total_of_squares / max(total**2, SMALLEST) - 1
+        n_markers = max((m + 1) / max(spread, SMALLEST), 1.0)
+        return cls(m, n_markers, total / (m * n_markers))
+
+    @property
+    def edge(self) -> float:
+        """What the largest eigenvalue exceeds once in a thousand cohorts (Tracy & Widom; Johnstone 2001)."""
+        markers, people = np.sqrt(max(self.n_markers - 1, 1.0)), np.sqrt(self.n_people)
+        spread = (markers + people) * (1 / markers + 1 / people) ** (1 / 3)
+        return float(self.variance * ((markers + people) ** 2 + TRACY_WIDOM * spread))
+
+    def projection_gain(self, eigenvalues_K: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How much wider the people fitted spread on a component than others of the same populations.
+
+        A component partly fits the noise of the people fitted, which others don't share: plain projection
+        draws them towards 0. In the spiked model (Lee, Zou & Wright 2010; Dey & Lee 2019) an eigenvalue
+        tells the variance of its component in the population, and the angle between the two.
+
+        Parameters
+        ----------
+        eigenvalues_K
+            Above the edge.
+        """
+        aspect, observed_K = self.n_markers / self.n_people, eigenvalues_K / self.n_people
+        sum_K = observed_K + self.variance * (1 - aspect)
+        true_K = (sum_K + np.sqrt(np.maximum(sum_K**2 - 4 * observed_K * self.variance, 0.0))) / 2
+        excess_K = true_K - self.variance
+        cosine_K = 1 - aspect * (self.variance / excess_K) ** 2
+        cosine_K /= 1 + aspect * self.variance / excess_K
+        return np.sqrt(observed_K / (self.variance + excess_K * np.maximum(cosine_K, 0.0)))
 
 
 def leading_eigenvectors(apply: Callable[[Matrix], Matrix], size: int, count: int) -> Matrix:
@@ -110,6 +210,13 @@ class _Normalised:
     def times(self, scores_PK: Matrix) -> Matrix:
         """Itself times columns along the people: M × K."""
         return np.concatenate([block @ scores_PK for _, block in self._blocks()])
+
+    def squared_norms(self) -> NDArray[np.float64]:
+        """Squared length of each person's genotypes."""
+        total = np.zeros(len(self.markers.people))
+        for _, block in self._blocks():
+            total += np.square(block).sum(axis=0)
+        return total
 
     def _blocks(self) -> Iterator[tuple[slice, Matrix]]:
         for rows in _row_blocks(self.markers):

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import partial
+from hashlib import blake2b
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame
-from pyspark.sql.functions import col, length, levenshtein, lit, xxhash64
-from pyspark.sql.functions import max as greatest
 
 from etl.cohort.calls import keep_people, read_calls
-from etl.cohort.passes import GOOD_SITE, read_cohort, run_kernel
-from etl.cohort.schema import FAILED, HAPLOID_ALT, HET, HOM_ALT, KEY, NOT_CALLED
+from etl.cohort.passes import IS_GOOD_SITE, Parts, map_parts, rewrite_parts
+from etl.cohort.schema import COHORT_SCHEMA, FAILED, HAPLOID_ALT, HET, HOM_ALT, KEY, NOT_CALLED
 from etl.qc.plink import HET_BITS, HOM_ALT_BITS, HOM_REF_BITS, MISSING_BITS, Markers, pack, packed_width
 from etl.thresholds import RelatednessThresholds
 
 VARIANTS_AT_ONCE = 256
 """Markers that a task unpacks together: here every person has a slot."""
+
+CANDIDATE_COLUMNS = (*KEY, "variant", "person", "call")
+MARKER_SCHEMA = pa.schema([*(COHORT_SCHEMA.field(name) for name in KEY), pa.field("packed", pa.binary())])
 
 _BITS = np.empty(5, dtype=np.uint8)
 _BITS[[NOT_CALLED, FAILED, HET, HOM_ALT, HAPLOID_ALT]] = (
@@ -29,6 +32,10 @@ _BITS[[NOT_CALLED, FAILED, HET, HOM_ALT, HAPLOID_ALT]] = (
     *(HOM_ALT_BITS, HOM_ALT_BITS),
 )
 """PLINK's bits by the code of a call; autosomes are diploid, so a haploid call is a homozygous one."""
+
+_ALLELES = np.zeros(5)
+_ALLELES[[HET, HOM_ALT, HAPLOID_ALT]] = 1, 2, 2
+"""Alternate alleles likewise."""
 
 
 def select_markers(
@@ -39,9 +46,10 @@ def select_markers(
     Parameters
     ----------
     cohort
-        Folder of the cohort; its counts are those of everybody in the VC
+        Folder of the cohort.
     kept_P
-        Along the VCF's people: the sample id, None for people to leave out.
+        Along the VCF's people: the sample id, None for people to leave out, who count in no rate: a few
+        samples of poor quality would cost most markers.
     thresholds
         Frequencies, call rate, and the number of markers that a seeded draw leaves.
     scratch
@@ -52,44 +60,67 @@ def select_markers(
     people = tuple(name for name in kept_P if name is not None)
     index_P = np.full(len(kept_P), -1, dtype=np.int32)
     index_P[[name is not None for name in kept_P]] = np.arange(len(people))
-    frame = _drawn(_candidates(cohort, len(kept_P), thresholds), thresholds.max_markers, seed)
-    kernel = partial(pack_genotypes, index_P=index_P)
-    schema = "contig string, position int, ref string, alt string, packed binary"
+    find = partial(find_candidates, index_P=index_P, thresholds=thresholds, seed=seed)
+    may_be = Parts(cohort, CANDIDATE_COLUMNS, _may_be_common(len(people), thresholds))
+    candidates = map_parts(may_be, find).collect()
+    draw_V, variant_V = np.concatenate(candidates, axis=1)
+    chosen = variant_V[np.argsort(draw_V, kind="stable")[: thresholds.max_markers]].astype(np.int64)
     # By way of files: what Spark hands to the driver as a result is limited.
-    run_kernel(frame.select(*KEY, "person", "call"), kernel, schema).write.parquet(scratch)
+    packing = partial(pack_genotypes, index_P=index_P)
+    drawn = Parts(cohort, (*KEY, "person", "call"), pc.field("variant").isin(pa.array(chosen)))
+    rewrite_parts(drawn, scratch, MARKER_SCHEMA, packing)
     return _in_genome_order(pq.read_table(scratch), people)
 
 
-def _candidates(cohort: str, n_people: int, thresholds: RelatednessThresholds) -> DataFrame:
-    frame = read_cohort(
-        cohort,
-        (*KEY, "n_called", "n_het", "n_hom_alt", "n_haploid_alt", "person", "call"),
-        f"{GOOD_SITE} and region = 'autosome'",
-    )
-    n_alternate = col("n_het") + 2 * (col("n_hom_alt") + col("n_haploid_alt"))
-    frequency = n_alternate / (2 * col("n_called"))
-    low = thresholds.min_marker_maf
-    return frame.where(
-        (length("ref") == length("alt"))
-        & (levenshtein("ref", "alt") == 1)  # one base differs, as in `hl.is_snp`
-        & (col("n_called") >= thresholds.min_marker_call_rate * n_people)
-        & (frequency >= low)
-        & (frequency <= 1 - low)
-    )
+def _may_be_common(n_people: int, thresholds: RelatednessThresholds) -> pc.Expression:
+    """What a marker must fulfil over everybody: the lists of others, nearly all, need not be read."""
+    homozygous = pc.field("n_hom_alt") + pc.field("n_haploid_alt")
+    carried = pc.field("n_het") + homozygous + homozygous
+    least = 2 * thresholds.min_marker_maf * thresholds.min_marker_call_rate * n_people
+    return IS_GOOD_SITE & (pc.field("region") == "autosome") & (carried >= math.floor(least))
 
 
-def _drawn(frame: DataFrame, n_markers: int, seed: int) -> DataFrame:
-    draw = xxhash64(*KEY, lit(seed))
-    lowest = frame.select(draw.alias("draw")).orderBy("draw").limit(n_markers)
-    last = lowest.agg(greatest("draw")).first()
-    assert last is not None
-    return frame.where(draw <= lit(last[0]))
+def find_candidates(
+    batches: Iterator[pa.RecordBatch],
+    *,
+    index_P: NDArray[np.int32],
+    thresholds: RelatednessThresholds,
+    seed: int,
+) -> NDArray[np.uint64]:
+    """What a task does: draw and number of the variants that may be markers, 2 × V.
+
+    Call rate and frequency are those of the people who are kept.
+    """
+    n_people = int(index_P.max(initial=-1)) + 1
+    found: list[tuple[int, int]] = []
+    for batch in batches:
+        calls = keep_people(read_calls(batch), index_P)
+        n_missing_V = np.bincount(calls.variant_E[calls.missing_E], minlength=batch.num_rows)
+        n_alleles_V = np.bincount(calls.variant_E, _ALLELES[calls.call_E], minlength=batch.num_rows)
+        n_called_V = n_people - n_missing_V
+        with np.errstate(divide="ignore", invalid="ignore"):
+            frequency_V = n_alleles_V / (2 * n_called_V)
+        good_V = n_called_V >= thresholds.min_marker_call_rate * n_people
+        good_V &= np.minimum(frequency_V, 1 - frequency_V) >= thresholds.min_marker_maf
+        sites = batch.filter(pa.array(good_V)).select([*KEY, "variant"]).to_pylist()
+        found += [(_draw(site, seed), site["variant"]) for site in sites if _is_snv(site["ref"], site["alt"])]
+    return np.array(found, dtype=np.uint64).reshape(-1, 2).T
+
+
+def _is_snv(ref: str, alt: str) -> bool:
+    """Whether one base differs, as in `hl.is_snp`."""
+    return len(ref) == len(alt) and sum(a != b for a, b in zip(ref, alt, strict=True)) == 1
+
+
+def _draw(site: Mapping[str, object], seed: int) -> int:
+    key = "|".join(str(value) for value in (*(site[name] for name in KEY), seed))
+    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little")
 
 
 def pack_genotypes(
     batches: Iterator[pa.RecordBatch], *, index_P: NDArray[np.int32]
-) -> Iterator[pa.RecordBatch]:
-    """Kernel: the key of each variant, and the genotypes of the people kept in PLINK's bits."""
+) -> Generator[pa.RecordBatch, None, None]:
+    """What a task does: the key of each variant, and the genotypes of the people kept in PLINK's bits."""
     n_people = int(index_P.max(initial=-1)) + 1
     for whole in batches:
         for first in range(0, whole.num_rows, VARIANTS_AT_ONCE):
@@ -98,7 +129,7 @@ def pack_genotypes(
             bits_VP = np.full((batch.num_rows, n_people), HOM_REF_BITS, dtype=np.uint8)
             bits_VP[calls.variant_E, calls.person_E] = _BITS[calls.call_E]
             packed = pa.array([row.tobytes() for row in pack(bits_VP)], pa.binary())
-            yield pa.RecordBatch.from_arrays([*map(batch.column, KEY), packed], [*KEY, "packed"])
+            yield pa.RecordBatch.from_arrays([*map(batch.column, KEY), packed], schema=MARKER_SCHEMA)
 
 
 def _in_genome_order(table: pa.Table, people: tuple[str, ...]) -> Markers:

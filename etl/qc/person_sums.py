@@ -17,15 +17,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from etl.cohort.calls import Calls, column, flat, read_calls
-from etl.cohort.passes import IS_GOOD_SITE, map_parts
+from etl.cohort.passes import IS_GOOD_SITE, Parts, map_parts
 from etl.cohort.schema import HAPLOID_ALT, HET, HOM_ALT
 from etl.qc.allele_kinds import KINDS, OTHER, TRANSVERSION, allele_kinds
 
 GRID = 2**32
 """Shares are summed as whole numbers of 1/GRID: the order of summation, so the partitions, can't show."""
 
-MIN_FREQUENCY_ON_X = 0.05
-"""Minor allele frequency of the sites on X; BipEx uses common variants for its F statistic."""
+MIN_COMMON_FREQUENCY = 0.05
+"""Minor allele frequency of the sites that F statistics are of; BipEx uses common variants."""
 
 CHARR_FREQUENCY = (0.05, 0.95)
 CHARR_DEPTH = (10, 100)
@@ -41,12 +41,13 @@ PERSON_SUMS = (
     "n_singleton",
     "n_charr",
     "charr",  # in 1/GRID
-    "x_missing",
-    "x_het",
-    "x_expected_missing",  # expected homozygosity of the sites without a call, in 1/GRID
+    # Common sites of autosomes and of X:
+    *(f"{part}_{name}" for part in ("a", "x") for name in ("missing", "het", "expected_missing")),
 )
-TOTALS = ("n_sites", "x_sites", "x_expected")
-"""Sums over sites: autosomal ones, common ones on X, and the expected homozygosity of these in 1/GRID."""
+"""expected_missing: expected homozygosity of the sites without a call, in 1/GRID."""
+TOTALS = ("n_sites", "a_sites", "a_expected", "x_sites", "x_expected")
+"""Sums over sites: autosomal ones; common ones of autosomes and of X, and their expected homozygosity in
+1/GRID."""
 
 COLUMNS = (
     *("region", "ref", "alt", "n_called", "n_het", "n_hom_alt", "n_haploid_alt"),
@@ -81,7 +82,7 @@ def sum_over_people(cohort: str, n_people: int, *, has_depth: bool) -> Measured:
     """
     where = IS_GOOD_SITE & pc.field("region").isin(["autosome", "x"])
     work = partial(sum_calls, n_people=n_people, has_depth=has_depth)
-    sums = map_parts(cohort, COLUMNS, where, work).treeReduce(add)
+    sums = map_parts(Parts(cohort, COLUMNS, where), work).treeReduce(add)
     return Measured(pd.DataFrame(sums.people).rename_axis("person"), sums.totals)
 
 
@@ -100,7 +101,8 @@ def sum_calls(batches: Iterator[pa.RecordBatch], *, n_people: int, has_depth: bo
         counts_E = ~np.isnan(share_E)
         sums.add("n_charr", calls.person_E[counts_E])
         sums.add("charr", calls.person_E[counts_E], on_grid(share_E[counts_E]))
-        _add_x(sums, calls, np.where(x_V, frequency_V, np.nan))
+        _add_common(sums, "a", calls, np.where(x_V, np.nan, frequency_V))
+        _add_common(sums, "x", calls, np.where(x_V, frequency_V, np.nan))
     return sums
 
 
@@ -188,14 +190,14 @@ def _charr_shares(batch: pa.RecordBatch, calls: Calls, reference_V: Values, *, h
         return np.where(counts_E, ad_ref_E / reads_E / reference_V[calls.variant_E], np.nan)
 
 
-def _add_x(sums: Sums, calls: Calls, frequency_V: Values) -> None:
+def _add_common(sums: Sums, part: str, calls: Calls, frequency_V: Values) -> None:
     """What `hl.impute_sex` counts: expected homozygosity 1 − 2p(1 − p) over the sites with a call."""
-    common_V = (frequency_V >= MIN_FREQUENCY_ON_X) & (frequency_V <= 1 - MIN_FREQUENCY_ON_X)
+    common_V = (frequency_V >= MIN_COMMON_FREQUENCY) & (frequency_V <= 1 - MIN_COMMON_FREQUENCY)
     expected_V = on_grid(np.where(common_V, 1 - 2 * frequency_V * (1 - frequency_V), 0))
-    sums.totals["x_sites"] += int(common_V.sum())
-    sums.totals["x_expected"] += int(expected_V.sum())
+    sums.totals[f"{part}_sites"] += int(common_V.sum())
+    sums.totals[f"{part}_expected"] += int(expected_V.sum())
     calls = calls.where(common_V[calls.variant_E])
     missing = calls.where(calls.missing_E)
-    sums.add("x_het", calls.person_E[calls.call_E == HET])
-    sums.add("x_missing", missing.person_E)
-    sums.add("x_expected_missing", missing.person_E, expected_V[missing.variant_E])
+    sums.add(f"{part}_het", calls.person_E[calls.call_E == HET])
+    sums.add(f"{part}_missing", missing.person_E)
+    sums.add(f"{part}_expected_missing", missing.person_E, expected_V[missing.variant_E])

@@ -10,6 +10,7 @@ from scipy.sparse.csgraph import connected_components
 
 from etl.qc.kinship import estimate_pairs
 from etl.qc.plink import Markers
+from etl.qc.sample_metrics import join_reasons
 from etl.thresholds import RelatednessThresholds
 
 MIN_KINSHIP_REPORTED = 0.05
@@ -72,25 +73,56 @@ def relationship(kinship: pd.Series) -> pd.Series:
     return named
 
 
+DUPLICATE = "duplicate"
+DISCORDANT = {"duplicate_other_status": "is_case", "duplicate_other_sex": "reported_sex"}
+"""Reasons of people who look like one person under two names, and the column that tells them apart."""
+
+
 def choose_duplicates(
-    pairs: pd.DataFrame, call_rate: pd.Series, thresholds: RelatednessThresholds
-) -> set[str]:
-    """Of each set of duplicates all but the person with the highest call rate.
+    people: pd.DataFrame, pairs: pd.DataFrame, min_kinship: float, *, drop_discordant: bool
+) -> pd.Series:
+    """Who of each set of duplicates leaves, and why.
+
+    The person with the highest call rate stays, unless status or reported sex differ within the set: then
+    samples were mixed up, and none of them can be trusted.
 
     Parameters
     ----------
+    people
+        sample_id, call_rate, is_case, reported_sex; missing values differ from nothing.
     pairs
         first, second, kinship.
-    call_rate
-        Indexed by sample id.
-    thresholds
-        The kinship from which two are the same person.
+    min_kinship
+        Kinship from which two are the same person, or identical twins.
+    drop_discordant
+        False: the best called stays there too.
+
+    Returns
+    -------
+    pandas.Series
+        Along `people`: reasons, comma-separated, empty for those who stay.
     """
-    people = pd.DataFrame({"sample_id": call_rate.index, "declared_family": None})
-    people["set"] = find_families(people, pairs, thresholds.min_kinship_duplicate)
-    people["call_rate"] = call_rate.to_numpy()
-    ordered = people.sort_values(["call_rate", "sample_id"], ascending=[False, True])
-    return set(ordered.loc[ordered["set"].duplicated(), "sample_id"])
+    found = people.assign(declared_family=None)
+    sets = find_families(found, pairs, min_kinship)
+    order = people.assign(set=sets).sort_values(["call_rate", "sample_id"], ascending=[False, True])
+    extra = order["set"].duplicated().reindex(people.index)
+    discordant = {
+        reason: people[column].groupby(sets).transform("nunique") > 1 for reason, column in DISCORDANT.items()
+    }
+    flags = {DUPLICATE: extra}
+    if drop_discordant:
+        mixed_up = pd.concat(list(discordant.values()), axis=1).any(axis=1)
+        flags = {DUPLICATE: extra & ~mixed_up, **discordant}
+    return join_reasons(flags, people.index)
+
+
+def discordant_sets(people: pd.DataFrame, pairs: pd.DataFrame, min_kinship: float) -> dict[str, int]:
+    """Sets of duplicates whose status, and whose reported sex, differ: reason -> sets."""
+    sets = find_families(people.assign(declared_family=None), pairs, min_kinship)
+    return {
+        reason: int((people[column].groupby(sets).nunique() > 1).sum())
+        for reason, column in DISCORDANT.items()
+    }
 
 
 def find_families(people: pd.DataFrame, pairs: pd.DataFrame, min_kinship: float) -> pd.Series:

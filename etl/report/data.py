@@ -49,6 +49,8 @@ class ReportData:
         Heading, such as the name of the run.
     facts
         Figures of the summary in order: label -> value.
+    warnings
+        Sentences that stand first.
     ledger
         Counts by step and reason, in the order of the steps.
     samples
@@ -81,6 +83,7 @@ class ReportData:
 
     title: str
     facts: Mapping[str, str | int | float] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
     ledger: Sequence[LedgerEntry] = ()
     samples: pd.DataFrame | None = None
     sample_cuts: Mapping[str, Cut] = field(default_factory=dict)

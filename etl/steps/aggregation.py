@@ -26,7 +26,9 @@ def work(run: Run) -> StepResult:
     cohort = read_cohort(run.path(INGEST, COHORT), LISTED_COLUMNS)
     spark = SparkSession.builder.getOrCreate()
     features = spark.read.parquet(run.path(MASKS, FEATURES))
-    feature_entries(cohort, features, people).write.parquet(run.output(ENTRIES))
+    ordered = samples.sort_values("sample_index")
+    counted_K = (ordered["fold"] != run.config.folds.test).to_numpy()
+    feature_entries(cohort, features, people, counted_K).write.parquet(run.output(ENTRIES))
     entries = spark.read.parquet(run.output(ENTRIES))
     return StepResult(
         facts={"people": len(samples), "features_not_zero": entries.count(), "passes_over_calls": 1}

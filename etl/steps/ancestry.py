@@ -6,7 +6,13 @@ import pandas as pd
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
-from etl.qc.ancestry import choose_unrelated, find_groups, find_outliers, fit_components
+from etl.qc.ancestry import (
+    choose_unrelated,
+    find_groups,
+    find_outliers,
+    fit_components,
+    score_frame,
+)
 from etl.qc.plink import read_plink
 from etl.qc.sample_metrics import join_reasons
 from etl.steps.base import Run
@@ -28,8 +34,8 @@ def work(run: Run) -> StepResult:
     training = people[people["fold"] != run.config.folds.test]
     unrelated = choose_unrelated(training, pairs, run.profile.relatedness.min_kinship_family)
     markers = read_plink(run.path(RELATEDNESS, MARKERS))
-    scores = fit_components(markers, unrelated, run.profile.ancestry)
-    people = people.merge(scores, on="sample_id")
+    components = fit_components(markers, unrelated, run.profile.ancestry)
+    people = people.merge(score_frame(markers.people, components.scores_PK), on="sample_id")
     fitted = people["sample_id"].isin(unrelated)
     if run.config.samples.ancestry:
         people["ancestry"] = people["known_ancestry"].fillna("unknown")
@@ -40,7 +46,9 @@ def work(run: Run) -> StepResult:
     outliers = find_outliers(people, people["fold"] != run.config.folds.test, run.profile.sample)
     people["reasons"] = join_reasons(outliers, people.index)
     people.assign(is_fitted=fitted).to_parquet(run.output(COMPONENTS))
-    kept = _kept(people, run)
+    # Components that may be noise are drawn, and no covariates: they tell who was fitted on.
+    noise = [f"pc{place + 1}" for place in range(components.n_above_noise, len(components.eigenvalues_K))]
+    kept = _kept(people.drop(columns=noise), run)
     kept.to_parquet(run.output(SAMPLES))
     ledger = [
         LedgerEntry(step="ancestry", unit="samples", reason=reason, count=int(flags.sum()))
@@ -48,7 +56,14 @@ def work(run: Run) -> StepResult:
     ]
     return StepResult(
         ledger=ledger,
-        facts={"people": len(kept), "groups": int(kept["ancestry"].nunique()), "fitted_on": len(unrelated)},
+        facts={
+            "people": len(kept),
+            "groups": int(kept["ancestry"].nunique()),
+            "fitted_on": len(unrelated),
+            "components_above_noise": components.n_above_noise,
+            "eigenvalues": components.eigenvalues_K.tolist(),
+            "eigenvalues_of_noise": components.edges_K.tolist(),
+        },
         fitted_on={
             "ancestry components and groups": f"{len(unrelated)} unrelated people outside the test fold",
             "outlier medians": "people outside the test fold",

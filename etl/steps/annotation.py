@@ -18,7 +18,7 @@ from etl.annotate.variants import (
     annotate_variants,
     make_annotator,
 )
-from etl.cohort.passes import rewrite_parts
+from etl.cohort.passes import Parts, rewrite_parts
 from etl.config import EtlConfig
 from etl.genome import genome
 from etl.ingest.files import read_headers
@@ -37,8 +37,7 @@ def work(run: Run) -> StepResult:
     genes.to_parquet(run.output(GENES))
     annotator = make_annotator(genes, config.annotation, genome(config.reference), fields=_fields(config))
     counts = rewrite_parts(
-        run.path(VARIANT_QC, VARIANTS),
-        READ_COLUMNS,
+        Parts(run.path(VARIANT_QC, VARIANTS), READ_COLUMNS),
         run.output(ANNOTATED),
         ANNOTATED_SCHEMA,
         partial(annotate_variants, annotator=annotator),

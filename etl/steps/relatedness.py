@@ -6,16 +6,21 @@ import shutil
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
+from etl.ingest.kinship_table import read_kinship
 from etl.qc.ancestry import find_groups, score_frame
 from etl.qc.components import principal_components
 from etl.qc.folds import assign_folds
 from etl.qc.markers import prune, select_markers
 from etl.qc.plink import Markers, write_plink
 from etl.qc.relatedness import (
+    DISCORDANT,
+    DUPLICATE,
     choose_duplicates,
+    discordant_sets,
     estimate_kinship,
     find_families,
     relationship,
@@ -27,7 +32,10 @@ from etl.steps.table import INGEST, SAMPLE_METRICS
 from etl.workspace import StepResult
 
 MARKERS, KINSHIP, PEOPLE = "markers", "kinship.parquet", "people.parquet"
-CANDIDATES = "candidates.parquet"
+MAX_FAMILY = 0.1
+"""Share of the cohort above which a family is told of."""
+
+CANDIDATES, DUPLICATES = "candidates.parquet", "duplicates.parquet"
 
 
 def work(run: Run) -> StepResult:
@@ -45,16 +53,33 @@ def work(run: Run) -> StepResult:
         )
     everybody = np.ones(len(people), dtype=bool)
     scores_PK = principal_components(markers, everybody, thresholds.n_components)
-    pairs = estimate_kinship(markers, scores_PK, thresholds)
-    duplicates = choose_duplicates(pairs, people.set_index("sample_id")["call_rate"], thresholds)
-    people = people[~people["sample_id"].isin(duplicates)].reset_index(drop=True)
+    pairs, warnings = _pairs(run, markers, scores_PK, metrics["sample_id"].tolist())
+    reasons = choose_duplicates(
+        people,
+        pairs,
+        thresholds.min_kinship_duplicate,
+        drop_discordant=run.config.samples.discordant_duplicates == "drop",
+    )
+    leaving = people.assign(reasons=reasons)[reasons != ""]
+    leaving[["sample_id", "reasons"]].to_parquet(run.output(DUPLICATES))
+    warnings += _mix_ups(people, pairs, run)
+    people = people[reasons == ""].reset_index(drop=True)
     people["family"] = find_families(people, pairs, thresholds.min_kinship_family)
+    warnings += _chained(people["family"])
     people["ancestry"] = _ancestry_for_balance(people, score_frame(markers.people, scores_PK), run)
     people["fold"] = assign_folds(people, seed=seed)
     people[["sample_id", "family", "fold"]].to_parquet(run.output(PEOPLE))
     pairs.assign(relationship=relationship(pairs["kinship"])).to_parquet(run.output(KINSHIP))
     return StepResult(
-        ledger=[LedgerEntry(step="relatedness", unit="samples", reason="duplicate", count=len(duplicates))],
+        ledger=[
+            LedgerEntry(
+                step="relatedness",
+                unit="samples",
+                reason=reason,
+                count=int(reasons.str.split(",").map(lambda found, wanted=reason: wanted in found).sum()),
+            )
+            for reason in (DUPLICATE, *DISCORDANT)
+        ],
         facts={
             "markers": len(markers),
             "related_pairs": int((pairs["kinship"] >= thresholds.min_kinship_family).sum()),
@@ -63,7 +88,60 @@ def work(run: Run) -> StepResult:
             "passes_over_calls": 1,
         },
         fitted_on={"folds": "everybody: kinship and ancestry need no label; status only balances the folds"},
+        warnings=warnings,
     )
+
+
+def _mix_ups(people: pd.DataFrame, pairs: pd.DataFrame, run: Run) -> list[str]:
+    """A sentence for each kind of duplicates that can't be one person."""
+    dropped = run.config.samples.discordant_duplicates == "drop"
+    found = discordant_sets(people, pairs, run.profile.relatedness.min_kinship_duplicate)
+    return [
+        f"{count} sets of duplicates differ in {reason.removeprefix('duplicate_other_')}: samples were mixed "
+        f"up; {'all of them are left out' if dropped else 'the best called of each stays, as configured'}"
+        for reason, count in found.items()
+        if count
+    ]
+
+
+def _pairs(
+    run: Run, markers: Markers, scores_PK: NDArray[np.float64], everybody: list[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Pairs with their kinship, as configured, and what a reader must know of them."""
+    config, thresholds = run.config, run.profile.relatedness
+    if config.kinship == "skip":
+        none = pd.DataFrame({"first": [], "second": [], "kinship": []}).astype(
+            {"first": str, "second": str, "kinship": float}
+        )
+        return none, [
+            "kinship was not estimated: duplicates stay, and relatives who are not declared as a family may "
+            "stand on both sides of the sealed fold"
+        ]
+    if config.kinship != "estimate":
+        return read_kinship(config.kinship.table, everybody), []
+    told = f"{len(markers)} independent markers (common autosomal SNVs, pruned by linkage disequilibrium)"
+    error = f"kinship has a standard error of about {0.5 / np.sqrt(len(markers)):.3f}"
+    if len(markers) < thresholds.min_markers:
+        raise InputError(
+            f"{config.input.vcf[0]}: kinship: found {told}, wanted at least {thresholds.min_markers}: "
+            f"{error}, second degree begins at {thresholds.min_kinship_family}; give calls of more "
+            "chromosomes, or set kinship: {table: PATH} of KING, plink2 or PC-Relate, or kinship: skip with "
+            "declared families"
+        )
+    few = f"kinship rests on {told}: {error}, so that distant relatives are missed or invented"
+    is_few = len(markers) < thresholds.few_markers
+    return estimate_kinship(markers, scores_PK, thresholds), [few] if is_few else []
+
+
+def _chained(family: pd.Series) -> list[str]:
+    """A sentence where relatives of relatives make up a large part of the cohort."""
+    largest = int(family.value_counts().iloc[0])
+    if largest <= MAX_FAMILY * len(family):
+        return []
+    return [
+        f"one family holds {largest} of {len(family)} people, chained by pairs above the kinship limit: it "
+        "lies in one fold; with few markers or a mixed ancestry such chains may be false"
+    ]
 
 
 def _markers(run: Run, metrics: pd.DataFrame) -> Markers:

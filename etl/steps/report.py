@@ -15,7 +15,7 @@ from etl.steps.ancestry import COMPONENTS, SAMPLES
 from etl.steps.annotation import read_gene_axis
 from etl.steps.base import SOFTWARE, Run
 from etl.steps.dataset import cohort_counts, finished_records, full_ledger, input_digests
-from etl.steps.relatedness import KINSHIP
+from etl.steps.relatedness import DUPLICATES, KINSHIP
 from etl.steps.sample_metrics import METRICS
 from etl.steps.table import ANCESTRY, RELATEDNESS, SAMPLE_METRICS
 from etl.thresholds import Profile
@@ -39,7 +39,9 @@ def work(run: Run) -> StepResult:
             "genes": len(genes),
             "reference genome": run.config.reference,
             **_reading_facts(records["ingest"]),
+            "ancestry components above noise": records["ancestry"].facts["components_above_noise"],
         },
+        warnings=[text for record in records.values() for text in record.warnings],
         ledger=full_ledger(records),
         samples=people,
         absent=_absent(people),
@@ -71,10 +73,9 @@ def _samples(run: Run) -> pd.DataFrame:
     """Metrics and all reasons of everybody; no ids."""
     metrics = pd.read_parquet(run.path(SAMPLE_METRICS, METRICS)).set_index("sample_id")
     later = pd.read_parquet(run.path(ANCESTRY, COMPONENTS)).set_index("sample_id")["reasons"]
-    stayed = metrics["reasons"] == ""
-    duplicate = stayed & ~metrics.index.isin(later.index)
-    metrics.loc[later.index, "reasons"] = later
-    metrics.loc[duplicate, "reasons"] = "duplicate"
+    duplicates = pd.read_parquet(run.path(RELATEDNESS, DUPLICATES)).set_index("sample_id")["reasons"]
+    for reasons in (later, duplicates):
+        metrics.loc[reasons.index, "reasons"] = reasons
     return metrics.reset_index(drop=True).drop(columns=["declared_family", "known_ancestry"])
 
 

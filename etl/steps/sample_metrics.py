@@ -51,6 +51,10 @@ def work(run: Run) -> StepResult:
             f"{run.config.samples.path}: people: found none left after sample quality control ({told}), "
             "wanted some"
         )
+    seed = run.config.samples.permute_status
+    null_run = f"this is a null run: status was shuffled with the seed {seed} before anything was read"
     return StepResult(
-        ledger=ledger, facts={"people": len(metrics), "people_kept": kept, "passes_over_calls": 1}
+        ledger=ledger,
+        facts={"people": len(metrics), "people_kept": kept, "passes_over_calls": 1},
+        warnings=[] if seed is None else [null_run],
     )

@@ -32,7 +32,7 @@ def _ingest_inputs(config: EtlConfig) -> list[str]:
 
 def _sample_metrics(config: EtlConfig, profile: Profile) -> dict[str, object]:
     return {
-        "samples": config.samples.model_dump(mode="json"),
+        "samples": config.samples.model_dump(mode="json", exclude={"discordant_duplicates"}),
         "sample": profile.sample.model_dump(mode="json"),
     }
 
@@ -41,6 +41,8 @@ def _relatedness(config: EtlConfig, profile: Profile) -> dict[str, object]:
     return {
         "relatedness": profile.relatedness.model_dump(mode="json"),
         "ancestry": profile.ancestry.model_dump(mode="json"),
+        "discordant_duplicates": config.samples.discordant_duplicates,
+        "kinship": config.kinship if isinstance(config.kinship, str) else config.kinship.table,
         "folds_seed": config.folds.seed,
     }
 
@@ -115,6 +117,7 @@ RELATEDNESS = Step(
     "markers, kinship, families, folds",
     _relatedness,
     packages=("cohort", "ingest", "qc"),
+    inputs=lambda config: [] if isinstance(config.kinship, str) else [config.kinship.table],
     needs_hail=False,
 )
 ANCESTRY = Step(

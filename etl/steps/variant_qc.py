@@ -12,7 +12,7 @@ import pandas as pd
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
-from etl.cohort.passes import rewrite_parts
+from etl.cohort.passes import Parts, rewrite_parts
 from etl.cohort.people import kept_people, person_sex
 from etl.ingest.sites import SITE_REASONS
 from etl.qc.exact import hardy_weinberg_p
@@ -43,11 +43,15 @@ def work(run: Run) -> StepResult:
     people = kept_people(pd.read_parquet(run.path(INGEST, SUMS)), samples)
     counting = partial(count_variants, people=people, strata=make_strata(samples))
     counted = run.output(COUNTED)
-    genotypes = rewrite_parts(run.path(INGEST, COHORT), READ_COLUMNS, counted, COUNTED_SCHEMA, counting)
+    genotypes = rewrite_parts(
+        Parts(run.path(INGEST, COHORT), READ_COLUMNS), counted, COUNTED_SCHEMA, counting
+    )
     tested = np.unique(np.concatenate(genotypes), axis=0)
     exact_p = hardy_weinberg_p(tested, run.output(TESTED))
     flagging = partial(flag_variants, exact_p=exact_p, thresholds=run.profile.variant)
-    totals = rewrite_parts(counted, COUNTED_SCHEMA.names, run.output(VARIANTS), VARIANT_SCHEMA, flagging)
+    totals = rewrite_parts(
+        Parts(counted, COUNTED_SCHEMA.names), run.output(VARIANTS), VARIANT_SCHEMA, flagging
+    )
     shutil.rmtree(counted)
     Path(run.output(TESTED)).unlink()
     return _result(reduce(add, totals))

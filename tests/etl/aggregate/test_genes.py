@@ -4,26 +4,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 pytest.importorskip("pyspark")
 from pyspark.sql import SparkSession
 
 from etl.aggregate import genes
+from etl.aggregate.config import MaskConfig
 from etl.aggregate.genes import LISTED_COLUMNS, feature_entries, sum_features
-from etl.aggregate.masks import GRID
+from etl.aggregate.masks import FEATURE, FEATURES_SCHEMA, GRID, READ_COLUMNS, mask_features
+from etl.annotate.variants import ANNOTATED_SCHEMA
 from etl.cohort.passes import read_cohort
 from etl.cohort.people import KeptPeople, kept_people
 from tests.etl.cohort_rows import cohort_table, variant, write_cohort
 
-FEATURE = pa.list_(
-    pa.struct(
-        [
-            pa.field("index", pa.int32()),
-            *(pa.field(name, pa.float64()) for name in ("het", "hom", "missing")),
-        ]
-    )
-)
 Features = list[tuple[int, float, float, float]]
 """index, and what one, two alternate alleles and a missing call add."""
 
@@ -34,16 +29,29 @@ def people(n: int, sex: str = "unknown") -> KeptPeople:
     return kept_people(everybody, everybody.assign(sample_index=range(n - 1, -1, -1), sex=sex))
 
 
-def features_column(features: list[Features]) -> pa.Array:
-    names = ("index", "het", "hom", "missing")
-    return pa.array([[dict(zip(names, item, strict=True)) for item in row] for row in features], FEATURE)
+NOBODY = np.zeros(20, dtype=bool)
+"""Of 20 people: nobody's alleles were counted."""
+
+
+def feature(index: int, het: float, hom: float, missing: float, others: float = 1.0) -> dict[str, float]:
+    """A feature; for people whose alleles were counted it adds `others` times as much."""
+    added = {"missing": missing, "het": het, "hom": hom}
+    added |= {
+        f"others_{name}": others * value for name, value in (("het", het), ("hom", hom), ("haploid", hom))
+    }
+    return {"index": index, **added}
+
+
+def features_column(features: list[list[dict[str, float]]]) -> pa.Array:
+    return pa.array(features, pa.list_(FEATURE))
 
 
 def summed(calls: list[str], features: list[Features], sex: str = "unknown") -> dict[tuple[int, int], float]:
     """Sums by sample_index and index, of variants on X."""
     table = cohort_table(*(variant("chrX", 5_000_000 + place, text) for place, text in enumerate(calls)))
-    batch = table.append_column("features", features_column(features)).combine_chunks().to_batches()[0]
-    rows = sum_features(batch, people(len(calls[0].split()), sex)).to_pylist()
+    column = features_column([[feature(*item) for item in row] for row in features])
+    batch = table.append_column("features", column).combine_chunks().to_batches()[0]
+    rows = sum_features(batch, people(len(calls[0].split()), sex), NOBODY).to_pylist()
     return {(row["sample_index"], row["index"]): row["value"] for row in rows}
 
 
@@ -77,9 +85,56 @@ def test_sum_features__variants_without_features_between_others():
 
 def test_sum_features__people_who_were_dropped_are_left_out():
     table = cohort_table(variant("chr1", 1000, "0/1 1/1"))
-    batch = table.append_column("features", features_column([[(0, 1.0, 2.0, 0.0)]])).to_batches()[0]
+    batch = table.append_column("features", features_column([[feature(0, 1.0, 2.0, 0.0)]])).to_batches()[0]
     only_second = KeptPeople(np.array([-1, 0], dtype=np.int32), np.zeros(1, dtype=np.int8))
-    assert sum_features(batch, only_second).to_pylist() == [{"sample_index": 0, "index": 0, "value": 2.0}]
+    rows = sum_features(batch, only_second, NOBODY).to_pylist()
+    assert rows == [{"sample_index": 0, "index": 0, "value": 2.0}]
+
+
+def test_sum_features__people_whose_alleles_were_counted():
+    table = cohort_table(variant("chrX", 5_000_000, "0/1 1/1 1 0/1 1/1 1 ./."))
+    column = features_column([[feature(0, 1.0, 2.0, 0.5, others=10.0)]])
+    batch = table.append_column("features", column).to_batches()[0]
+    counted = np.array([True, False, False, False, True, True, True])  # by sample_index, which runs backwards
+    rows = sum_features(batch, people(7), counted).to_pylist()
+    assert [row["value"] for row in rows] == [0.5, 2.0, 2.0, 1.0, 20.0, 20.0, 10.0]
+
+
+def burden_ratio(max_allele_count: int, others: bool) -> tuple[float, float]:
+    """Burden of people of the test fold over that of all others where labels mean nothing, and its error."""
+    random = np.random.default_rng(4)
+    n_people, n_sealed, n_variants = 400, 100, 4000
+    carries = random.random((n_variants, n_people)) < random.uniform(0.0005, 0.03, (n_variants, 1))
+    counted = np.arange(n_people) >= n_sealed
+    count = carries[:, counted].sum(axis=1)
+    annotated = pa.RecordBatch.from_pylist(
+        [
+            {"variant": place, "allele_count": int(n), "allele_number": 600,
+             "consequences": [{"gene": 0, "variant_class": "plof"}]}
+            for place, n in enumerate(count)
+        ],
+        schema=ANNOTATED_SCHEMA,
+    )  # fmt: skip
+    mask = MaskConfig(name="rare", classes=("any",), max_allele_count=max_allele_count)
+    added = mask_features(annotated.select(list(READ_COLUMNS)), [mask], 1)
+    by_variant = np.zeros((n_variants, 2))
+    for row in added.to_pylist():
+        (item,) = row["features"]
+        by_variant[row["variant"]] = item["het"], item["others_het" if others else "het"]
+    sealed = (carries[:, ~counted] * by_variant[:, :1]).sum()
+    rest = (carries[:, counted] * by_variant[:, 1:]).sum()
+    ratio = sealed / n_sealed / (rest / counted.sum())
+    return float(ratio), float(ratio * np.sqrt(1 / sealed + 1 / rest))
+
+
+@pytest.mark.parametrize("max_allele_count", [1, 5])
+def test_mask_features__no_more_burden_in_the_test_fold_on_a_null_cohort(max_allele_count: int):
+    ratio, error = burden_ratio(max_allele_count, others=True)
+    assert abs(ratio - 1) < 3 * error
+    assert error < 0.07
+    # Counted with everybody's own alleles, the test fold would seem to carry more.
+    ratio, error = burden_ratio(max_allele_count, others=False)
+    assert ratio - 1 > 3 * error
 
 
 def random_study(n_people: int, n_variants: int) -> tuple[list[dict[str, Any]], dict[int, Features]]:
@@ -103,10 +158,13 @@ def test_feature_entries__as_a_matrix_product(
     monkeypatch.setattr(genes, "MAX_BROADCAST", max_broadcast)
     variants, features = random_study(n_people=20, n_variants=50)
     cohort = read_cohort(write_cohort(cohort_table(*variants), tmp_path / "cohort", 3), LISTED_COLUMNS)
-    rows = [(place, [tuple(item) for item in items]) for place, items in features.items()]
-    schema = "variant bigint, features array<struct<index int, het double, hom double, missing double>>"
-    frame = SparkSession.builder.getOrCreate().createDataFrame(rows, schema)
-    found = feature_entries(cohort, frame, people(20)).toPandas()
+    rows = [
+        {"variant": place, "features": [feature(*item) for item in items]}
+        for place, items in features.items()
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, FEATURES_SCHEMA), tmp_path / "features.parquet")
+    frame = SparkSession.builder.getOrCreate().read.parquet(str(tmp_path / "features.parquet"))
+    found = feature_entries(cohort, frame, people(20), NOBODY).toPandas()
     assert found.dtypes.to_dict() == {"sample_index": "int32", "index": "int32", "value": "float64"}
 
     wanted = np.zeros((20, 6))

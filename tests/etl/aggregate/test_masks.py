@@ -11,6 +11,7 @@ from etl.aggregate.masks import (
     mask_channels,
     mask_features,
     mask_variants,
+    why_empty,
 )
 from etl.annotate.variants import ANNOTATED_SCHEMA
 
@@ -33,14 +34,15 @@ def annotated(*variants):
     return pa.RecordBatch.from_pylist(rows, schema=ANNOTATED_SCHEMA).select(list(READ_COLUMNS))
 
 
-def features_of(masks, *variants):
-    """Features of variants, by variant."""
+SEALED = ("index", "het", "hom", "missing")
+COUNTED = ("index", "others_het", "others_hom", "others_haploid")
+
+
+def features_of(masks, *variants, names=SEALED):
+    """Features of variants, by variant; `names` are for people of the test fold, or for all others."""
     found = mask_features(annotated(*variants), masks, N_GENES).to_pylist()
     return {
-        row["variant"]: [
-            tuple(item[name] for name in ("index", "het", "hom", "missing")) for item in row["features"]
-        ]
-        for row in found
+        row["variant"]: [tuple(item[name] for name in names) for item in row["features"]] for row in found
     }
 
 
@@ -58,16 +60,35 @@ def test_mask_features__frequency_limits():
     )
     # 1 % belongs to the rare mask; a variant whose reference is the rare allele is common; without any call
     # outside the test fold there is no frequency.
-    assert {place: [item[0] for item in items] for place, items in found.items()} == {
-        0: [0],
-        1: [10],
-        2: [10],
-    }
+    added = {place: [item[0] for item in items if item[1]] for place, items in found.items()}
+    assert added == {0: [0], 1: [10], 2: [10]}
 
 
 def test_mask_features__allele_count_limit():
     masks = [MaskConfig(name="p", classes=("plof",), max_allele_count=5)]
-    assert list(features_of(masks, (5, 10, [(0, "plof")]), (6, 1000, [(0, "plof")]))) == [0]
+    found = features_of(masks, (5, 10, [(0, "plof")]), (8, 1000, [(0, "plof")]))
+    assert list(found) == [0]
+
+
+def test_mask_features__a_carrier_s_own_alleles_do_not_make_a_variant_common():
+    masks = [MaskConfig(name="p", classes=("plof",), max_allele_count=5, max_frequency=0.01)]
+    variants = [(count, 1000, [(0, "plof")]) for count in (5, 6, 7)]
+    sealed, counted = (features_of(masks, *variants, names=names) for names in (SEALED, COUNTED))
+    assert sealed == {0: [(0, 1.0, 2.0, 0.0)], 1: [(0, 0.0, 0.0, 0.0)], 2: [(0, 0.0, 0.0, 0.0)]}
+    # Less one allele of a heterozygous or haploid carrier, two of a homozygous one.
+    assert counted == {0: [(0, 1.0, 2.0, 2.0)], 1: [(0, 1.0, 2.0, 2.0)], 2: [(0, 0.0, 2.0, 0.0)]}
+
+
+def test_mask_features__frequency_among_others():
+    masks = [MaskConfig(name="p", classes=("any",), max_frequency=0.01)]
+    found = features_of(masks, (2, 102, [(0, "plof")]), names=COUNTED)
+    # 2 of 102 is above 1 %; for the carrier of one it is 1 of 100.
+    assert found == {0: [(0, 1.0, 2.0, 2.0)]}
+
+
+def test_mask_features__nobody_else_is_called():
+    masks = [MaskConfig(name="p", classes=("any",))]
+    assert features_of(masks, (1, 2, [(0, "plof")]), names=COUNTED) == {0: [(0, 0.0, 0.0, 2.0)]}
 
 
 @pytest.mark.parametrize(
@@ -139,3 +160,19 @@ def test_mask_variants__counts_of_all_batches():
         next(task)
     assert end.value.value == {0: 2}
     assert [batch.num_rows for batch in features] == [1, 1]
+
+
+def test_why_empty__no_variant_of_the_class():
+    mask = MaskConfig(name="d", classes=("damaging_missense",))
+    text = why_empty(mask, {"plof": 3, "not annotated": 0})
+    assert text == (
+        "mask d: no variant counts in it, its channel is 0 for everybody: "
+        "no variant that passed is annotated as damaging_missense"
+    )
+
+
+def test_why_empty__none_is_rare_enough():
+    mask = MaskConfig(name="p", classes=("plof", "synonymous"), max_frequency=0.001)
+    assert why_empty(mask, {"plof": 3}).endswith("none is as rare as it wants (allele frequency up to 0.001)")
+    limited = MaskConfig(name="p", classes=("plof",), max_allele_count=5)
+    assert why_empty(limited, {"plof": 3}).endswith("none has the allele frequency or count that it wants")

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from etl.cohort.passes import rewrite_parts
+from etl.cohort.passes import Parts, rewrite_parts
 from tests.etl.cohort_rows import cohort_table, variant, write_cohort
 
 pytestmark = pytest.mark.usefixtures("hail_session")
@@ -32,7 +32,7 @@ def fails_in_the_last_part(batches):
 
 def test_rewrite_parts__parts_keep_their_names_and_results_their_order(tmp_path: Path):
     cohort, out = write_cohort(COHORT, tmp_path / "cohort", parts=3), tmp_path / "out"
-    assert rewrite_parts(cohort, ["position"], str(out), SCHEMA, even_positions) == [2, 2, 1]
+    assert rewrite_parts(Parts(cohort, ["position"]), str(out), SCHEMA, even_positions) == [2, 2, 1]
     rows = {path.name: pq.read_table(path)["position"].to_pylist() for path in sorted(out.iterdir())}
     assert rows == {"part-00000.parquet": [1000], "part-00001.parquet": [1002], "part-00002.parquet": [1004]}
 
@@ -40,6 +40,6 @@ def test_rewrite_parts__parts_keep_their_names_and_results_their_order(tmp_path:
 def test_rewrite_parts__a_part_that_fails_leaves_nothing(tmp_path: Path):
     cohort, out = write_cohort(COHORT, tmp_path / "cohort", parts=2), tmp_path / "out"
     with pytest.raises(Exception, match="found 1004"):
-        rewrite_parts(cohort, ["position"], str(out), SCHEMA, fails_in_the_last_part)
+        rewrite_parts(Parts(cohort, ["position"]), str(out), SCHEMA, fails_in_the_last_part)
     assert "part-00001.parquet" not in {path.name for path in out.iterdir()}
     assert not list(out.glob(".*")), "no half of a file"

@@ -8,7 +8,7 @@ import pytest
 from contract.config import build_config
 from contract.errors import InputError
 from etl.config import SamplesConfig
-from etl.ingest.samples import match_samples, read_samples
+from etl.ingest.samples import match_samples, permuted_status, read_samples
 
 TABLE = """\
 id\tdx\tgender\twave\tfam\tpop
@@ -161,3 +161,26 @@ def test_read_samples__unreadable_gzip(tmp_path: Path, content: bytes):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"samples\.path: found an unreadable table"):
         read_samples(config_for(path))
+
+
+def test_permuted_status__families_keep_their_pattern():
+    families = [None, None, None, None, "f1", "f1", "f2", "f2", "f3", "f3", "f3"]
+    samples = pd.DataFrame({"is_case": [1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0], "declared_family": families})
+    samples["is_case"] = samples["is_case"].astype("Int8")
+    drawn = [permuted_status(samples, seed).tolist() for seed in range(20)]
+    assert all(sorted(status[:4]) == [0, 0, 0, 1] for status in drawn)
+    # Families of two swap as wholes; the only one of three keeps its own.
+    assert {tuple(status[4:8]) for status in drawn} == {(1, 0, 0, 0), (0, 0, 1, 0)}
+    assert all(status[8:] == [1, 1, 0] for status in drawn)
+    assert permuted_status(samples, 3).tolist() == drawn[3]
+
+
+def test_read_samples__permuted_status_is_that_of_nobody(tmp_path: Path):
+    path = tmp_path / "samples.tsv"
+    rows = [f"P{place}\t{'SCZ' if place < 50 else 'ctrl'}" for place in range(100)]
+    path.write_text("\n".join(["id\tdx", *rows, "U\tunknown"]) + "\n")
+    own = {"sex": None, "batch": None, "family": None, "ancestry": None}
+    found = read_samples(config_for(path, **own, permute_status=1))["is_case"]
+    assert (found[:50].sum(), found[:100].sum()) != (50, 50)
+    assert found[:100].sum() == 50
+    assert found[100] is pd.NA

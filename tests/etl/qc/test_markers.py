@@ -21,7 +21,7 @@ def limits() -> RelatednessThresholds:
 
 @pytest.mark.usefixtures("hail_session")
 def test_select_markers__common_well_called_autosomal_snvs(limits: RelatednessThresholds, tmp_path: Path):
-    limits = limits.model_copy(update={"min_marker_maf": 0.25, "min_marker_call_rate": 0.75})
+    limits = limits.model_copy(update={"min_marker_maf": 0.25, "min_marker_call_rate": 0.6})
     rows = cohort_table(
         variant("chr10", 5, "0/1 0/1 0/0 0/0", "A", "C"),
         variant("chr2", 9, "1/1 0/1 ./. 0/0", "AT", "AG"),
@@ -29,7 +29,8 @@ def test_select_markers__common_well_called_autosomal_snvs(limits: RelatednessTh
         variant("chr2", 8, "0/1 0/1 0/0 0/0", "A", "T"),
         variant("chr2", 7, "0/1 0/0 0/0 0/0"),  # rare
         variant("chr2", 6, "1/1 1/1 1/1 0/1"),  # the reference is rare
-        variant("chr2", 5, "0/1 0/1 ./. fail"),  # too few calls
+        variant("chr2", 5, "0/1 fail 0/1 ./."),  # too few calls of those who are kept
+        variant("chr3", 5, "0/1 0/1 fail fail"),  # enough of them
         variant("chr2", 4, "0/1 0/1 0/0 0/0", "A", "AT"),  # an insertion
         variant("chr2", 3, "0/1 0/1 0/0 0/0", "AT", "GC"),  # two bases
         variant("chr2", 2, "0/1 0/1 0/0 0/0", site_reasons=["filter_not_pass"]),
@@ -38,11 +39,17 @@ def test_select_markers__common_well_called_autosomal_snvs(limits: RelatednessTh
     cohort = write_cohort(rows, tmp_path / "cohort", parts=3)
     found = select_markers(cohort, ["P0", "P1", None, "P3"], limits, str(tmp_path / "scratch"), seed=1)
     keys = list(zip(found.sites["contig"], found.sites["position"], found.sites["alt"], strict=True))
-    assert keys == [("chr2", 8, "C"), ("chr2", 8, "T"), ("chr2", 9, "AG"), ("chr10", 5, "C")]
+    assert keys == [
+        ("chr2", 8, "C"),
+        ("chr2", 8, "T"),
+        ("chr2", 9, "AG"),
+        ("chr3", 5, "C"),
+        ("chr10", 5, "C"),
+    ]
     assert found.people == ("P0", "P1", "P3")
     # A haploid call counts as homozygous, a failed one is missing.
-    wanted = [[np.nan, 2, 0], [1, 1, 0], [2, 1, 0], [1, 1, 0]]
-    assert np.array_equal(found.dosages(0, 4), wanted, equal_nan=True)
+    wanted = [[np.nan, 2, 0], [1, 1, 0], [2, 1, 0], [1, 1, np.nan], [1, 1, 0]]
+    assert np.array_equal(found.dosages(0, 5), wanted, equal_nan=True)
 
 
 @pytest.mark.usefixtures("hail_session")

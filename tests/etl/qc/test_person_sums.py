@@ -139,7 +139,7 @@ def test_sum_over_people__equals_hail(variants: list[dict[str, Any]], tmp_path: 
     assert np.allclose(found["charr"], charr["charr"].astype(float))
     common = mt.filter_rows((mt.frequency >= 0.05) & (mt.frequency <= 0.95))
     sexes = hl.impute_sex(common.doubled).to_pandas()
-    assert np.allclose(found["f_stat"], sexes["f_stat"].astype(float))
+    assert np.allclose(found["f_x"], sexes["f_stat"].astype(float))
     assert found["n_sites_on_x"].tolist() == sexes["n_called"].tolist()
 
 
@@ -166,4 +166,6 @@ def test_sum_over_people__good_sites_of_autosomes_and_x_only(tmp_path: Path):
     measured = sum_over_people(write_cohort(rows, tmp_path / "cohort"), 2, has_depth=True)
     assert measured.people["n_het"].tolist() == [1, 0]
     assert measured.people["n_hom_var"].tolist() == [0, 0]
-    assert measured.totals == {"n_sites": 1, "x_sites": 0, "x_expected": 0}
+    assert measured.totals == {
+        "n_sites": 1, "a_sites": 1, "a_expected": GRID * 5 // 8, "x_sites": 0, "x_expected": 0,
+    }  # fmt: skip

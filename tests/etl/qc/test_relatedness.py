@@ -11,6 +11,7 @@ from etl.qc.components import principal_components
 from etl.qc.plink import read_plink
 from etl.qc.relatedness import (
     choose_duplicates,
+    discordant_sets,
     estimate_kinship,
     find_families,
     relationship,
@@ -60,16 +61,43 @@ def test_find_families__rows_with_any_index():
     assert find_families(people, pairs(), 0.0884).to_dict() == {7: 0, 3: 1, 9: 0}
 
 
-def test_choose_duplicates__the_best_called_stays(limits: RelatednessThresholds):
-    call_rate = pd.Series({"A": 0.97, "B": 0.99, "C": 0.98, "D": 0.9, "E": 0.95})
+def called(**call_rates: float) -> pd.DataFrame:
+    """People by name with a call rate; all of them are female controls."""
+    people = pd.DataFrame({"sample_id": list(call_rates), "call_rate": list(call_rates.values())})
+    return people.assign(is_case=0, reported_sex="female")
+
+
+def leaving(people: pd.DataFrame, same: pd.DataFrame, *, drop_discordant: bool = True) -> dict[str, str]:
+    reasons = choose_duplicates(people, same, 0.42, drop_discordant=drop_discordant)
+    return {name: text for name, text in zip(people["sample_id"], reasons, strict=True) if text}
+
+
+def test_choose_duplicates__the_best_called_stays():
     same = pairs(("A", "B", 0.5), ("A", "C", 0.49), ("B", "C", 0.5), ("D", "E", 0.41))
-    assert choose_duplicates(same, call_rate, limits) == {"A", "C"}
+    people = called(A=0.97, B=0.99, C=0.98, D=0.9, E=0.95)
+    assert leaving(people, same) == {"A": "duplicate", "C": "duplicate"}
 
 
-def test_choose_duplicates__a_chain_leaves_one(limits: RelatednessThresholds):
-    call_rate = pd.Series({"A": 0.97, "B": 0.98, "C": 0.99})
-    assert choose_duplicates(pairs(("A", "B", 0.5), ("B", "C", 0.5)), call_rate, limits) == {"A", "B"}
-    assert choose_duplicates(pairs(("B", "C", 0.5), ("A", "B", 0.5)), call_rate, limits) == {"A", "B"}
+def test_choose_duplicates__a_chain_leaves_one():
+    people = called(A=0.97, B=0.98, C=0.99)
+    for same in (pairs(("A", "B", 0.5), ("B", "C", 0.5)), pairs(("B", "C", 0.5), ("A", "B", 0.5))):
+        assert leaving(people, same) == {"A": "duplicate", "B": "duplicate"}
+
+
+def test_choose_duplicates__a_case_that_is_also_a_control_is_a_mix_up():
+    people = called(A=0.97, B=0.99, C=0.98, D=0.9, E=0.95, F=0.9)
+    people["is_case"] = [1, 0, 0, 0, 1, 0]
+    people["reported_sex"] = ["female", "female", "male", "female", "male", None]
+    same = pairs(("A", "B", 0.5), ("C", "D", 0.5), ("E", "F", 0.5))
+    other_status, other_sex = "duplicate_other_status", "duplicate_other_sex"
+    # F's unknown sex differs from nothing.
+    assert leaving(people, same) == {
+        "A": other_status, "B": other_status, "C": other_sex, "D": other_sex,
+        "E": other_status, "F": other_status,
+    }  # fmt: skip
+    assert discordant_sets(people, same, 0.42) == {other_status: 2, other_sex: 1}
+    kept = leaving(people, same, drop_discordant=False)
+    assert kept == dict.fromkeys("ADF", "duplicate")
 
 
 @pytest.mark.usefixtures("hail_session")

@@ -13,14 +13,20 @@ def limits() -> SampleThresholds:
     return load_config(Profile, PROFILES / "bipex.yaml").sample
 
 
-def on_x(*people: tuple[int, int, float]) -> Measured:
-    """40 sites, expected homozygosity 0.5 each; people: heterozygous, missing, expected at the missing."""
+def on_x(*people: tuple[int, int, float], het_autosomes: int | None = None) -> Measured:
+    """40 sites, expected homozygosity 0.5 each; people: heterozygous, missing, expected at the missing.
+
+    With `het_autosomes`, that many of everybody's 1,000 autosomal sites are heterozygous, 500 are expected.
+    """
     rows = [
         dict.fromkeys(PERSON_SUMS, 0)
         | {"x_het": het, "x_missing": missing, "x_expected_missing": int(expected * GRID)}
+        | {"a_het": het_autosomes or 0}
         for het, missing, expected in people
     ]
-    return Measured(pd.DataFrame(rows), {"n_sites": 0, "x_sites": 40, "x_expected": 20 * GRID})
+    n_autosomes = 0 if het_autosomes is None else 1000
+    autosomes = {"n_sites": 0, "a_sites": n_autosomes, "a_expected": n_autosomes // 2 * GRID}
+    return Measured(pd.DataFrame(rows), autosomes | {"x_sites": 40, "x_expected": 20 * GRID})
 
 
 def test_impute_sex__by_hand(limits: SampleThresholds):
@@ -29,6 +35,15 @@ def test_impute_sex__by_hand(limits: SampleThresholds):
     assert found["f_stat"].tolist() == pytest.approx([1, 0, 0.5, (26 - 15) / (30 - 15)])
     assert found["n_sites_on_x"].tolist() == [40, 40, 40, 30]
     assert found["imputed_sex"].tolist() == ["male", "female", None, None]
+
+
+def test_impute_sex__beside_the_person_s_own_autosomes(limits: SampleThresholds):
+    # An ancestry with three quarters of the expected heterozygotes, on X as on autosomes.
+    found = impute_sex(on_x((15, 0, 0), (0, 0, 0), het_autosomes=375), limits)
+    assert found["f_x"].tolist() == pytest.approx([0.25, 1])
+    assert found["f_autosomes"].tolist() == pytest.approx([0.25, 0.25])
+    assert found["f_stat"].tolist() == pytest.approx([0, 1])
+    assert found["imputed_sex"].tolist() == ["female", "male"]
 
 
 def test_impute_sex__too_few_sites(limits: SampleThresholds):

@@ -14,7 +14,7 @@ import hail as hl
 from scipy.stats import chi2
 
 from contract.config import load_config
-from etl.cohort.passes import rewrite_parts
+from etl.cohort.passes import Parts, rewrite_parts
 from etl.cohort.people import kept_people
 from etl.config import PROFILES
 from etl.qc.exact import hardy_weinberg_p
@@ -74,12 +74,15 @@ def measured(
     kept, strata = kept_people(everybody(len(variants[0]["calls"])), people), make_strata(people)
     counted, out = f"{folder}/counted", f"{folder}/variants"
     genotypes = rewrite_parts(
-        cohort, READ_COLUMNS, counted, COUNTED_SCHEMA, partial(count_variants, people=kept, strata=strata)
+        Parts(cohort, READ_COLUMNS),
+        counted,
+        COUNTED_SCHEMA,
+        partial(count_variants, people=kept, strata=strata),
     )
     exact_p = hardy_weinberg_p(np.unique(np.concatenate(genotypes), axis=0), f"{folder}/tested.parquet")
     limits = load_config(Profile, PROFILES / "bipex.yaml").variant
     flag = partial(flag_variants, exact_p=exact_p, thresholds=limits)
-    totals = rewrite_parts(counted, COUNTED_SCHEMA.names, out, VARIANT_SCHEMA, flag)
+    totals = rewrite_parts(Parts(counted, COUNTED_SCHEMA.names), out, VARIANT_SCHEMA, flag)
     rows = ds.dataset(out).to_table().to_pylist()
     return {row["position"]: row for row in rows}, totals
 
