@@ -123,7 +123,11 @@ def _run_step(status: StepStatus, config: EtlConfig, console: Console, engine: E
         _failures_told(doing, step.inputs(config), workspace),
         shown(console, f"  {step.folder:24} {step.title} …"),
     ):
-        engine.wait_for_hail() if step.needs_hail else engine.wait_for_spark()
+        engine.wait_for_spark()
+        if step.leaves_cores_idle:
+            engine.start_hail()
+        if step.needs_hail:
+            engine.wait_for_hail()
         started = time.monotonic()
         out = workspace.begin(step.folder)
         result = step.work(Run(config, config.resolved_profile(), workspace, out))

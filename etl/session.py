@@ -46,14 +46,17 @@ class Engine:
     def wait_for_spark(self) -> None:
         """Return when Spark runs."""
 
+    def start_hail(self) -> None:
+        """Begin to start Hail, in the background."""
+
     def wait_for_hail(self) -> None:
-        """Return when Hail runs on it."""
+        """Return when Hail runs on Spark."""
 
 
 class StartingEngine(Engine):
     """Spark and Hail while they start in the background: both take seconds in which inputs can be read.
 
-    Java starts while Python imports Hail; a step that needs no Hail can begin before that is over.
+    Spark starts at once, and a step can begin before Hail runs, or before it starts.
     """
 
     def __init__(self, conf: dict[str, str], scratch: str, log: str) -> None:
@@ -62,14 +65,20 @@ class StartingEngine(Engine):
         self._stage = threading.Lock()
         self._hail_runs = False
         self._spark = _in_background(self._start_spark)
-        self._hail = _in_background(self._start_hail)
+        self._hail: Future[Any] | None = None
 
     def wait_for_spark(self) -> None:
         """Return when Spark runs; raises what its start raised."""
         self._spark.result()
 
+    def start_hail(self) -> None:
+        """Begin to start Hail, in the background, unless that was done."""
+        self._hail = self._hail or _in_background(self._start_hail)
+
     def wait_for_hail(self) -> None:
         """Return when Hail runs on it; raises what its start raised."""
+        self.start_hail()
+        assert self._hail is not None
         self._hail.result()
 
     def close(self) -> None:
@@ -78,7 +87,7 @@ class StartingEngine(Engine):
         with self._stage:
             with suppress(Exception):  # a Java that is gone can't be stopped in order
                 if self._hail_runs:
-                    _stop_hail(self._hail.result())
+                    _stop_hail(import_module("hail"))
                 elif self._spark.done():
                     self._spark.result().stop()
             if not _submitted():

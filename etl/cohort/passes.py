@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import add
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +22,9 @@ Result = TypeVar("Result")
 
 BATCH_ROWS = 1024
 """Variants of a batch that a task reads itself: the lists of common ones are long."""
+
+FEW_PARTS = 64
+"""Results that the driver sums itself: a further round of tasks costs more."""
 
 Kernel = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 """What a task does: batches of cohort rows in, batches of results out. Runs on executors: no Hail there."""
@@ -76,7 +80,7 @@ def map_parts(parts: Parts, work: Callable[[Iterator[pa.RecordBatch]], Result]) 
     """One result for each part file, whose batches the task reads itself.
 
     The lists then never pass through Java, which is half of what a pass costs. For results that are joined
-    (`treeReduce`); where rows are joined with other tables, take `read_cohort` and `run_kernel`.
+    (`joined`); where rows are joined with other tables, take `read_cohort` and `run_kernel`.
 
     Parameters
     ----------
@@ -86,6 +90,13 @@ def map_parts(parts: Parts, work: Callable[[Iterator[pa.RecordBatch]], Result]) 
         From batches to a result; a module's function, or a `partial` of one.
     """
     return parts.tasks().map(partial(_work_on, parts=parts, work=work))
+
+
+def joined(results: RDD[Result]) -> Result:
+    """The sum of results of parts; of many parts tasks sum them first, so that the driver need not hold all."""
+    depth = 1 if results.getNumPartitions() <= FEW_PARTS else 2
+    total: Result = results.treeReduce(add, depth)
+    return total
 
 
 def _work_on(part: str, parts: Parts, work: Callable[[Iterator[pa.RecordBatch]], Result]) -> Result:

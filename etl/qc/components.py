@@ -48,37 +48,32 @@ class Components:
 
 
 def principal_components(markers: Markers, fitted_P: NDArray[np.bool_], n_components: int) -> Matrix:
-    """Scores of everybody on the leading components of some people, see `find_components`."""
-    return find_components(markers, fitted_P, n_components).scores_PK
-
-
-def find_components(markers: Markers, fitted_P: NDArray[np.bool_], n_components: int) -> Components:
-    """Principal components of some people, and everybody's scores on them.
+    """Scores of everybody on the leading components of some people.
 
     Genotypes are normalised by the frequencies of the people that the components are fitted on, as in
     `hl.hwe_normalized_pca`: mean 0, binomial variance over the number of markers, missing ones 0. Markers
-    that don't vary among these people are left out. All others are projected, as by
-    `gnomad.sample_qc.ancestry.pc_project`, and on components above noise their scores are multiplied by
-    `Noise.projection_gain`.
+    that don't vary among these people are left out. All others are projected on the loadings, as by
+    `gnomad.sample_qc.ancestry.pc_project`.
 
     Returns
     -------
-    Components
-        Fewer than asked for where fewer markers vary. The sign of a component is the one that makes its
+    numpy.ndarray
+        P × K; fewer components where fewer markers vary. The sign of a component is the one that makes its
         largest loading positive.
     """
-    genotypes = _Normalised(*_varying(markers, fitted_P))
+    return _Decomposition.of(markers, fitted_P, n_components).scores_PK
 
-    def covariance(loadings_MK: Matrix) -> Matrix:
-        return genotypes.times(genotypes.scores(loadings_MK) * fitted_P[:, None])
 
-    n_markers = len(genotypes.markers)
-    loadings_MK = leading_eigenvectors(covariance, n_markers, min(n_components, n_markers))
-    scores_PK = genotypes.scores(loadings_MK)
+def find_components(markers: Markers, fitted_P: NDArray[np.bool_], n_components: int) -> Components:
+    """`principal_components`, told from noise, and with the scores of people who were not fitted corrected.
+
+    On components above noise these scores are multiplied by `Noise.projection_gain`.
+    """
+    found = _Decomposition.of(markers, fitted_P, n_components)
+    n_people, scores_PK = int(fitted_P.sum()), found.scores_PK
     eigenvalues_K = np.square(scores_PK[fitted_P]).sum(axis=0)
-    n_people = int(fitted_P.sum())
-    rest = genotypes.squared_norms()[fitted_P].sum() - eigenvalues_K.sum()
-    rest_of_squares = _rest_of_squares(covariance, loadings_MK, n_people)
+    rest = found.genotypes.squared_norms()[fitted_P].sum() - eigenvalues_K.sum()
+    rest_of_squares = _rest_of_squares(found.covariance, found.loadings_MK, n_people)
     noises = [
         Noise.of(
             n_people - 1 - place,
@@ -92,6 +87,33 @@ def find_components(markers: Markers, fitted_P: NDArray[np.bool_], n_components:
     gain_K = noises[n_above_noise].projection_gain(eigenvalues_K[:n_above_noise])
     scores_PK[:, :n_above_noise] *= np.where(fitted_P[:, np.newaxis], 1.0, gain_K)
     return Components(scores_PK, eigenvalues_K, edges_K, n_above_noise)
+
+
+@dataclass(frozen=True)
+class _Decomposition:
+    genotypes: _Normalised
+    fitted_P: NDArray[np.bool_]
+    loadings_MK: Matrix
+    scores_PK: Matrix
+
+    @classmethod
+    def of(cls, markers: Markers, fitted_P: NDArray[np.bool_], n_components: int) -> _Decomposition:
+        genotypes = _Normalised(*_varying(markers, fitted_P))
+        n_markers = len(genotypes.markers)
+        loadings_MK = leading_eigenvectors(
+            lambda columns: _covariance(genotypes, fitted_P, columns),
+            n_markers,
+            min(n_components, n_markers),
+        )
+        return cls(genotypes, fitted_P, loadings_MK, genotypes.scores(loadings_MK))
+
+    def covariance(self, columns: Matrix) -> Matrix:
+        return _covariance(self.genotypes, self.fitted_P, columns)
+
+
+def _covariance(genotypes: _Normalised, fitted_P: NDArray[np.bool_], columns: Matrix) -> Matrix:
+    """The markers' covariance among the people fitted, times columns."""
+    return genotypes.times(genotypes.scores(columns) * fitted_P[:, None])
 
 
 def _rest_of_squares(covariance: Callable[[Matrix], Matrix], loadings_MK: Matrix, n_people: int) -> float:

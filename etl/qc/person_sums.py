@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from operator import add
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from etl.cohort.calls import Calls, column, flat, read_calls
-from etl.cohort.passes import IS_GOOD_SITE, Parts, map_parts
+from etl.cohort.passes import IS_GOOD_SITE, Parts, joined, map_parts
 from etl.cohort.schema import HAPLOID_ALT, HET, HOM_ALT
 from etl.qc.allele_kinds import KINDS, OTHER, TRANSVERSION, allele_kinds
 
@@ -82,7 +81,7 @@ def sum_over_people(cohort: str, n_people: int, *, has_depth: bool) -> Measured:
     """
     where = IS_GOOD_SITE & pc.field("region").isin(["autosome", "x"])
     work = partial(sum_calls, n_people=n_people, has_depth=has_depth)
-    sums = map_parts(Parts(cohort, COLUMNS, where), work).treeReduce(add)
+    sums = joined(map_parts(Parts(cohort, COLUMNS, where), work))
     return Measured(pd.DataFrame(sums.people).rename_axis("person"), sums.totals)
 
 

@@ -51,7 +51,9 @@ class Step:
     outputs: Callable[[EtlConfig], list[str]] = lambda config: []
     """Files that it leaves outside its own folder: without them it is not done."""
     needs_hail: bool = True
-    """False: it begins as soon as Spark runs, while Hail still starts."""
+    """False: it begins as soon as Spark runs."""
+    leaves_cores_idle: bool = True
+    """False: its tasks keep every core busy, and Hail does not start beside them."""
 
     @property
     def folder(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
-from operator import add
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from pyspark.sql import SparkSession
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
 from contract.storage import absolute
+from etl.cohort.passes import joined
 from etl.cohort.schema import RULES
 from etl.config import EtlConfig
 from etl.genome import genome
@@ -97,7 +97,7 @@ def _read(spark: SparkSession, headers: Sequence[VcfHeader], run: Run, folder: s
     ranges = plan_ranges(list(headers), run.config.input.min_partitions or RANGES_PER_CORE * cores)
     tasks = spark.sparkContext.parallelize(ranges, len(ranges))
     read = partial(read_range, settings=settings, folder=folder)
-    return tasks.map(read).treeReduce(add)
+    return joined(tasks.map(read))
 
 
 def _warn_of_uncut(headers: Sequence[VcfHeader]) -> None:

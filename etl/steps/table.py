@@ -101,6 +101,7 @@ INGEST = Step(
     packages=("cohort", "ingest", "qc"),
     inputs=_ingest_inputs,
     needs_hail=False,
+    leaves_cores_idle=False,
 )
 SAMPLE_METRICS = Step(
     2,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from functools import partial, reduce
 from operator import add
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -32,7 +31,7 @@ from etl.steps.table import ANCESTRY, INGEST
 from etl.workspace import StepResult
 
 VARIANTS = "variants.parquet"
-COUNTED, TESTED = "counted.parquet", "tested.parquet"
+COUNTED = "counted.parquet"
 
 
 def work(run: Run) -> StepResult:
@@ -47,13 +46,12 @@ def work(run: Run) -> StepResult:
         Parts(run.path(INGEST, COHORT), READ_COLUMNS), counted, COUNTED_SCHEMA, counting
     )
     tested = np.unique(np.concatenate(genotypes), axis=0)
-    exact_p = hardy_weinberg_p(tested, run.output(TESTED))
+    exact_p = hardy_weinberg_p(tested)
     flagging = partial(flag_variants, exact_p=exact_p, thresholds=run.profile.variant)
     totals = rewrite_parts(
         Parts(counted, COUNTED_SCHEMA.names), run.output(VARIANTS), VARIANT_SCHEMA, flagging
     )
     shutil.rmtree(counted)
-    Path(run.output(TESTED)).unlink()
     return _result(reduce(add, totals))
 
 

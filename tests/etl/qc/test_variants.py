@@ -79,7 +79,7 @@ def measured(
         COUNTED_SCHEMA,
         partial(count_variants, people=kept, strata=strata),
     )
-    exact_p = hardy_weinberg_p(np.unique(np.concatenate(genotypes), axis=0), f"{folder}/tested.parquet")
+    exact_p = hardy_weinberg_p(np.unique(np.concatenate(genotypes), axis=0))
     limits = load_config(Profile, PROFILES / "bipex.yaml").variant
     flag = partial(flag_variants, exact_p=exact_p, thresholds=limits)
     totals = rewrite_parts(Parts(counted, COUNTED_SCHEMA.names), out, VARIANT_SCHEMA, flag)
