@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from operator import add
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -92,11 +92,10 @@ def map_parts(parts: Parts, work: Callable[[Iterator[pa.RecordBatch]], Result]) 
     return parts.tasks().map(partial(_work_on, parts=parts, work=work))
 
 
-def joined(results: RDD[Result]) -> Result:
-    """The sum of results of parts; of many parts tasks sum them first, so that the driver need not hold all."""
+def joined(results: RDD[Any]) -> Any:
+    """The sum of results of parts; tasks sum those of many parts first: the driver need not hold them all."""
     depth = 1 if results.getNumPartitions() <= FEW_PARTS else 2
-    total: Result = results.treeReduce(add, depth)
-    return total
+    return results.treeReduce(add, depth)
 
 
 def _work_on(part: str, parts: Parts, work: Callable[[Iterator[pa.RecordBatch]], Result]) -> Result:

@@ -81,7 +81,7 @@ def sum_over_people(cohort: str, n_people: int, *, has_depth: bool) -> Measured:
     """
     where = IS_GOOD_SITE & pc.field("region").isin(["autosome", "x"])
     work = partial(sum_calls, n_people=n_people, has_depth=has_depth)
-    sums = joined(map_parts(Parts(cohort, COLUMNS, where), work))
+    sums: Sums = joined(map_parts(Parts(cohort, COLUMNS, where), work))
     return Measured(pd.DataFrame(sums.people).rename_axis("person"), sums.totals)
 
 

@@ -97,7 +97,8 @@ def _read(spark: SparkSession, headers: Sequence[VcfHeader], run: Run, folder: s
     ranges = plan_ranges(list(headers), run.config.input.min_partitions or RANGES_PER_CORE * cores)
     tasks = spark.sparkContext.parallelize(ranges, len(ranges))
     read = partial(read_range, settings=settings, folder=folder)
-    return joined(tasks.map(read))
+    totals: Totals = joined(tasks.map(read))
+    return totals
 
 
 def _warn_of_uncut(headers: Sequence[VcfHeader]) -> None:
