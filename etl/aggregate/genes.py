@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Generator, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -13,34 +12,33 @@ from pyspark.sql import functions as sql
 
 from etl.aggregate.masks import STATES
 from etl.cohort.calls import Calls
-from etl.cohort.passes import run_kernel
 from etl.cohort.people import CALL_COLUMNS, KeptPeople
 from etl.cohort.schema import HAPLOID_ALT, HET, HOM_ALT
 
 LISTED_COLUMNS = ("variant", *CALL_COLUMNS)
 """Columns of the cohort that are read."""
 
-MAX_BROADCAST = 1_000_000
-"""Variants up to which their features go to every task; with more, Spark shuffles the lists to them."""
+ENTRY_SCHEMA = pa.schema(
+    [
+        pa.field("sample_index", pa.int32()),
+        pa.field("index", pa.int32()),
+        pa.field("value", pa.float64()),
+    ]
+)
+"""Sums of some variants; those of a person's feature are to be added up."""
 
-ENTRY_SCHEMA = "sample_index int, index int, value double"
 
+def sum_variants(
+    batches: Iterator[pa.RecordBatch], people: KeptPeople, counted_K: NDArray[np.bool_]
+) -> Generator[pa.RecordBatch, None, int]:
+    """What a task does: sum the contributions of its variants to the gene features of each person.
 
-def feature_entries(
-    cohort: DataFrame, features: DataFrame, people: KeptPeople, counted_K: NDArray[np.bool_]
-) -> DataFrame:
-    """Sum the contributions of variants to the gene features of each person.
-
-    Tasks sum what their own variants add, and Spark the sums of tasks; nothing is collected. Contributions
-    are multiples of 1 / `etl.aggregate.masks.GRID`, so that the order of sums can't show. The frame is lazy:
-    write it once and read it back where it is used more than once.
+    Contributions are multiples of 1 / `etl.aggregate.masks.GRID`, so that the order of sums can't show.
 
     Parameters
     ----------
-    cohort
-        Columns LISTED_COLUMNS of the cohort.
-    features
-        What variants add: FEATURES_SCHEMA of `etl.aggregate.masks`.
+    batches
+        LISTED_COLUMNS of the cohort, and features: FEATURES_SCHEMA of `etl.aggregate.masks`.
     people
         Who is counted. People who are not listed at a variant are homozygous reference and add 0; a call that
         failed or was not made adds what the mask says. A haploid call of the alternate allele counts as two
@@ -50,20 +48,19 @@ def feature_entries(
 
     Returns
     -------
-    Columns sample_index int, index int, value double; one row per person and non-zero feature.
+    Batches of ENTRY_SCHEMA, and in the end their rows.
     """
-    if features.count() <= MAX_BROADCAST:
-        features = sql.broadcast(features)
-    joined = cohort.join(features, "variant").select(*CALL_COLUMNS, "features")
-    sums = run_kernel(joined, partial(_sum_batches, people=people, counted_K=counted_K), ENTRY_SCHEMA)
-    return sums.groupBy("sample_index", "index").agg(sql.sum("value").alias("value"))
-
-
-def _sum_batches(
-    batches: Iterator[pa.RecordBatch], people: KeptPeople, counted_K: NDArray[np.bool_]
-) -> Iterator[pa.RecordBatch]:
+    n_rows = 0
     for batch in batches:
-        yield sum_features(batch, people, counted_K)
+        sums = sum_features(batch, people, counted_K)
+        n_rows += sums.num_rows
+        yield sums
+    return n_rows
+
+
+def add_up(entries: DataFrame) -> DataFrame:
+    """One row per person and feature that is not zero, from all sums of tasks; lazy."""
+    return entries.groupBy("sample_index", "index").agg(sql.sum("value").alias("value"))
 
 
 def sum_features(batch: pa.RecordBatch, people: KeptPeople, counted_K: NDArray[np.bool_]) -> pa.RecordBatch:
@@ -74,7 +71,7 @@ def sum_features(batch: pa.RecordBatch, people: KeptPeople, counted_K: NDArray[n
     batch
         CALL_COLUMNS of the cohort, and features.
     people, counted_K
-        See `feature_entries`.
+        See `sum_variants`.
     """
     calls = people.calls(batch)
     features = batch.column("features")
@@ -91,7 +88,8 @@ def sum_features(batch: pa.RecordBatch, people: KeptPeople, counted_K: NDArray[n
             "sample_index": pa.array(keys >> 32, pa.int32()),
             "index": pa.array(keys & 0xFFFFFFFF, pa.int32()),
             "value": np.bincount(place_N, weights=value_N[added_N], minlength=len(keys)),
-        }
+        },
+        schema=ENTRY_SCHEMA,
     )
 
 

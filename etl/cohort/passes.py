@@ -52,6 +52,27 @@ def run_kernel(frame: DataFrame, kernel: Kernel, schema: str) -> DataFrame:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A column of another table, whose part files hold the same variants under the same names."""
+
+    path: str
+    """Its folder."""
+    column: str
+
+    def joined(self, part: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Rows whose `variant` has a value in the other table, with it as a further column."""
+        other = pq.read_table(Path(self.path) / Path(part).name, columns=["variant", self.column])
+        variants, values = other["variant"].combine_chunks(), other[self.column].combine_chunks()
+        for batch in batches:
+            place = pc.index_in(batch.column("variant"), value_set=variants)
+            found = pc.is_valid(place)
+            rows = batch.filter(found)
+            yield pa.RecordBatch.from_arrays(
+                [*rows.columns, values.take(place.filter(found))], [*rows.schema.names, self.column]
+            )
+
+
+@dataclass(frozen=True)
 class Parts:
     """Part files of a table of the cohort, and what tasks read of them."""
 
@@ -60,6 +81,8 @@ class Parts:
     columns: Sequence[str]
     where: pc.Expression | None = None
     """Which rows; None: all."""
+    beside: Beside | None = None
+    """What to join by `variant`, which is then one of the columns."""
 
     def batches(self, part: str) -> Iterator[pa.RecordBatch]:
         """Rows of one part file."""
@@ -67,7 +90,7 @@ class Parts:
         batches: Iterator[pa.RecordBatch] = rows.to_batches(
             columns=list(self.columns), filter=self.where, batch_size=BATCH_ROWS, use_threads=False
         )
-        return batches
+        return batches if self.beside is None else self.beside.joined(part, batches)
 
     def tasks(self) -> RDD[str]:
         """A task for each part file."""

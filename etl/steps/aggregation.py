@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
-from etl.aggregate.genes import LISTED_COLUMNS, feature_entries
-from etl.cohort.passes import read_cohort
+from etl.aggregate.genes import ENTRY_SCHEMA, LISTED_COLUMNS, add_up, sum_variants
+from etl.cohort.passes import Beside, Parts, rewrite_parts
 from etl.cohort.people import kept_people, person_sex
 from etl.steps.ancestry import SAMPLES
 from etl.steps.base import Run
@@ -19,22 +21,22 @@ ENTRIES = "entries.parquet"
 
 
 def work(run: Run) -> StepResult:
-    """Write entries.parquet: sample_index, index, value of every non-zero feature."""
-    samples = pd.read_parquet(run.path(ANCESTRY, SAMPLES))
+    """Write entries.parquet: sample_index, index, value; sums that `read_entries` adds up."""
+    samples = pd.read_parquet(run.path(ANCESTRY, SAMPLES)).sort_values("sample_index")
     samples["sex"] = person_sex(samples)
     people = kept_people(pd.read_parquet(run.path(INGEST, SUMS)), samples)
-    cohort = read_cohort(run.path(INGEST, COHORT), LISTED_COLUMNS)
-    spark = SparkSession.builder.getOrCreate()
-    features = spark.read.parquet(run.path(MASKS, FEATURES))
-    ordered = samples.sort_values("sample_index")
-    counted_K = (ordered["fold"] != run.config.folds.test).to_numpy()
-    feature_entries(cohort, features, people, counted_K).write.parquet(run.output(ENTRIES))
-    entries = spark.read.parquet(run.output(ENTRIES))
-    return StepResult(
-        facts={"people": len(samples), "features_not_zero": entries.count(), "passes_over_calls": 1}
+    counted_K = (samples["fold"] != run.config.folds.test).to_numpy()
+    features = Beside(run.path(MASKS, FEATURES), "features")
+    n_sums = rewrite_parts(
+        Parts(run.path(INGEST, COHORT), LISTED_COLUMNS, beside=features),
+        run.output(ENTRIES),
+        ENTRY_SCHEMA,
+        partial(sum_variants, people=people, counted_K=counted_K),
     )
+    return StepResult(facts={"people": len(samples), "sums": sum(n_sums), "passes_over_calls": 1})
 
 
 def read_entries(run: Run) -> DataFrame:
-    """The non-zero features that this step wrote, as a Spark frame."""
-    return SparkSession.builder.getOrCreate().read.parquet(run.path(AGGREGATION, ENTRIES))
+    """The features that are not zero, as a Spark frame: sample_index, index, value; lazy."""
+    entries = SparkSession.builder.getOrCreate().read.parquet(run.path(AGGREGATION, ENTRIES))
+    return add_up(entries)

@@ -1,21 +1,22 @@
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 pytest.importorskip("pyspark")
 from pyspark.sql import SparkSession
 
-from etl.aggregate import genes
 from etl.aggregate.config import MaskConfig
-from etl.aggregate.genes import LISTED_COLUMNS, feature_entries, sum_features
+from etl.aggregate.genes import ENTRY_SCHEMA, LISTED_COLUMNS, add_up, sum_features, sum_variants
 from etl.aggregate.masks import FEATURE, FEATURES_SCHEMA, GRID, READ_COLUMNS, mask_features
 from etl.annotate.variants import ANNOTATED_SCHEMA
-from etl.cohort.passes import read_cohort
+from etl.cohort.passes import Beside, Parts, rewrite_parts
 from etl.cohort.people import KeptPeople, kept_people
 from tests.etl.cohort_rows import cohort_table, variant, write_cohort
 
@@ -151,20 +152,26 @@ def random_study(n_people: int, n_variants: int) -> tuple[list[dict[str, Any]], 
     }
 
 
-@pytest.mark.parametrize("max_broadcast", [genes.MAX_BROADCAST, 0])
-def test_feature_entries__as_a_matrix_product(
-    tmp_path: Path, hail_session: None, monkeypatch: pytest.MonkeyPatch, max_broadcast: int
-):
-    monkeypatch.setattr(genes, "MAX_BROADCAST", max_broadcast)
+def test_sum_variants__as_a_matrix_product(tmp_path: Path, hail_session: None):
     variants, features = random_study(n_people=20, n_variants=50)
-    cohort = read_cohort(write_cohort(cohort_table(*variants), tmp_path / "cohort", 3), LISTED_COLUMNS)
+    cohort = write_cohort(cohort_table(*variants), tmp_path / "cohort", 3)
     rows = [
         {"variant": place, "features": [feature(*item) for item in items]}
         for place, items in features.items()
     ]
-    pq.write_table(pa.Table.from_pylist(rows, FEATURES_SCHEMA), tmp_path / "features.parquet")
-    frame = SparkSession.builder.getOrCreate().read.parquet(str(tmp_path / "features.parquet"))
-    found = feature_entries(cohort, frame, people(20), NOBODY).toPandas()
+    # In each part the features of some of its variants, in another order.
+    added = write_cohort(pa.Table.from_pylist(rows[::-1], FEATURES_SCHEMA), tmp_path / "all_features")
+    whole = pq.read_table(added)
+    (tmp_path / "features").mkdir()
+    for part in Path(cohort).iterdir():
+        own = pc.is_in(whole["variant"], value_set=pq.read_table(part)["variant"].combine_chunks())
+        pq.write_table(whole.filter(own), tmp_path / "features" / part.name)
+    parts = Parts(cohort, LISTED_COLUMNS, beside=Beside(str(tmp_path / "features"), "features"))
+    summing = partial(sum_variants, people=people(20), counted_K=NOBODY)
+    n_rows = rewrite_parts(parts, str(tmp_path / "entries"), ENTRY_SCHEMA, summing)
+    entries = SparkSession.builder.getOrCreate().read.parquet(str(tmp_path / "entries"))
+    assert (len(n_rows), sum(n_rows)) == (3, entries.count())
+    found = add_up(entries).toPandas()
     assert found.dtypes.to_dict() == {"sample_index": "int32", "index": "int32", "value": "float64"}
 
     wanted = np.zeros((20, 6))
