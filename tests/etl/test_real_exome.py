@@ -19,7 +19,6 @@ LIMITS = {
     "relatedness": {
         "min_marker_call_rate": 0.5,
         "max_r2": 0.9,
-        "min_kinship_family": 0.49,
         "n_components": 2,
     },
     "ancestry": {"n_components": 2},
@@ -73,6 +72,7 @@ def study(shared: Path, folder: Path, vcf: Path, people: list[str]) -> EtlConfig
         "annotation": {"kind": "intervals"},
         "masks": {"preset": "any"},
         "thresholds": LIMITS,
+        "kinship": "skip",
     }
     return build_config(EtlConfig, settings, "test")
 
