@@ -176,7 +176,4 @@ def _rewrite(
 
 
 IS_GOOD_SITE = pc.list_value_length(pc.field("site_reasons")) == 0
-"""The same condition as GOOD_SITE, for `map_parts`."""
-
-GOOD_SITE = "size(site_reasons) = 0"
-"""SQL condition: the variant fails none of the rules that need no genotypes."""
+"""Condition on `Parts`: the variant fails none of the rules that need no genotypes."""
