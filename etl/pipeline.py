@@ -27,7 +27,7 @@ from etl.steps.base import SOFTWARE, Run, Step
 from etl.workspace import Record, Workspace
 
 PACKAGE = Path(__file__).resolve().parent
-ENGINES = ("cyvcf2", "hail", "pyspark", "gnomad")
+ENGINES = ("cyvcf2", "hail", "pyspark")
 """Libraries that compute results: with another version of one, steps run again."""
 BRIEF_BYTES = 2 * 2**30
 """Size of compressed VCF files below which a run is one of minutes."""

@@ -102,8 +102,8 @@ class Parts:
 def map_parts(parts: Parts, work: Callable[[Iterator[pa.RecordBatch]], Result]) -> RDD[Result]:
     """One result for each part file, whose batches the task reads itself.
 
-    The lists then never pass through Java, which is half of what a pass costs. For results that are joined
-    (`joined`); where rows are joined with other tables, take `read_cohort` and `run_kernel`.
+    The lists then never pass through Java, which is half of what a pass costs. For results that are summed
+    (`joined`); where rows must be sorted or shuffled, take `read_cohort` and `run_kernel`.
 
     Parameters
     ----------

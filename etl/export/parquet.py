@@ -41,7 +41,7 @@ def write_dataset(
         One row per person: sample_id, sample_index (0 … n − 1), is_case (1, 0 or missing), sex, batch,
         ancestry, family, covariates (list of floats), fold.
     features
-        Columns sample_index, index, value; read twice, so give a frame that was written before.
+        Columns sample_index, index, value; computed once, and kept while the dataset is written.
     genes
         The gene axis.
     facts
@@ -58,12 +58,15 @@ def write_dataset(
     staging = prepare_staging(root)
     people = _spark_samples(features.sparkSession, placed, _SAMPLE_COLUMNS)
     homes = _spark_samples(features.sparkSession, placed, "sample_index int, fold int, part int")
-    at_home = features.join(sql.broadcast(homes), "sample_index").withColumn(
-        "value", sql.col("value").cast("float")
+    at_home = (
+        features.join(sql.broadcast(homes), "sample_index")
+        .withColumn("value", sql.col("value").cast("float"))
+        .cache()
     )
     parts = _write_parts(staging, people, at_home, facts.row_group_size)
     write_genes(staging, genes)
     write_stats(staging, _stats(at_home, placed, len(genes)))
+    at_home.unpersist()
     manifest = _manifest(placed, parts, len(genes), facts)
     publish(root, manifest)
     return manifest
