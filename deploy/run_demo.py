@@ -8,10 +8,10 @@ from contract.config import load_config
 from contract.dataset import read_samples
 from contract.manifest import Manifest, read_manifest
 from deploy.console import PYTHON, Chain, console, interval, read_json, show, write_figures
-from etl.cohort.schema import KEY
+from deploy.findings import read_findings
 from etl.config import EtlConfig
 from etl.simulate import load_truth, oracle_auroc
-from etl.simulate.recovery import Findings, recovered_defects
+from etl.simulate.recovery import recovered_defects
 
 CONFIG = "conf/etl/demo.yaml"
 RUN = "build/demo/run"
@@ -40,19 +40,6 @@ def main() -> None:
     _show(manifest.counts, metrics, defects, oracle)
     _write(chain, manifest, metrics, defects, oracle)
     console.print(f"quality control: {config.report}\ntraining:        {RUN}/report.html")
-
-
-def read_findings(config: EtlConfig) -> Findings:
-    """What the run's quality control said, from the steps' own tables."""
-    steps = Path(config.work)
-    metrics = pd.read_parquet(steps / "02_sample_metrics/metrics.parquet").set_index("sample_id")
-    return Findings(
-        person_reasons=metrics["reasons"],
-        pairs=pd.read_parquet(steps / "03_relatedness/kinship.parquet"),
-        dropped_variants=pd.read_parquet(
-            steps / "05_variant_qc/variants.parquet", filters=[("passes", "==", False)], columns=[*KEY]
-        ),
-    )
 
 
 def _show(counts: dict[str, int], metrics: dict, defects: pd.DataFrame, oracle: float) -> None:

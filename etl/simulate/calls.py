@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from etl.simulate.reads import MAXIMUM_DEPTH
 
 FORMAT = "GT:AD:DP:GQ:PL"
 MAXIMUM_GQ = 99
-MISSING = -1
+
+Form = Literal["diploid", "haploid", "half_call"]
+"""How the entries of a site are written."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class CallTable:
     """
     What a biallelic entry says, by reference reads × (MAXIMUM_DEPTH + 1) + alternative reads.
 
-    `text` is the entry in the VCF; `copies` the called alternative alleles, -1 where the call is missing;
+    `text` is the entry in the VCF; `copies` the called copies of both alleles, 0 where the call is missing;
     `reference_pl` the phred-scaled likelihood of no alternative allele, relative to the best.
     """
 
@@ -65,7 +68,22 @@ def genotype_quality(likelihoods: np.ndarray) -> np.ndarray:
     return np.minimum(np.partition(likelihoods, 1, axis=1)[:, 1], MAXIMUM_GQ)
 
 
-def entry_texts(reads: np.ndarray, error_rate: float) -> tuple[list[bytes], np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class CalledEntries:
+    """Entries of one site.
+
+    `text` is what the VCF says, `copies` the called copies of each allele, entries × alleles, all 0 where the
+    call is missing; `reference_pl` as in `CallTable`.
+    """
+
+    text: np.ndarray
+    copies: np.ndarray
+    reference_pl: np.ndarray
+
+
+def call_entries(
+    reads: np.ndarray, error_rate: float, form: Form = "diploid", *, partial_pl: bool = False
+) -> CalledEntries:
     """
     Call each entry: the most likely genotype of its reads (no prior), as HaplotypeCaller does.
 
@@ -75,39 +93,48 @@ def entry_texts(reads: np.ndarray, error_rate: float) -> tuple[list[bytes], np.n
         Entries × alleles; an entry without reads is missing.
     error_rate
         See `phred_likelihoods`.
-
-    Returns
-    -------
-    VCF texts, called genotypes (index in `genotype_order`, -1 where missing), and likelihoods.
+    form
+        `haploid`: one allele, `1`, with a PL for each; `half_call`: the same call as `1/.`, with the PL of
+        diploid genotypes.
+    partial_pl
+        Leave out the PL of genotypes with an allele beyond the second, as merges of files do.
     """
-    likelihoods = phred_likelihoods(reads, error_rate)
-    best = np.where(reads.sum(axis=1) > 0, likelihoods.argmin(axis=1), MISSING)
-    quality = genotype_quality(likelihoods)
-    genotypes = genotype_order(reads.shape[1])
-    no_call = f"./.:{','.join('0' * reads.shape[1])}:0:.:.".encode()
-    texts = []
-    rows = zip(reads.tolist(), best.tolist(), quality.tolist(), likelihoods.tolist(), strict=True)
-    for counts, call, gq, pl in rows:
-        if call == MISSING:
-            texts.append(no_call)
-            continue
-        first, second = genotypes[call]
-        ad, scores = ",".join(map(str, counts)), ",".join(map(str, pl))
-        texts.append(f"{first}/{second}:{ad}:{sum(counts)}:{gq}:{scores}".encode())
-    return texts, best, likelihoods
+    n_alleles = reads.shape[1]
+    diploid, genotypes = phred_likelihoods(reads, error_rate), genotype_order(n_alleles)
+    if form == "diploid":
+        judged, candidates = diploid, np.array(genotypes)
+        names = [f"{a}/{b}" for a, b in genotypes]
+    else:
+        homozygous = [genotypes.index((allele, allele)) for allele in range(n_alleles)]
+        judged = diploid[:, homozygous] - diploid[:, homozygous].min(axis=1, keepdims=True)
+        candidates = np.arange(n_alleles)[:, None]
+        names = [f"{allele}" if form == "haploid" else f"{allele}/." for allele in range(n_alleles)]
+    shown = judged if form == "haploid" else diploid
+    known = np.array([not partial_pl or max(pair) <= 1 for pair in genotypes])
+    no_call = f"{'.' if form == 'haploid' else './.'}:{','.join('0' * n_alleles)}:0:.:.".encode()
+    called, best, quality = reads.sum(axis=1) > 0, judged.argmin(axis=1), genotype_quality(judged)
+    text = np.full(len(reads), no_call, dtype=object)
+    for i in np.flatnonzero(called).tolist():
+        scores = [str(value) for value in shown[i].tolist()]
+        if form != "haploid" and not known.all():
+            scores = [score if told else "." for score, told in zip(scores, known, strict=True)]
+        ad = ",".join(map(str, reads[i].tolist()))
+        text[i] = f"{names[best[i]]}:{ad}:{reads[i].sum()}:{quality[i]}:{','.join(scores)}".encode()
+    copies = (candidates[best][..., None] == np.arange(n_alleles)).sum(axis=1) * called[:, None]
+    return CalledEntries(text, copies, judged[:, 0])
 
 
-@functools.lru_cache(maxsize=2)
-def call_table(error_rate: float) -> CallTable:
+@functools.lru_cache(maxsize=4)
+def call_table(error_rate: float, form: Form = "diploid") -> CallTable:
     """All biallelic entries of at most MAXIMUM_DEPTH reads."""
     size = MAXIMUM_DEPTH + 1
     ref, alt = np.divmod(np.arange(size * size), size)
     valid = np.flatnonzero(ref + alt <= MAXIMUM_DEPTH)
-    texts, best, likelihoods = entry_texts(np.stack([ref[valid], alt[valid]], axis=1), error_rate)
+    entries = call_entries(np.stack([ref[valid], alt[valid]], axis=1), error_rate, form)
     text = np.full(size * size, b"", dtype=object)
-    text[valid] = np.array(texts, dtype=object)
-    copies = np.full(size * size, MISSING, dtype=np.int64)
-    copies[valid] = best
+    text[valid] = entries.text
+    copies = np.zeros((size * size, 2), dtype=np.int64)
+    copies[valid] = entries.copies
     reference_pl = np.zeros(size * size, dtype=np.int64)
-    reference_pl[valid] = likelihoods[:, 0]
+    reference_pl[valid] = entries.reference_pl
     return CallTable(text, copies, reference_pl)

@@ -1,23 +1,24 @@
-"""Haplotypes of one locus from the coalescent, under a two-population human demography."""
+"""Haplotypes of one locus from the coalescent, under a human demography."""
 
 from __future__ import annotations
 
 import functools
+import math
 
 import msprime
 import numpy as np
 
-from etl.simulate.config import GenesConfig
+from etl.simulate.config import BranchConfig, GenesConfig, PopulationConfig
 from etl.simulate.loci import Locus
 
 
 @functools.cache
-def demography() -> msprime.Demography:
+def demography(branches: tuple[BranchConfig, ...] = ()) -> msprime.Demography:
     """
-    European-like and African-like populations after Tennessen et al. 2012 (Science 337:64).
+    European-like and African-like populations after Tennessen et al. 2012 (Science 337:64), and branches.
 
     Out-of-Africa split, two bottlenecks, slow growth, and explosive growth in the last 5,115 years;
-    25 years a generation. It is what makes most variants rare.
+    25 years a generation. It is what makes most variants rare. A branch exchanges nobody after its split.
     """
     model = msprime.Demography()
     model.add_population(name="european", initial_size=501_436, growth_rate=0.0195)
@@ -34,11 +35,26 @@ def demography() -> msprime.Demography:
     model.add_symmetric_migration_rate_change(time=2_040, populations=["european", "african"], rate=0)
     model.add_mass_migration(time=2_040, source="european", dest="african", proportion=1)
     model.add_population_parameters_change(time=5_920, population="african", initial_size=7_310)
+    for branch in branches:
+        model.add_population(name=branch.name, initial_size=branch.size, growth_rate=branch.growth_rate)
+        model.add_mass_migration(
+            time=branch.generations, source=branch.name, dest=branch.split_from, proportion=1
+        )
+        # After all have left: growth backwards in time would end in a population of nobody.
+        first = max(branch.size * math.exp(-branch.growth_rate * branch.generations), 1.0)
+        model.add_population_parameters_change(
+            time=branch.generations, population=branch.name, initial_size=first, growth_rate=0
+        )
+    model.sort_events()
     return model
 
 
 def simulate_haplotypes(
-    locus: Locus, counts: tuple[int, int], config: GenesConfig, rng: np.random.Generator
+    locus: Locus,
+    counts: dict[str, int],
+    config: GenesConfig,
+    rng: np.random.Generator,
+    population: PopulationConfig | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """
     Mutations of one locus.
@@ -48,27 +64,29 @@ def simulate_haplotypes(
     locus
         Where; mutations fall only on its captured intervals, recombination anywhere inside it.
     counts
-        Numbers of European-like and of African-like haplotypes.
+        Haplotypes by population.
     config
         Mutation and recombination rate.
     rng
         Source of the two seeds.
+    population
+        Gives the branches of the demography; none by default.
 
     Returns
     -------
     positions
         Ascending, distinct, 1-based; one for each mutation kept.
     haplotypes
-        uint8, mutations × haplotypes, 1 = derived; European-like haplotypes first.
+        uint8, mutations × haplotypes, 1 = derived; the populations in the order of `counts`.
     """
     captured = locus.captured()
     first = captured[0][0]
     length = captured[-1][1] - first + 1
     ancestry_seed, mutation_seed = (int(seed) for seed in rng.integers(1, 2**31 - 1, size=2))
     trees = msprime.sim_ancestry(
-        samples={"european": counts[0], "african": counts[1]},
+        samples=counts,
         ploidy=1,
-        demography=demography(),
+        demography=demography(_needed_branches(counts, population)),
         sequence_length=length,
         recombination_rate=config.recombination_rate,
         random_seed=ancestry_seed,
@@ -86,6 +104,16 @@ def simulate_haplotypes(
     distinct = np.concatenate([[True], np.diff(positions) > 0]) if len(positions) else np.zeros(0, bool)
     haplotypes = mutated.genotype_matrix().astype(np.uint8)
     return positions[distinct], haplotypes[distinct]
+
+
+def _needed_branches(counts: dict[str, int], population: PopulationConfig | None) -> tuple[BranchConfig, ...]:
+    """Branches that the counts name, and those that these split from."""
+    needed, found = set(counts), []
+    for branch in reversed(population.branches if population else ()):
+        if branch.name in needed:
+            needed.add(branch.split_from)
+            found.append(branch)
+    return tuple(reversed(found))
 
 
 def _rate_map(captured: tuple[tuple[int, int], ...], length: int, rate: float) -> msprime.RateMap:

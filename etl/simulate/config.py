@@ -13,6 +13,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 
+BASE_POPULATIONS = ("european", "african")
+"""Populations of the demography; branches split from them."""
+
 
 class GenesConfig(ConfigModel):
     """Where the variants are: genes of a few exons, and single markers between them."""
@@ -23,17 +26,77 @@ class GenesConfig(ConfigModel):
     intron_length_median: Positive = 1_200  # base pairs, log-normal between introns
     overlap_share: Share = 0.03  # genes whose last exon reaches into the next gene's first one
     backbone_markers: Count = 1_000  # common SNVs between genes, as kits with a genome-wide backbone carry
+    off_target_markers: Count = 0  # common SNVs outside the capture intervals, with few reads
+    y_markers: Count = 0  # common SNVs of chromosome Y, called in men alone
+    constraint_sigma: Annotated[float, Field(ge=0)] = 0.0  # between genes, of the natural logarithm of s_het
     mutation_rate: Positive = 2.36e-8  # per base pair and generation; the demography was fitted with it
     recombination_rate: Positive = 1e-8  # per base pair and generation, inside genes and between them
 
 
-class PopulationConfig(ConfigModel):
-    """A growing European-like majority and a recently admixed minority."""
+class BranchConfig(ConfigModel):
+    """A population that split from another one: what is younger than the two of the demography."""
 
-    admixed_share: Share = 0.10
-    african_ancestry_mean: Share = 0.70  # of an admixed founder
-    african_ancestry_concentration: Positive = 12.0  # alpha + beta of the Beta distribution between founders
-    generations_since_admixture: Positive = 8.0
+    name: str
+    split_from: str  # european, african, or a branch listed before
+    generations: Annotated[float, Field(gt=0, lt=2_000)]  # since the split
+    size: Positive  # people today
+    growth_rate: Annotated[float, Field(ge=0)] = 0.0  # per generation since the split
+
+
+class AncestryConfig(ConfigModel):
+    """People of one ancestry: of a population, or mixed recently from several."""
+
+    name: str
+    share: Share  # of the founders
+    admixture: dict[str, Positive]  # population -> mean share of a founder's genome; they sum to 1
+    concentration: Positive = 12.0  # of the Dirichlet distribution of these shares between founders
+    generations: Positive = 8.0  # since the admixture
+    outlier: bool = False  # a planted defect: people between the ancestries, whom quality control should find
+
+
+def _default_branches() -> tuple[BranchConfig, ...]:
+    # Gutenkunst et al. 2009, PLoS Genet. 5:e1000695: 21,200 years, 0.48 % a generation to 54,090 people.
+    return (
+        BranchConfig(
+            name="east_asian", split_from="european", generations=848, size=54_090, growth_rate=0.0048
+        ),
+    )
+
+
+def _default_ancestries() -> tuple[AncestryConfig, ...]:
+    return (
+        AncestryConfig(name="european", share=0.90, admixture={"european": 1}),
+        AncestryConfig(name="admixed", share=0.10, admixture={"european": 0.3, "african": 0.7}),
+    )
+
+
+class PopulationConfig(ConfigModel):
+    """Populations of the demography, and the ancestries of the people: a majority and a recent mixture."""
+
+    branches: tuple[BranchConfig, ...] = Field(default_factory=_default_branches)
+    ancestries: tuple[AncestryConfig, ...] = Field(default_factory=_default_ancestries, min_length=1)
+
+    @model_validator(mode="after")
+    def _populations_exist(self) -> PopulationConfig:
+        known = list(BASE_POPULATIONS)
+        for branch in self.branches:
+            if branch.split_from not in known:
+                raise ValueError(f"branch {branch.name} split from one of {', '.join(known)}")
+            known.append(branch.name)
+        for ancestry in self.ancestries:
+            unknown = sorted(set(ancestry.admixture) - set(known))
+            if unknown or abs(sum(ancestry.admixture.values()) - 1) > 1e-6:
+                raise ValueError(f"ancestry {ancestry.name} of shares of {', '.join(known)} that sum to 1")
+        if abs(sum(ancestry.share for ancestry in self.ancestries) - 1) > 1e-6:
+            raise ValueError("ancestries whose shares sum to 1")
+        return self
+
+    def populations(self) -> tuple[str, ...]:
+        """Populations that anybody descends from, in the order of the demography."""
+        used = {name for ancestry in self.ancestries for name in ancestry.admixture}
+        return tuple(
+            name for name in (*BASE_POPULATIONS, *(branch.name for branch in self.branches)) if name in used
+        )
 
 
 class ConsequencesConfig(ConfigModel):
@@ -100,6 +163,9 @@ class KitConfig(ConfigModel):
     poor_gene_share: Share = 0.04  # genes that the kit covers badly
     case_share: Share  # of the cases who were sequenced with it
     control_share: Share
+    ancestry_weights: dict[str, Positive] = Field(
+        default_factory=dict
+    )  # its people come here so much likelier
 
 
 def _default_kits() -> tuple[KitConfig, ...]:
@@ -118,10 +184,18 @@ class SequencingConfig(ConfigModel):
     error_rate: Share = 0.001  # reads that show the other allele; also what the caller assumes
     reference_bias: Share = 0.49  # expected allele balance of a heterozygote
     poor_gene_depth: Share = 0.20  # depth in a badly covered gene, as a share of the kit's mean
+    off_target_depth: Share = 0.15  # depth outside the capture intervals, likewise
+    men_on_x: Literal["diploid", "haploid", "half_call"] = (
+        "diploid"  # how their calls are written: 1/1, 1 or 1/.
+    )
+    partial_pl_share: Share = 0.0  # multi-allelic records that have PL for the first two alleles alone
 
 
 class SampleDefectsConfig(ConfigModel):
-    """Shares of the people who carry a planted defect; nobody carries two."""
+    """Shares of the people who carry a planted defect; nobody carries two.
+
+    A kind that is `switched_off` is drawn and has no effect: the same cohort without it.
+    """
 
     sex_error_share: Share = 0.005
     contaminated_share: Share = 0.01
@@ -130,6 +204,7 @@ class SampleDefectsConfig(ConfigModel):
     low_quality_share: Share = 0.01
     low_quality_depth: Positive = 11.0  # mean reads
     low_quality_missing_rate: Share = 0.12
+    switched_off: tuple[Literal["sex_error", "contaminated", "low_quality"], ...] = ()
 
 
 class VariantDefectsConfig(ConfigModel):
@@ -140,6 +215,16 @@ class VariantDefectsConfig(ConfigModel):
     low_call_rate: Share = 0.006  # missing in everybody alike
     batch_artefact: Share = 0.004  # false heterozygotes in one kit
     failed_filter: Share = 0.02  # the caller's own FILTER is not PASS
+    in_causal_genes: bool = False  # else causal genes have none
+    switched_off: tuple[
+        str, ...
+    ] = ()  # kinds that are drawn and have no effect: the same cohort without them
+
+    @model_validator(mode="after")
+    def _kinds_exist(self) -> VariantDefectsConfig:
+        if unknown := sorted(set(self.switched_off) - set(self.shares())):
+            raise ValueError(f"switched_off of kinds among {', '.join(self.shares())}, not {unknown[0]}")
+        return self
 
     def shares(self) -> dict[str, float]:
         """Share of the candidate variants by kind."""
@@ -160,11 +245,20 @@ class PhenotypeConfig(ConfigModel):
     causal_genes: Annotated[int, Field(ge=1)] = 30
     plof_effect: Positive = 1.0  # relative size of one allele; all effects are scaled to the heritability
     damaging_missense_effect: Positive = 0.6
+    other_missense_effect: Annotated[float, Field(ge=0)] = 0.0
+    causal_share_plof: Share = 1.0  # of the class's alleles in causal genes that have their effect
+    causal_share_damaging_missense: Share = 1.0
+    causal_share_other_missense: Share = 1.0
     effect_sigma: Annotated[float, Field(ge=0)] = 0.3  # between genes, of the natural logarithm
-    effect_max_frequency: Share = 0.01  # more frequent in either ancestry: no effect
-    interaction_pairs: Count = 0  # pairs of causal genes; 0 switches the interaction off
-    interaction_share: Share = 0.3  # of the genetic variance, where there are pairs
-    ancestry_shift: float = 0.0  # liability of African ancestry 1 against 0, in standard deviations
+    constraint_exponent: float = 0.0  # a gene's effects follow its s_het to this power
+    frequency_exponent: float = (
+        0.0  # an allele's effect follows (f (1 - f)) to this power; below 0: rarer is larger
+    )
+    effect_max_frequency: Share = 0.01  # more frequent in any population: no effect
+    interaction_groups: Count = 0  # groups of causal genes; 0 switches the interaction off
+    interaction_genes: Annotated[int, Field(ge=2)] = 2  # of a group; two of them hit make the effect
+    interaction_share: Share = 0.3  # of the genetic variance, where there are groups
+    ancestry_shift: dict[str, float] = Field(default_factory=dict)  # liability of a genome wholly of it
     pool_margin: Annotated[float, Field(ge=1.1)] = 1.4  # people drawn / fewest that could hold the sample
 
 
@@ -194,8 +288,15 @@ class SimulateConfig(ConfigModel):
             raise ValueError(f"phenotype.causal_genes of at most genes.count, {self.genes.count}")
         if 4 * sum(self.relatives.pairs().values()) > self.people:
             raise ValueError(f"at most half of the {self.people} people in relatives' pairs")
-        if 2 * self.phenotype.interaction_pairs > self.phenotype.causal_genes:
-            raise ValueError("phenotype.causal_genes of at least twice phenotype.interaction_pairs")
+        in_groups = self.phenotype.interaction_genes * self.phenotype.interaction_groups
+        if in_groups > self.phenotype.causal_genes:
+            raise ValueError(f"phenotype.causal_genes of at least the {in_groups} in interactions")
+        if unknown := sorted(set(self.phenotype.ancestry_shift) - set(self.population.populations())):
+            raise ValueError(f"phenotype.ancestry_shift of populations that somebody has, not {unknown[0]}")
+        names = {ancestry.name for ancestry in self.population.ancestries}
+        for kit in self.kits:
+            if unknown := sorted(set(kit.ancestry_weights) - names):
+                raise ValueError(f"kits with weights of the ancestries, not {unknown[0]}")
         for side in ("case_share", "control_share"):
             total = sum(getattr(kit, side) for kit in self.kits)
             if abs(total - 1) > 1e-6:

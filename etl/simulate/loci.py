@@ -19,9 +19,10 @@ _MINIMUM_EXON = 40
 @dataclass(frozen=True)
 class Locus:
     """
-    A gene, or a backbone marker (then without exons).
+    A gene, or a marker (then without exons).
 
     Coordinates are 1-based and closed, as in GTF; exons ascend along the chromosome and are wholly coding.
+    `constraint` is a gene's selection coefficient against heterozygotes (s_het) over that of the median gene.
     """
 
     index: int
@@ -33,10 +34,12 @@ class Locus:
     number: int = 0
     overlaps: bool = False
     pseudo_autosomal: bool = False
+    off_target: bool = False
+    constraint: float = 1.0
 
     @property
     def is_gene(self) -> bool:
-        """False for a backbone marker."""
+        """False for a marker."""
         return bool(self.exons)
 
     @property
@@ -61,8 +64,10 @@ class Locus:
 
     @property
     def hemizygous_in_men(self) -> bool:
-        """True on X outside its pseudo-autosomal regions."""
-        return self.chromosome == reference.X and not self.pseudo_autosomal
+        """True on Y, and on X outside its pseudo-autosomal regions."""
+        return self.chromosome == reference.Y or (
+            self.chromosome == reference.X and not self.pseudo_autosomal
+        )
 
     def captured(self) -> tuple[tuple[int, int], ...]:
         """Merged intervals, 1-based and closed, in which variants are seen."""
@@ -82,21 +87,40 @@ def lay_out(config: SimulateConfig) -> list[Locus]:
     Place all loci, sorted by chromosome and start; `index` is the place in the list.
 
     Genes are spread over 1-22 and X in proportion to the true numbers of coding genes, at random
-    distances. Backbone markers follow the chromosomes' lengths. Where X has ten genes or more, its first
-    lies in the pseudo-autosomal region.
+    distances. Markers follow the chromosomes' lengths; those of Y come last. Where X has ten genes or more,
+    its first lies in the pseudo-autosomal region.
     """
     rng = generator(config.seed, "layout")
     genes_by_chromosome = _apportion(config.genes.count, np.array(list(reference.CODING_GENES.values())))
-    lengths = np.array([_length(config, c) for c in range(len(reference.CHROMOSOMES))])
-    markers_by_chromosome = _apportion(config.genes.backbone_markers, lengths)
+    with_genes = range(len(reference.CODING_GENES))
+    lengths = np.array([_length(config, chromosome) for chromosome in with_genes])
+    markers = config.genes.backbone_markers + config.genes.off_target_markers
     placed: list[Locus] = []
-    for chromosome, (genes, markers) in enumerate(
-        zip(genes_by_chromosome, markers_by_chromosome, strict=True)
-    ):
-        found = _lay_out_chromosome(rng, config, chromosome, (int(genes), int(markers)))
+    for chromosome, counts in enumerate(zip(genes_by_chromosome, _apportion(markers, lengths), strict=True)):
+        found = _lay_out_chromosome(rng, config, chromosome, (int(counts[0]), int(counts[1])))
         placed.extend(sorted(found, key=lambda locus: (locus.start, locus.end)))
+    placed += _lay_out_chromosome(rng, config, reference.Y, (0, config.genes.y_markers))
+    placed = _off_target_marked(placed, config)
     numbers = np.cumsum([locus.is_gene for locus in placed])
-    return [replace(locus, index=i, number=int(numbers[i])) for i, locus in enumerate(placed)]
+    constraint = np.exp(
+        generator(config.seed, "constraint").normal(0, config.genes.constraint_sigma, len(placed))
+    )
+    return [
+        replace(locus, index=i, number=int(numbers[i]), constraint=float(constraint[i]))
+        for i, locus in enumerate(placed)
+    ]
+
+
+def _off_target_marked(placed: list[Locus], config: SimulateConfig) -> list[Locus]:
+    """The wanted number of markers, drawn from all but those of Y, lie outside the capture intervals."""
+    candidates = [
+        i for i, locus in enumerate(placed) if not locus.is_gene and locus.chromosome != reference.Y
+    ]
+    rng = generator(config.seed, "off target")
+    result = list(placed)
+    for i in rng.permutation(candidates)[: config.genes.off_target_markers]:
+        result[i] = replace(result[i], off_target=True)
+    return result
 
 
 def _length(config: SimulateConfig, chromosome: int) -> int:
@@ -116,6 +140,8 @@ def _lay_out_chromosome(
     rng: np.random.Generator, config: SimulateConfig, chromosome: int, counts: tuple[int, int]
 ) -> list[Locus]:
     genes, markers = counts
+    if not genes + markers:
+        return []
     is_gene, joins = _order(rng, genes, markers, config.genes.overlap_share)
     shapes = [_gene_shape(rng, config.genes) if gene else () for gene in is_gene]
     spans = np.array([shape[-1][1] if shape else BACKBONE_LENGTH for shape in shapes], dtype=np.int64)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etl.simulate.config import SimulateConfig
+from etl.simulate import reference
+from etl.simulate.config import PopulationConfig, SimulateConfig
 from etl.simulate.loci import Locus
 from etl.simulate.rng import generator
 
@@ -53,10 +54,11 @@ class Pedigree:
     People in family units, one entry for each person.
 
     `father` and `mother` are indices of people, -1 for founders; parents stand before their children.
-    `visible` marks those whom a study could sample. `transmitted[locus, i, side]` says which haplotype (0
-    paternal, 1 maternal) the father and the mother of person `children[i]` passed on;
-    `african[locus, i, haplotype]` is the ancestry of person `admixed_founders[i]` (0 European-like, which
-    all other founders are).
+    `ancestry` is a place among the configured ancestries, `home` the population of people whose ancestry
+    is of one alone. `visible` marks those whom a study could sample. `transmitted[locus, i, side]` says which
+    haplotype (0 paternal, 1 maternal) the father and the mother of person `children[i]` passed on;
+    `origin[locus, i, haplotype]` is the population of person `mixed_founders[i]`, as a place among
+    `PopulationConfig.populations`.
     """
 
     kind: np.ndarray
@@ -65,11 +67,12 @@ class Pedigree:
     mother: np.ndarray
     female: np.ndarray
     visible: np.ndarray
-    admixed: np.ndarray
+    ancestry: np.ndarray
+    home: np.ndarray
     children: np.ndarray
     transmitted: np.ndarray
-    admixed_founders: np.ndarray
-    african: np.ndarray
+    mixed_founders: np.ndarray
+    origin: np.ndarray
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -80,7 +83,7 @@ class Pedigree:
         new_index = np.full(len(self) + 1, -1)
         new_index[kept] = np.arange(len(kept))
         kept_children = new_index[self.children] >= 0
-        kept_admixed = new_index[self.admixed_founders] >= 0
+        kept_mixed = new_index[self.mixed_founders] >= 0
         pedigree = Pedigree(
             kind=self.kind[kept],
             unit=self.unit[kept],
@@ -88,18 +91,20 @@ class Pedigree:
             mother=new_index[self.mother[kept]],
             female=self.female[kept],
             visible=self.visible[kept],
-            admixed=self.admixed[kept],
+            ancestry=self.ancestry[kept],
+            home=self.home[kept],
             children=new_index[self.children[kept_children]],
             transmitted=self.transmitted[:, kept_children],
-            admixed_founders=new_index[self.admixed_founders[kept_admixed]],
-            african=self.african[:, kept_admixed],
+            mixed_founders=new_index[self.mixed_founders[kept_mixed]],
+            origin=self.origin[:, kept_mixed],
         )
         return pedigree, kept
 
     def haplotypes_at(self, locus: Locus) -> np.ndarray:
         """Founder haplotype (2 × founder + 0 or 1) of each person, people × (paternal, maternal).
 
-        In a man on the non-pseudo-autosomal X both columns hold the one that he has.
+        In a man on Y and the non-pseudo-autosomal X both columns hold the one that he has; what stands for a
+        woman on Y is nobody's.
         """
         haplotypes = 2 * np.arange(len(self))[:, None] + np.array([0, 1])
         if locus.hemizygous_in_men:
@@ -109,21 +114,24 @@ class Pedigree:
             sides = self.transmitted[locus.index, rows]
             haplotypes[children, 0] = haplotypes[self.father[children], sides[:, 0]]
             haplotypes[children, 1] = haplotypes[self.mother[children], sides[:, 1]]
-            if locus.hemizygous_in_men:
-                sons = children[~self.female[children]]
+            sons = children[~self.female[children]]
+            if locus.chromosome == reference.Y:
+                haplotypes[sons] = haplotypes[self.father[sons]]
+            elif locus.hemizygous_in_men:
                 haplotypes[sons, 0] = haplotypes[sons, 1]
         return haplotypes
 
-    def ancestry_at(self, locus: Locus) -> np.ndarray:
-        """Ancestry of every founder haplotype (index as in `haplotypes_at`), 1 = African-like."""
-        ancestry = np.zeros((len(self), 2), dtype=np.uint8)
-        ancestry[self.admixed_founders] = self.african[locus.index]
-        return ancestry.ravel()
+    def origin_at(self, locus: Locus) -> np.ndarray:
+        """Population of every founder haplotype (index as in `haplotypes_at`), a place among them."""
+        origin = np.repeat(self.home[:, None], 2, axis=1).astype(np.uint8)
+        origin[self.mixed_founders] = self.origin[locus.index]
+        return origin.ravel()
 
-    def african_ancestry(self) -> np.ndarray:
-        """Share of African-like ancestry over all loci; a child has the mean of its parents."""
-        share = np.zeros(len(self))
-        share[self.admixed_founders] = self.african.mean(axis=(0, 2))
+    def population_shares(self, n_populations: int) -> np.ndarray:
+        """Shares of a person's genome over all loci, people × populations; a child has its parents' mean."""
+        places = np.arange(n_populations)
+        share = (self.home[:, None] == places).astype(float)
+        share[self.mixed_founders] = (self.origin[..., None] == places).mean(axis=(0, 2))
         for rows in self._generations:
             children = self.children[rows]
             share[children] = (share[self.father[children]] + share[self.mother[children]]) / 2
@@ -143,22 +151,24 @@ def draw_population(config: SimulateConfig, loci: list[Locus]) -> Pedigree:
     """
     A population large enough to ascertain the sample from, with the sample's share of each family unit.
 
-    Founders of a unit are all admixed or all not. Chromosomes cross over by Haldane's map function;
-    ancestry of an admixed founder's haplotype switches along the genome as a Markov chain (one pulse of
-    admixture some generations ago).
+    Founders of a unit have one ancestry. Chromosomes cross over by Haldane's map function; the population of
+    a mixed founder's haplotype switches along the genome as a Markov chain (one pulse of admixture some
+    generations ago).
     """
     units = _unit_counts(config)
     rng = generator(config.seed, "pedigree")
     people = _people(rng, units, config)
     founder = people["father"] < 0
     children = np.flatnonzero(~founder)
-    admixed_founders = np.flatnonzero(founder & people["admixed"])
+    is_mixed = np.array([len(ancestry.admixture) > 1 for ancestry in config.population.ancestries])
+    mixed_founders = np.flatnonzero(founder & is_mixed[people["ancestry"]])
     return Pedigree(
         **people,
         children=children,
         transmitted=_transmissions(rng, loci, config, len(children)),
-        admixed_founders=admixed_founders,
-        african=_ancestries(rng, loci, config, len(admixed_founders)),
+        home=_homes(config.population)[people["ancestry"]],
+        mixed_founders=mixed_founders,
+        origin=_origins(rng, loci, config, people["ancestry"][mixed_founders]),
     )
 
 
@@ -175,14 +185,15 @@ def _unit_counts(config: SimulateConfig) -> dict[str, int]:
 
 def _people(rng: np.random.Generator, units: dict[str, int], config: SimulateConfig) -> dict[str, np.ndarray]:
     columns: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("kind", "unit", "father", "mother", "female", "visible", "admixed")
+        name: [] for name in ("kind", "unit", "father", "mother", "female", "visible", "ancestry")
     }
+    shares = [ancestry.share for ancestry in config.population.ancestries]
     first_person = first_unit = 0
     for kind, n in units.items():
         members, visible = _TEMPLATES[kind]
         offset = first_person + len(members) * np.arange(n)[:, None]
         father, mother, sex = (np.array([member[i] for member in members]) for i in range(3))
-        admixed = rng.random(n) < config.population.admixed_share
+        ancestry = rng.choice(len(shares), size=n, p=shares)
         either = rng.integers(0, 2, size=(n, len(members)))
         new = {
             "kind": np.full((n, len(members)), KINDS.index(kind)),
@@ -191,7 +202,7 @@ def _people(rng: np.random.Generator, units: dict[str, int], config: SimulateCon
             "mother": np.where(mother >= 0, mother + offset, -1),
             "female": np.where(sex == EITHER, either, sex) == FEMALE,
             "visible": np.broadcast_to(np.isin(np.arange(len(members)), visible), (n, len(members))),
-            "admixed": np.broadcast_to(admixed[:, None], (n, len(members))),
+            "ancestry": np.broadcast_to(ancestry[:, None], (n, len(members))),
         }
         for name, values in new.items():
             columns[name].append(values.ravel())
@@ -216,18 +227,33 @@ def _transmissions(
     return np.logical_xor.accumulate(switches, axis=0).astype(np.uint8)
 
 
-def _ancestries(
-    rng: np.random.Generator, loci: list[Locus], config: SimulateConfig, n_founders: int
+def _homes(population: PopulationConfig) -> np.ndarray:
+    """Population of each ancestry, its largest where there are several."""
+    places = population.populations()
+    return np.array(
+        [places.index(max(kind.admixture, key=kind.admixture.__getitem__)) for kind in population.ancestries]
+    )
+
+
+def _origins(
+    rng: np.random.Generator, loci: list[Locus], config: SimulateConfig, ancestry: np.ndarray
 ) -> np.ndarray:
-    settings = config.population
-    african = np.zeros((len(loci), n_founders, 2), dtype=np.uint8)
-    alpha = max(settings.african_ancestry_mean * settings.african_ancestry_concentration, 1e-6)
-    beta = max((1 - settings.african_ancestry_mean) * settings.african_ancestry_concentration, 1e-6)
-    share = rng.beta(alpha, beta, size=(n_founders, 1))
-    redrawn = 1 - np.exp(-settings.generations_since_admixture * _genetic_distances(loci, config))
-    state = np.zeros((n_founders, 2), dtype=bool)
-    for i, probability in enumerate(redrawn):
-        fresh = rng.random((n_founders, 2)) < share
-        state = np.where(rng.random((n_founders, 2)) < probability, fresh, state)
-        african[i] = state
-    return african
+    """Population of each locus, mixed founder and haplotype, see `Pedigree`; `ancestry` by founder."""
+    places = config.population.populations()
+    origin = np.zeros((len(loci), len(ancestry), 2), dtype=np.uint8)
+    generations = np.zeros((len(ancestry), 1))
+    share = np.zeros((len(ancestry), len(places)))
+    for number, kind in enumerate(config.population.ancestries):
+        mine = ancestry == number
+        mean = np.array([kind.admixture.get(name, 0.0) for name in places])
+        drawn = rng.standard_gamma(np.maximum(mean, 1e-9) * kind.concentration, (mine.sum(), len(places)))
+        share[mine] = drawn / drawn.sum(axis=1, keepdims=True)
+        generations[mine] = kind.generations
+    edges = np.cumsum(share, axis=1)[:, None, :-1]
+    state = np.zeros((len(ancestry), 2), dtype=np.uint8)
+    for i, distance in enumerate(_genetic_distances(loci, config)):
+        fresh = (rng.random((len(ancestry), 2))[..., None] > edges).sum(axis=2)
+        redrawn = rng.random((len(ancestry), 2)) < 1 - np.exp(-generations * distance)
+        state = np.where(redrawn, fresh, state)
+        origin[i] = state
+    return origin

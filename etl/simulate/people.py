@@ -12,6 +12,8 @@ from etl.simulate.config import SimulateConfig
 from etl.simulate.pedigree import KINDS, KINSHIP, Pedigree
 from etl.simulate.rng import generator
 
+SAMPLE_DEFECTS = ("none", "sex_error", "contaminated", "low_quality")
+
 
 @dataclass(frozen=True)
 class RelatedPair:
@@ -29,7 +31,8 @@ class People:
     The samples in file order, one entry each.
 
     `person` is the place in the study's pedigree; `donor` the place of the sample that contaminates this
-    one, -1 for none; `depth` the expected reads at a site of average coverage.
+    one, -1 for none; `depth` the expected reads at a site of average coverage; `ancestry` a place among the
+    configured ones.
     """
 
     sample_id: np.ndarray
@@ -45,6 +48,7 @@ class People:
     low_quality: np.ndarray
     family_id: np.ndarray
     age: np.ndarray
+    ancestry: np.ndarray
     reported_ancestry: np.ndarray
     pairs: tuple[RelatedPair, ...]
 
@@ -74,12 +78,15 @@ def sample_people(config: SimulateConfig, study: Pedigree, is_case: np.ndarray) 
     person, unit, kind, status = _samples(rng, study, is_case)
     pairs = _pairs(rng, unit, kind, config.relatives.declared_share)
     n = len(person)
-    kit = _assign_kits(rng, status, config)
+    ancestry = study.ancestry[person]
+    kit = _assign_kits(rng, status, ancestry, config)
     depth = np.array([k.mean_depth for k in config.kits])[kit] * np.exp(
         rng.normal(0, config.sequencing.person_depth_sigma, n)
     )
     defect = _defects(rng, kind == KINDS.index("single"), config)
-    contaminated, low_quality = defect == 2, defect == 3
+    contaminated, low_quality = (
+        defect == SAMPLE_DEFECTS.index(name) for name in ("contaminated", "low_quality")
+    )
     planted = config.sample_defects
     low, high = sorted((planted.contamination_low, planted.contamination_high))
     missing_rate = np.array([k.missing_rate for k in config.kits])[kit]
@@ -88,7 +95,7 @@ def sample_people(config: SimulateConfig, study: Pedigree, is_case: np.ndarray) 
         person=person,
         is_case=status,
         female=study.female[person],
-        sex_error=defect == 1,
+        sex_error=defect == SAMPLE_DEFECTS.index("sex_error"),
         kit=kit,
         depth=np.where(low_quality, planted.low_quality_depth, depth),
         missing_rate=np.where(low_quality, planted.low_quality_missing_rate, missing_rate),
@@ -97,7 +104,8 @@ def sample_people(config: SimulateConfig, study: Pedigree, is_case: np.ndarray) 
         low_quality=low_quality,
         family_id=_family_ids(n, pairs),
         age=rng.integers(18, 76, n),
-        reported_ancestry=_reported_ancestry(rng, study.admixed[person]),
+        ancestry=ancestry,
+        reported_ancestry=_reported_ancestry(rng, ancestry, config),
         pairs=pairs,
     )
 
@@ -147,15 +155,22 @@ def kinship(pair: RelatedPair) -> float:
     return KINSHIP[pair.kind]
 
 
-def _assign_kits(rng: np.random.Generator, is_case: np.ndarray, config: SimulateConfig) -> np.ndarray:
-    kits = np.arange(len(config.kits))
-    cases = rng.choice(kits, size=len(is_case), p=[kit.case_share for kit in config.kits])
-    controls = rng.choice(kits, size=len(is_case), p=[kit.control_share for kit in config.kits])
-    return np.where(is_case, cases, controls)
+def _assign_kits(
+    rng: np.random.Generator, is_case: np.ndarray, ancestry: np.ndarray, config: SimulateConfig
+) -> np.ndarray:
+    """Kit of each person, by status and ancestry."""
+    names = [kind.name for kind in config.population.ancestries]
+    weight = np.array([[kit.ancestry_weights.get(name, 1.0) for kit in config.kits] for name in names])
+    by_status = np.array(
+        [[getattr(kit, f"{side}_share") for kit in config.kits] for side in ("control", "case")]
+    )
+    chance = by_status[is_case.astype(int)] * weight[ancestry]
+    edges = np.cumsum(chance / chance.sum(axis=1, keepdims=True), axis=1)[:, :-1]
+    return (rng.random((len(is_case), 1)) > edges).sum(axis=1)
 
 
 def _defects(rng: np.random.Generator, single: np.ndarray, config: SimulateConfig) -> np.ndarray:
-    """0 none, 1 sex error, 2 contaminated, 3 low quality; planted in unrelated people only."""
+    """A place in `SAMPLE_DEFECTS` for each sample; planted in unrelated people only."""
     settings = config.sample_defects
     shares = (settings.sex_error_share, settings.contaminated_share, settings.low_quality_share)
     counts = [round(share * len(single)) for share in shares]
@@ -163,7 +178,8 @@ def _defects(rng: np.random.Generator, single: np.ndarray, config: SimulateConfi
     labels = np.repeat([1, 2, 3], counts)[: len(candidates)]
     defect = np.zeros(len(single), dtype=int)
     defect[candidates[: len(labels)]] = labels
-    return defect
+    off = [SAMPLE_DEFECTS.index(name) for name in settings.switched_off]
+    return np.where(np.isin(defect, off), 0, defect)
 
 
 def _family_ids(n: int, pairs: tuple[RelatedPair, ...]) -> np.ndarray:
@@ -173,8 +189,8 @@ def _family_ids(n: int, pairs: tuple[RelatedPair, ...]) -> np.ndarray:
     return family_id
 
 
-def _reported_ancestry(rng: np.random.Generator, admixed: np.ndarray) -> np.ndarray:
+def _reported_ancestry(rng: np.random.Generator, ancestry: np.ndarray, config: SimulateConfig) -> np.ndarray:
     """Self-reported group, missing for a fiftieth of the people."""
-    reported = np.where(admixed, "admixed", "european").astype(object)
-    reported[rng.random(len(admixed)) < 0.02] = "NA"
+    reported = np.array([kind.name for kind in config.population.ancestries], dtype=object)[ancestry]
+    reported[rng.random(len(ancestry)) < 0.02] = "NA"
     return reported

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,14 +14,24 @@ from etl.simulate.pedigree import KINDS, Pedigree
 from etl.simulate.rng import generator
 from etl.simulate.variants import PLOF, Consequence, LocusVariants
 
+_RAREST = 1e-5
+
+CLASSES = ("plof", "damaging_missense", "other_missense")
+"""Classes of alleles with an effect; in each, a share of the alleles has it."""
+
 
 @dataclass(frozen=True)
 class GeneEffect:
-    """Liability added by one allele, in standard deviations of genetic plus environmental liability."""
+    """
+    Liability added by one allele, in standard deviations of genetic plus environmental liability.
+
+    Where effects follow frequency it is that of an allele of the highest frequency that has one.
+    """
 
     locus: int
     plof: float
     damaging_missense: float
+    other_missense: float
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,7 @@ class Liabilities:
     Liabilities of a population's visible people, in standard deviations, and what they are made of.
 
     `genetic` holds gene effects and interactions, centred; `predictable` adds the shift by ancestry;
-    `total` adds the environment.
+    `total` adds the environment. `interactions` are loci and the effect of two of them hit.
     """
 
     genetic: np.ndarray
@@ -37,7 +48,7 @@ class Liabilities:
     total: np.ndarray
     threshold: float
     effects: tuple[GeneEffect, ...]
-    interactions: tuple[tuple[int, int, float], ...]
+    interactions: tuple[tuple[tuple[int, ...], float], ...]
 
     @property
     def is_case(self) -> np.ndarray:
@@ -63,33 +74,72 @@ def choose_causal_genes(config: SimulateConfig, loci: list[Locus]) -> list[Locus
     return [candidates[i] for i in np.sort(chosen)]
 
 
-def effect_alleles(variants: LocusVariants, config: PhenotypeConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Rows with an effect: high-confidence pLoF, and damaging missense; both rare in either ancestry."""
+def effect_alleles(variants: LocusVariants, config: PhenotypeConfig, seed: int) -> np.ndarray:
+    """
+    Relative effect of each allele in its class, classes × alleles; 0 without an effect.
+
+    High-confidence pLoF, damaging and other missense can have one where no population has the allele above
+    the limit. Of each class a seeded share has it. It is 1, or follows f (1 - f) to the configured power
+    beside the limit's (Speed et al. 2012, Am. J. Hum. Genet. 91:1011).
+    """
+    rng = generator(seed, "causal alleles", variants.locus)
     rare = variants.frequency <= config.effect_max_frequency
-    plof = np.isin(variants.consequence, PLOF) & ~variants.low_confidence & rare
-    return plof, (variants.consequence == Consequence.DAMAGING_MISSENSE) & rare
+    members = (
+        np.isin(variants.consequence, PLOF) & ~variants.low_confidence,
+        variants.consequence == Consequence.DAMAGING_MISSENSE,
+        variants.consequence == Consequence.OTHER_MISSENSE,
+    )
+    shares = [getattr(config, f"causal_share_{name}") for name in CLASSES]
+    chosen = [
+        member & rare & (rng.random(len(variants)) < share)
+        for member, share in zip(members, shares, strict=True)
+    ]
+    # One copy was left out of the frequency, so singletons have 0: they count as the rarest.
+    floor = min(_RAREST, config.effect_max_frequency)
+    most = max(config.effect_max_frequency, floor)
+    frequency = variants.frequency.clip(floor, most)
+    relative = (frequency * (1 - frequency) / (most * (1 - most))) ** config.frequency_exponent
+    return np.stack(chosen) * relative
 
 
 def draw_liabilities(
-    config: SimulateConfig, causal: list[LocusVariants], african_ancestry: np.ndarray
+    config: SimulateConfig,
+    causal: list[LocusVariants],
+    population_shares: np.ndarray,
+    constraint: Mapping[int, float] | None = None,
 ) -> Liabilities:
     """
     Liabilities of everyone in the population whose dosages `causal` holds.
 
     The genetic part is scaled so that its variance in this population is the heritability and the
     environment's is what is left of 1; the threshold is the quantile that leaves the prevalence above it.
+
+    Parameters
+    ----------
+    config
+        The study.
+    causal
+        Variants of the causal genes.
+    population_shares
+        Of each person's genome, people × populations.
+    constraint
+        By locus, see `Locus`; 1 by default.
     """
     settings = config.phenotype
     rng = generator(config.seed, "phenotype")
-    burdens = [_burdens(variants, settings) for variants in causal]
     sizes = np.exp(rng.normal(0, settings.effect_sigma, size=len(causal)))
-    additive = sum(size * _weighted(burden, settings) for size, burden in zip(sizes, burdens, strict=True))
-    additive = np.asarray(additive, dtype=float)
-    pairs, interaction, unit = _interaction(burdens, additive, settings)
+    sizes *= [(constraint or {}).get(item.locus, 1.0) ** settings.constraint_exponent for item in causal]
+    burdens = [effect_alleles(item, settings, config.seed) @ item.dosage for item in causal]
+    by_class = np.array([getattr(settings, f"{name}_effect") for name in CLASSES])
+    additive = np.zeros(population_shares.shape[0])
+    for size, burden in zip(sizes, burdens, strict=True):
+        additive += size * (by_class @ burden)
+    groups, interaction, unit = _interaction(burdens, by_class, additive, settings)
     scale = np.sqrt(settings.heritability / max(float((additive + interaction).var()), 1e-12))
     genetic = scale * (additive + interaction)
     genetic -= genetic.mean()
-    predictable = genetic + settings.ancestry_shift * african_ancestry
+    shifts = [settings.ancestry_shift.get(name, 0.0) for name in config.population.populations()]
+    predictable = genetic + population_shares @ shifts
     total = predictable + rng.normal(0, np.sqrt(1 - settings.heritability), size=len(genetic))
     return Liabilities(
         genetic=genetic,
@@ -97,47 +147,35 @@ def draw_liabilities(
         total=total,
         threshold=float(np.quantile(total, 1 - settings.prevalence)),
         effects=tuple(
-            GeneEffect(
-                variants.locus,
-                plof=float(scale * size * settings.plof_effect),
-                damaging_missense=float(scale * size * settings.damaging_missense_effect),
-            )
+            GeneEffect(variants.locus, *(float(scale * size * effect) for effect in by_class))
             for variants, size in zip(causal, sizes, strict=True)
         ),
-        interactions=tuple((causal[a].locus, causal[b].locus, float(scale * unit)) for a, b in pairs),
+        interactions=tuple(
+            (tuple(causal[gene].locus for gene in group), float(scale * unit)) for group in groups
+        ),
     )
 
 
-def _burdens(variants: LocusVariants, config: PhenotypeConfig) -> np.ndarray:
-    """Alleles with an effect, 2 × people: pLoF and damaging missense."""
-    plof, damaging = effect_alleles(variants, config)
-    return np.stack([variants.dosage[plof].sum(axis=0), variants.dosage[damaging].sum(axis=0)]).astype(float)
-
-
-def _weighted(burden: np.ndarray, config: PhenotypeConfig) -> np.ndarray:
-    return config.plof_effect * burden[0] + config.damaging_missense_effect * burden[1]
-
-
 def _interaction(
-    burdens: list[np.ndarray], additive: np.ndarray, config: PhenotypeConfig
-) -> tuple[list[tuple[int, int]], np.ndarray, float]:
+    burdens: list[np.ndarray], by_class: np.ndarray, additive: np.ndarray, config: PhenotypeConfig
+) -> tuple[list[tuple[int, ...]], np.ndarray, float]:
     """
-    Extra liability of people who carry an allele in both genes of a pair, on the scale of `additive`.
+    Extra liability of people who carry an allele in two genes of a group, on the scale of `additive`.
 
-    Pairs are made of the genes with most carriers. The term's variance is `interaction_share` of the sum
+    Groups are made of the genes with most carriers. The term's variance is `interaction_share` of the sum
     of its own and the additive variance.
     """
-    carriers = np.stack([burden.sum(axis=0) > 0 for burden in burdens])
-    order = np.argsort(-carriers.sum(axis=1), kind="stable")
-    pairs = [(int(order[2 * i]), int(order[2 * i + 1])) for i in range(config.interaction_pairs)]
-    both = np.zeros(carriers.shape[1])
-    for first, second in pairs:
-        both += carriers[first] & carriers[second]
-    if not both.any():
-        return pairs, both, 0.0
+    carriers = np.stack([by_class @ burden > 0 for burden in burdens])
+    order, size = np.argsort(-carriers.sum(axis=1), kind="stable").tolist(), config.interaction_genes
+    groups = [tuple(order[size * i : size * (i + 1)]) for i in range(config.interaction_groups)]
+    hit = np.zeros(carriers.shape[1])
+    for group in groups:
+        hit += carriers[list(group)].sum(axis=0) >= 2
+    if not hit.any():
+        return groups, hit, 0.0
     share = min(config.interaction_share, 0.999)
-    unit = float(np.sqrt(share / (1 - share) * additive.var() / both.var()))
-    return pairs, unit * both, unit
+    unit = float(np.sqrt(share / (1 - share) * additive.var() / hit.var()))
+    return groups, unit * hit, unit
 
 
 def ascertain(config: SimulateConfig, population: Pedigree, is_case: np.ndarray) -> np.ndarray:

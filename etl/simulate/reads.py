@@ -24,10 +24,11 @@ def draw_depths(
     Reads of each entry, sites × people.
 
     Negative binomial around person × kit's coverage of the site; half in a hemizygous man (`hemizygous`,
-    sites × people); 0 where the entry is missing, at random or by the site's planted defect.
+    sites × people); 0 in women on Y, and where the entry is missing, at random or by a planted defect.
     """
     expected = rows.depth[:, people.kit] * people.depth
     expected = np.where(hemizygous, expected / 2, expected)
+    expected[np.ix_(rows.chromosome == reference.Y, people.female)] = 0
     share = rng.standard_gamma(config.dispersion, expected.shape) / config.dispersion
     depth = rng.poisson(share * expected)
     lost = rng.random(depth.shape, dtype=np.float32) < people.missing_rate
@@ -98,6 +99,6 @@ def draw_alternative_reads(
 
 
 def hemizygous_entries(rows: Alleles, people: People, non_pseudo_autosomal: np.ndarray) -> np.ndarray:
-    """True at men's entries on X outside its pseudo-autosomal regions, sites × people."""
-    on_x = (rows.chromosome == reference.X) & non_pseudo_autosomal
-    return on_x[:, None] & ~people.female
+    """True at men's entries on Y, and on X outside its pseudo-autosomal regions, sites × people."""
+    on_one = (rows.chromosome == reference.Y) | ((rows.chromosome == reference.X) & non_pseudo_autosomal)
+    return on_one[:, None] & ~people.female

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 from etl.simulate import reference
 from etl.simulate.config import SimulateConfig
@@ -21,6 +22,10 @@ from etl.simulate.truth import (
     RelatedPairTruth,
     Truth,
     oracle_auroc,
+)
+
+ORACLE_KNOWS = (
+    "true effects of all alleles and of ancestry; neither the environment nor how people were sequenced"
 )
 
 
@@ -58,17 +63,27 @@ def build_truth(config: SimulateConfig, study: Study, written: np.ndarray, prove
         sites=len(in_file.site_starts()),
         genes=config.genes.count,
         oracle_auroc=0.5,
+        oracle_knows=ORACLE_KNOWS,
+        batch_auroc=_batch_auroc(config, study),
         population=_population(study),
         people=_people(config, study),
         related_pairs=_related_pairs(study),
         bad_variants=_bad_variants(config, study, written),
         causal_genes=_causal_genes(config, study),
         interactions=tuple(
-            InteractionTruth(gene_a=study.loci[a].gene_id, gene_b=study.loci[b].gene_id, effect=effect)
-            for a, b, effect in study.liabilities.interactions
+            InteractionTruth(genes=tuple(study.loci[locus].gene_id for locus in group), effect=effect)
+            for group, effect in study.liabilities.interactions
         ),
     )
     return truth.model_copy(update={"oracle_auroc": oracle_auroc(truth)})
+
+
+def _batch_auroc(config: SimulateConfig, study: Study) -> float:
+    """AUROC of the share of cases that a person's kit has."""
+    is_case, kit = study.people.is_case, study.people.kit
+    cases = np.bincount(kit[is_case], minlength=len(config.kits))
+    share = cases / np.maximum(np.bincount(kit, minlength=len(config.kits)), 1)
+    return float(roc_auc_score(is_case, share[kit]))
 
 
 def _population(study: Study) -> PopulationTruth:
@@ -86,7 +101,7 @@ def _population(study: Study) -> PopulationTruth:
 
 def _people(config: SimulateConfig, study: Study) -> tuple[PersonTruth, ...]:
     people, drawn = study.people, study.liabilities
-    reported = people.reported_sex
+    reported, populations = people.reported_sex, config.population.populations()
     result = []
     for i, sample_id in enumerate(people.sample_id):
         kit = config.kits[people.kit[i]]
@@ -101,7 +116,12 @@ def _people(config: SimulateConfig, study: Study) -> tuple[PersonTruth, ...]:
             contamination=round(float(people.contamination[i]), 4),
             contaminated_by=people.sample_id[people.donor[i]] if people.donor[i] >= 0 else None,
             low_quality=bool(people.low_quality[i]),
-            african_ancestry=round(float(study.african_ancestry[i]), 4),
+            ancestry=config.population.ancestries[people.ancestry[i]].name,
+            ancestry_outlier=config.population.ancestries[people.ancestry[i]].outlier,
+            populations={
+                name: round(float(share), 4)
+                for name, share in zip(populations, study.population_shares[i], strict=True)
+            },
             genetic_liability=float(drawn.genetic[place]),
             predictable_liability=float(drawn.predictable[place]),
             liability=float(drawn.total[place]),
@@ -125,8 +145,7 @@ def _related_pairs(study: Study) -> tuple[RelatedPairTruth, ...]:
 
 
 def _bad_variants(config: SimulateConfig, study: Study, written: np.ndarray) -> tuple[BadVariantTruth, ...]:
-    alleles = study.alleles
-    result = []
+    alleles, bad = study.alleles, []
     for row in np.flatnonzero((alleles.defect > 0) & written):
         kind = DEFECTS[alleles.defect[row]]
         group = None
@@ -134,17 +153,23 @@ def _bad_variants(config: SimulateConfig, study: Study, written: np.ndarray) -> 
             group = "case" if alleles.group[row] else "control"
         elif kind == "batch_artefact":
             group = config.kits[alleles.group[row]].name
-        variant = BadVariantTruth(
+        bad.append((int(row), kind, round(float(alleles.strength[row]), 4), group))
+    bad += [(int(row), "off_target", 1.0, None) for row in np.flatnonzero(alleles.off_target & written)]
+    poor = alleles.poor & (written & ~alleles.off_target & (alleles.defect == 0))[:, None]
+    bad += [(int(row), "poor_coverage", 1.0, config.kits[kit].name) for row, kit in np.argwhere(poor)]
+    return tuple(
+        BadVariantTruth(
             kind=kind,
             contig=reference.contig_name(config.reference_genome, int(alleles.chromosome[row])),
             position=int(alleles.position[row]),
             ref=alleles.ref[row],
             alt=alleles.alt[row],
-            strength=round(float(alleles.strength[row]), 4),
+            strength=strength,
             group=group,
+            copies=int(alleles.dosage[row].sum(dtype=np.int64)),
         )
-        result.append(variant)
-    return tuple(result)
+        for row, kind, strength, group in bad
+    )
 
 
 def _causal_genes(config: SimulateConfig, study: Study) -> tuple[CausalGeneTruth, ...]:
@@ -159,6 +184,8 @@ def _causal_genes(config: SimulateConfig, study: Study) -> tuple[CausalGeneTruth
             end=locus.end,
             plof_effect=effect.plof,
             damaging_missense_effect=effect.damaging_missense,
+            other_missense_effect=effect.other_missense,
+            constraint=round(locus.constraint, 4),
         )
         result.append(gene)
     return tuple(result)

@@ -20,6 +20,7 @@ from etl import bgzf
 from etl.simulate import reference
 from etl.simulate.annotation import Annotator
 from etl.simulate.config import SimulateConfig
+from etl.simulate.gene_tables import write_constraint, write_targets
 from etl.simulate.gtf import write_gtf
 from etl.simulate.people import write_samples
 from etl.simulate.record import Provenance, build_truth
@@ -55,7 +56,7 @@ def run_simulation(config_path: str | Path, overrides: Sequence[str] = ()) -> Tr
 
 def simulate(config: SimulateConfig, report: Report = lambda stage, done, total: None) -> Truth:
     """
-    Write VCF, samples table, GTF and, last, truth.json into `config.out`.
+    Write VCF, samples table, GTF, capture intervals, gene constraint and, last, truth.json into `config.out`.
 
     A folder that already holds the same study (configuration, code, versions, files) is left as it is.
 
@@ -128,7 +129,8 @@ def _sha256(path: Path) -> str:
 def _publish(scratch: Path, out: Path) -> None:
     """Move the finished files into place; truth.json, the commit mark, goes first and comes last."""
     (out / TRUTH_FILE).unlink(missing_ok=True)
-    for stale in [*out.glob("cohort*.vcf.bgz"), out / "samples.tsv", out / "genes.gtf"]:
+    tables = (out / name for name in ("samples.tsv", "genes.gtf", "targets.bed", "constraint.tsv"))
+    for stale in [*out.glob("cohort*.vcf.bgz"), *tables]:
         stale.unlink(missing_ok=True)
     for path in sorted(scratch.iterdir(), key=lambda path: path.name == TRUTH_FILE):
         path.replace(out / path.name)
@@ -138,6 +140,8 @@ def _write_files(config: SimulateConfig, study: Study, folder: Path, report: Rep
     """All files but truth.json; returns which alleles came into the VCF."""
     write_samples(study.people, config, folder / "samples.tsv")
     write_gtf(study.loci, config, folder / "genes.gtf")
+    write_targets(study.loci, config, folder / "targets.bed")
+    write_constraint(study.loci, config, folder / "constraint.tsv")
     blocks = list(study.alleles.blocks(_SITES_PER_BLOCK))
     tasks = ((block, study.people, config) for block in _prepare(config, study, blocks))
     written = np.zeros(len(study.alleles), dtype=bool)

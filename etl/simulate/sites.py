@@ -31,7 +31,8 @@ class Alleles:
 
     `dosage` is uint8, alleles × samples. `defect` indexes `DEFECTS`; `strength` is the share of the affected
     people who show it; `group` is the status (1 case) or the kit that is affected. `depth` is relative to a
-    person's mean, alleles × kits.
+    person's mean, alleles × kits; `poor` marks those that a kit covers badly, `off_target` alleles outside
+    the capture intervals.
     """
 
     chromosome: np.ndarray
@@ -46,6 +47,8 @@ class Alleles:
     strength: np.ndarray
     group: np.ndarray
     depth: np.ndarray
+    poor: np.ndarray
+    off_target: np.ndarray
 
     def __len__(self) -> int:
         return len(self.position)
@@ -73,7 +76,7 @@ def assemble(
     config: SimulateConfig, loci: list[Locus], parts: list[LocusVariants], causal: set[int]
 ) -> Alleles:
     """
-    Join the loci's variants, plant the bad ones outside the `causal` loci and draw each allele's coverage.
+    Join the loci's variants, plant the bad ones and draw each allele's coverage.
 
     Where two overlapping genes drew a variant at the same position, the first gene's stays.
     """
@@ -95,20 +98,26 @@ def assemble(
         "low_confidence": np.concatenate([part.low_confidence for part in parts])[order],
         "dosage": np.concatenate([part.dosage for part in parts])[order],
     }
-    defects = _plant_defects(config, columns, np.isin(columns["locus"], sorted(causal)))
-    return Alleles(**columns, **defects, depth=_relative_depth(config, len(loci), locus[order]))
+    spared = [] if config.variant_defects.in_causal_genes else sorted(causal)
+    spared += [item.index for item in loci if item.off_target]
+    defects = _plant_defects(config, columns, np.isin(columns["locus"], spared))
+    depth, poor = _relative_depth(config, len(loci), locus[order])
+    off_target = np.array([item.off_target for item in loci])[locus[order]]
+    depth[off_target] *= config.sequencing.off_target_depth
+    return Alleles(**columns, **defects, depth=depth, poor=poor, off_target=off_target)
 
 
 def _plant_defects(
-    config: SimulateConfig, columns: dict[str, np.ndarray], in_causal_gene: np.ndarray
+    config: SimulateConfig, columns: dict[str, np.ndarray], spared: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Choose bad variants among biallelic autosomal SNVs outside the causal genes."""
+    """Choose bad variants among biallelic autosomal SNVs that are not spared."""
     rng = generator(config.seed, "variant defects")
-    n = len(in_causal_gene)
+    n = len(spared)
     place = columns["chromosome"].astype(np.int64) << 32 | columns["position"]
     _, inverse, copies = np.unique(place, return_inverse=True, return_counts=True)
     is_snv = np.array([len(r) == len(a) for r, a in zip(columns["ref"], columns["alt"], strict=True)])
-    candidates = (copies[inverse] == 1) & is_snv & (columns["chromosome"] != reference.X) & ~in_causal_gene
+    on_autosome = ~np.isin(columns["chromosome"], (reference.X, reference.Y))
+    candidates = (copies[inverse] == 1) & is_snv & on_autosome & ~spared
     rows = rng.permutation(np.flatnonzero(candidates))
     counts = [round(share * len(rows)) for share in config.variant_defects.shares().values()]
     labels = np.repeat([DEFECTS.index(name) for name in config.variant_defects.shares()], counts)[: len(rows)]
@@ -119,14 +128,16 @@ def _plant_defects(
     ).T
     groups = np.where(defect == DEFECTS.index("batch_artefact"), rng.integers(0, len(config.kits), n), -1)
     groups = np.where(defect == DEFECTS.index("differential_missingness"), rng.integers(0, 2, n), groups)
-    return {"defect": defect, "strength": rng.uniform(low[defect], high[defect]), "group": groups}
+    strength = rng.uniform(low[defect], high[defect])
+    off = [DEFECTS.index(name) for name in config.variant_defects.switched_off]
+    return {"defect": np.where(np.isin(defect, off), 0, defect), "strength": strength, "group": groups}
 
 
-def _relative_depth(config: SimulateConfig, n_loci: int, locus: np.ndarray) -> np.ndarray:
-    """Coverage of each allele, alleles × kits, relative to the mean; each kit covers some loci badly."""
+def _relative_depth(config: SimulateConfig, n_loci: int, locus: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coverage of each allele, alleles × kits, relative to the mean, and where a kit covers a locus badly."""
     rng = generator(config.seed, "coverage")
     poor = rng.random((n_loci, len(config.kits))) < np.array([kit.poor_gene_share for kit in config.kits])
     by_locus = np.exp(rng.normal(0, 0.15, poor.shape))
     by_locus[poor] *= config.sequencing.poor_gene_depth
     by_site = np.exp(rng.normal(0, 0.10, (len(locus), 1)))
-    return by_locus[locus] * by_site
+    return by_locus[locus] * by_site, poor[locus]

@@ -28,7 +28,7 @@ class Study:
     Everything but the reads.
 
     `visible` is, for each sample, its person's place among the population's visible people, in whose
-    order `liabilities` stands; `african_ancestry` is by sample.
+    order `liabilities` stands; `population_shares` is samples × populations.
     """
 
     loci: list[Locus]
@@ -37,7 +37,7 @@ class Study:
     alleles: Alleles
     liabilities: Liabilities
     visible: np.ndarray
-    african_ancestry: np.ndarray
+    population_shares: np.ndarray
     population_size: int
 
 
@@ -61,9 +61,10 @@ def simulate_study(config: SimulateConfig, report: Report) -> Study:
     causal = choose_causal_genes(config, loci)
     population = draw_population(config, loci)
     visible = np.flatnonzero(population.visible)
-    ancestry = population.african_ancestry()
+    shares = population.population_shares(len(config.population.populations()))
     in_population = _draw_loci(config, population, visible, causal, functools.partial(report, "causal genes"))
-    liabilities = draw_liabilities(config, in_population, ancestry[visible])
+    constraint = {locus.index: locus.constraint for locus in causal}
+    liabilities = draw_liabilities(config, in_population, shares[visible], constraint)
     units = ascertain(config, population, liabilities.is_case)
     chosen, old_index = population.restrict(units)
     place = np.searchsorted(visible, old_index[chosen.visible])
@@ -82,7 +83,7 @@ def simulate_study(config: SimulateConfig, report: Report) -> Study:
         alleles=assemble(config, loci, parts, causal_indices),
         liabilities=liabilities,
         visible=by_sample,
-        african_ancestry=ancestry[old_index[people.person]],
+        population_shares=shares[old_index[people.person]],
         population_size=len(visible),
     )
 
@@ -118,13 +119,13 @@ def _carried(
     pedigree: Pedigree, persons: np.ndarray, loci: list[Locus]
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     haplotypes = [pedigree.haplotypes_at(locus)[persons] for locus in loci]
-    return haplotypes, [pedigree.ancestry_at(locus) for locus in loci]
+    return haplotypes, [pedigree.origin_at(locus) for locus in loci]
 
 
 def _simulate_batch(
-    config: SimulateConfig, loci: list[Locus], haplotypes: list[np.ndarray], ancestries: list[np.ndarray]
+    config: SimulateConfig, loci: list[Locus], haplotypes: list[np.ndarray], origins: list[np.ndarray]
 ) -> list[LocusVariants]:
     return [
-        simulate_locus(locus, carried, ancestry, config)
-        for locus, carried, ancestry in zip(loci, haplotypes, ancestries, strict=True)
+        simulate_locus(locus, carried, origin, config)
+        for locus, carried, origin in zip(loci, haplotypes, origins, strict=True)
     ]

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from contract.config import ConfigModel
 from contract.errors import InputError, fault
 
-TRUTH_VERSION = 1
+TRUTH_VERSION = 2
 
 
 class PersonTruth(ConfigModel):
@@ -28,7 +28,9 @@ class PersonTruth(ConfigModel):
     contamination: float  # share of reads from the donor; 0 where clean
     contaminated_by: str | None
     low_quality: bool
-    african_ancestry: float  # share of the genome
+    ancestry: str  # as configured, and as the samples table tells for most people
+    ancestry_outlier: bool  # of a planted ancestry between the others
+    populations: dict[str, float]  # shares of the genome
     genetic_liability: float  # gene effects alone
     predictable_liability: float  # with the shift by ancestry: all that a genome can tell
     liability: float  # with the environment; a case lies above the threshold
@@ -45,7 +47,11 @@ class RelatedPairTruth(ConfigModel):
 
 
 class BadVariantTruth(ConfigModel):
-    """A planted bad variant; `group` is the status or kit it affects, where it affects one."""
+    """A bad variant; `group` is the status or kit it affects, where it affects one.
+
+    Planted ones, those of loci that a kit covers badly, and those outside the capture intervals.
+    `copies` are the alternate alleles that the people truly have: where they are many, few false ones hide.
+    """
 
     kind: str
     contig: str
@@ -54,6 +60,7 @@ class BadVariantTruth(ConfigModel):
     alt: str
     strength: float  # share of the affected people who show it
     group: str | None
+    copies: int
 
 
 class CausalGeneTruth(ConfigModel):
@@ -66,13 +73,14 @@ class CausalGeneTruth(ConfigModel):
     end: int
     plof_effect: float
     damaging_missense_effect: float
+    other_missense_effect: float
+    constraint: float  # s_het over that of the median gene
 
 
 class InteractionTruth(ConfigModel):
-    """Liability added in carriers of both genes."""
+    """Liability added in carriers of two of the genes."""
 
-    gene_a: str
-    gene_b: str
+    genes: tuple[str, ...]
     effect: float
 
 
@@ -88,7 +96,11 @@ class PopulationTruth(ConfigModel):
 
 
 class Truth(ConfigModel):
-    """The whole of truth.json."""
+    """The whole of truth.json.
+
+    `oracle_auroc` is the AUROC of what `oracle_knows` names. It bounds a score made from genomes alone:
+    `batch_auroc`, that of the sequencing kit by itself, shows how much a model could add from artefacts.
+    """
 
     format_version: int
     seed: int
@@ -100,6 +112,8 @@ class Truth(ConfigModel):
     sites: int
     genes: int
     oracle_auroc: float
+    oracle_knows: str
+    batch_auroc: float
     population: PopulationTruth
     people: tuple[PersonTruth, ...]
     related_pairs: tuple[RelatedPairTruth, ...]

@@ -51,7 +51,7 @@ class LocusVariants:
     Alternative alleles of one locus, one row each, by ascending position.
 
     Rows of equal position are alleles of one multi-allelic site. `dosage` is uint8, alleles × people: copies
-    carried; a hemizygous man has 0 or 2. `frequency` is, in genes, that in the ancestry where the allele is
+    carried; a hemizygous man has 0 or 2. `frequency` is, in genes, that in the population where the allele is
     most frequent, among the founder haplotypes drawn, one copy left out: 0 where there is only one.
     """
 
@@ -84,7 +84,7 @@ class LocusVariants:
 
 
 def simulate_locus(
-    locus: Locus, haplotypes: np.ndarray, ancestry: np.ndarray, config: SimulateConfig
+    locus: Locus, haplotypes: np.ndarray, origin: np.ndarray, config: SimulateConfig
 ) -> LocusVariants:
     """
     Draw the variants of one locus for some people.
@@ -95,20 +95,22 @@ def simulate_locus(
         A gene or a backbone marker.
     haplotypes
         People × 2: which founder haplotype each person carries here (see `Pedigree.haplotypes_at`).
-    ancestry
-        By founder haplotype, 1 = African-like.
+    origin
+        By founder haplotype: its population, a place among `PopulationConfig.populations`.
     config
         The study; its seed and the locus' index decide all that is drawn.
     """
     rng = generator(config.seed, "locus", locus.index)
     used, place = np.unique(haplotypes, return_inverse=True)
-    african = ancestry[used].astype(bool)
-    column = np.where(african, np.count_nonzero(~african) + np.cumsum(african) - 1, np.cumsum(~african) - 1)
-    counts = (int(np.count_nonzero(~african)), int(np.count_nonzero(african)))
-    position, derived = simulate_haplotypes(locus, counts, config.genes, rng)
+    # The coalescent gives haplotypes population by population.
+    column = np.empty(len(used), dtype=np.int64)
+    column[np.argsort(origin[used], kind="stable")] = np.arange(len(used))
+    numbers = np.bincount(origin[used], minlength=len(config.population.populations())).tolist()
+    counts = dict(zip(config.population.populations(), numbers, strict=True))
+    position, derived = simulate_haplotypes(locus, counts, config.genes, rng, config.population)
     carried = column[place.reshape(haplotypes.shape)]
     dosage = derived[:, carried[:, 0]] + derived[:, carried[:, 1]]
-    frequency = _highest_frequency(derived, counts) if locus.is_gene else derived.mean(axis=1)
+    frequency = _highest_frequency(derived, numbers) if locus.is_gene else derived.mean(axis=1)
     consequence = _draw_consequences(rng, locus, position, config.consequences)
     kept = _survivors(rng, locus, consequence, frequency, config.consequences)
     position, consequence, frequency, dosage = (
@@ -130,14 +132,13 @@ def simulate_locus(
     return drawn.choose(np.arange(len(haplotypes)))
 
 
-def _highest_frequency(derived: np.ndarray, counts: tuple[int, int]) -> np.ndarray:
-    """Largest of both ancestries' frequencies, one copy left out; alleles × haplotypes to alleles."""
-    european, african = np.split(derived, [counts[0]], axis=1)
+def _highest_frequency(derived: np.ndarray, counts: list[int]) -> np.ndarray:
+    """Largest of the populations' frequencies, one copy left out; alleles × haplotypes to alleles."""
     others = [
         np.maximum(part.sum(axis=1, dtype=np.int64) - 1, 0) / max(part.shape[1] - 1, 1)
-        for part in (european, african)
+        for part in np.split(derived, np.cumsum(counts)[:-1], axis=1)
     ]
-    return np.maximum(*others)
+    return np.max(others, axis=0)
 
 
 def _draw_consequences(
@@ -185,8 +186,8 @@ def _survivors(
     """Rows that selection and capture leave, ascending.
 
     A variant of a class under selection survives with probability 1 / (1 + f / half frequency), f the
-    highest frequency of both ancestries: an empirical stand-in for purifying selection, which a neutral
-    coalescent lacks. Of a backbone locus one common SNV stays.
+    highest frequency of all populations: an empirical stand-in for purifying selection, which a neutral
+    coalescent lacks. It is the stronger the more constrained the gene is. Of a marker one common SNV stays.
     """
     if not locus.is_gene:
         common = np.flatnonzero(np.minimum(frequency, 1 - frequency) >= BACKBONE_MINIMUM_FREQUENCY)
@@ -197,7 +198,7 @@ def _survivors(
     half[np.isin(consequence, (Consequence.OTHER_MISSENSE, Consequence.INFRAME_INDEL))] = (
         config.other_missense_half_frequency
     )
-    survives = rng.random(len(consequence)) < 1 / (1 + frequency / half)
+    survives = rng.random(len(consequence)) < 1 / (1 + locus.constraint * frequency / half)
     return np.flatnonzero(survives)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from etl import bgzf
 from etl.simulate import reads, reference
 from etl.simulate.annotation import CSQ_FIELDS
-from etl.simulate.calls import FORMAT, MISSING, call_table, entry_texts, genotype_order
-from etl.simulate.config import SimulateConfig
+from etl.simulate.calls import FORMAT, CalledEntries, Form, call_entries, call_table
+from etl.simulate.config import SequencingConfig, SimulateConfig
 from etl.simulate.people import People
 from etl.simulate.rng import generator
 from etl.simulate.sites import DEFECTS, Alleles
@@ -83,7 +83,9 @@ def write_block(block: Block, people: People, config: SimulateConfig) -> Written
     lines = []
     for site, (first, end) in enumerate(zip(starts, ends, strict=True)):
         counts = _read_counts(depth[first], alternative[first:end])
-        line = _record(rows.rows(slice(first, end)), counts, block.csq[site], config)
+        partial_pl = rng.random() < settings.partial_pl_share
+        entries = _call(counts, hemizygous[first], settings, partial_pl=partial_pl)
+        line = _record(rows.rows(slice(first, end)), counts, entries, block.csq[site], config)
         if line is not None:
             written[first:end] = True
             lines.append(line)
@@ -101,44 +103,50 @@ def _read_counts(depth: np.ndarray, alternative: np.ndarray) -> np.ndarray:
     return np.stack([left, *counts])
 
 
-def _record(site: Alleles, counts: np.ndarray, csq: str, config: SimulateConfig) -> bytes | None:
-    """One line, or None where no alternative allele was called."""
-    error_rate = config.sequencing.error_rate
-    if len(site) == 1:
+def _call(
+    counts: np.ndarray, hemizygous: np.ndarray, settings: SequencingConfig, *, partial_pl: bool
+) -> CalledEntries:
+    """Entries of all people at one site; `hemizygous` ones in the form that is set for men on X and Y."""
+    entries = _call_as("diploid", counts, settings, partial_pl=partial_pl)
+    if settings.men_on_x == "diploid" or not hemizygous.any():
+        return entries
+    other = _call_as(settings.men_on_x, counts[:, hemizygous], settings, partial_pl=partial_pl)
+    for mine, theirs in zip(vars(entries).values(), vars(other).values(), strict=True):
+        mine[hemizygous] = theirs
+    return entries
+
+
+def _call_as(
+    form: Form, counts: np.ndarray, settings: SequencingConfig, *, partial_pl: bool
+) -> CalledEntries:
+    if len(counts) == 2:
+        table = call_table(settings.error_rate, form)
         key = counts[0] * (reads.MAXIMUM_DEPTH + 1) + counts[1]
-        table = call_table(error_rate)
-        copies = table.copies[key]
-        texts, reference_pl = table.text[key].tolist(), table.reference_pl[key]
-        allele_counts = [int(copies[copies > 0].sum())]
-        called = int(np.count_nonzero(copies != MISSING))
-        carriers = copies > 0
-    else:
-        texts, best, reference_pl = _call_multiallelic(counts, error_rate)
-        order = np.array(genotype_order(len(counts)))
-        drawn = order[best[best != MISSING]]
-        allele_counts = [int(np.count_nonzero(drawn == allele)) for allele in range(1, len(counts))]
-        called = len(drawn)
-        carriers = best > 0
-    if not sum(allele_counts):
-        return None
-    quality = float(reference_pl[carriers].sum())
-    by_depth = quality / max(int(counts[:, carriers].sum()), 1)
-    info = _info(allele_counts, called, by_depth, csq)
-    return b"\t".join([_fixed_columns(site, quality, info, config), *texts]) + b"\n"
-
-
-def _call_multiallelic(counts: np.ndarray, error_rate: float) -> tuple[list[bytes], np.ndarray, np.ndarray]:
-    """As `entry_texts`, calling each distinct set of read counts once."""
+        return CalledEntries(table.text[key], table.copies[key], table.reference_pl[key])
+    # Each distinct set of read counts is called once.
     distinct, place = np.unique(counts.T, axis=0, return_inverse=True)
-    texts, best, likelihoods = entry_texts(distinct, error_rate)
-    place = place.ravel()
-    return [texts[i] for i in place.tolist()], best[place], likelihoods[place, 0]
+    entries = call_entries(distinct, settings.error_rate, form, partial_pl=partial_pl)
+    return CalledEntries(*(values[place.ravel()] for values in vars(entries).values()))
 
 
-def _info(allele_counts: list[int], called: int, quality_by_depth: float, csq: str) -> str:
-    number = 2 * called
-    ac = ",".join(map(str, allele_counts))
-    af = ",".join(f"{count / number:.4g}" for count in allele_counts)
+def _record(
+    site: Alleles, counts: np.ndarray, entries: CalledEntries, csq: str, config: SimulateConfig
+) -> bytes | None:
+    """One line, or None where no alternative allele was called."""
+    allele_counts = entries.copies.sum(axis=0)
+    if not allele_counts[1:].any():
+        return None
+    carriers = entries.copies[:, 1:].any(axis=1)
+    quality = float(entries.reference_pl[carriers].sum())
+    by_depth = quality / max(int(counts[:, carriers].sum()), 1)
+    info = _info(allele_counts.tolist(), by_depth, csq)
+    return b"\t".join([_fixed_columns(site, quality, info, config), *entries.text.tolist()]) + b"\n"
+
+
+def _info(allele_counts: list[int], quality_by_depth: float, csq: str) -> str:
+    number, (_, *alternative) = sum(allele_counts), allele_counts
+    ac = ",".join(map(str, alternative))
+    af = ",".join(f"{count / number:.4g}" for count in alternative)
     return f"AC={ac};AF={af};AN={number};QD={quality_by_depth:.2f};CSQ={csq}"
 
 

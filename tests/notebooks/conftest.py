@@ -66,7 +66,9 @@ def _person(row) -> dict[str, object]:
         contamination=0,
         contaminated_by=None,
         low_quality=False,
-        african_ancestry=0,
+        ancestry="european",
+        ancestry_outlier=False,
+        populations={"european": 1.0},
         genetic_liability=burden,
         predictable_liability=burden,
         liability=burden,
@@ -82,4 +84,6 @@ def _gene(row) -> dict[str, object]:
         end=row.end,
         plof_effect=3.0,
         damaging_missense_effect=0.0,
+        other_missense_effect=0.0,
+        constraint=1.0,
     ).model_dump()

@@ -34,6 +34,8 @@ def describe(
         strength=np.zeros(n),
         group=np.full(n, -1),
         depth=np.ones((n, 1)),
+        poor=np.zeros((n, 1), dtype=bool),
+        off_target=np.zeros(n, dtype=bool),
     )
     entries = ANNOTATOR.describe(rows).split(",")
     return [dict(zip(CSQ_FIELDS, entry.split("|"), strict=True)) for entry in entries]

@@ -1,14 +1,15 @@
 import numpy as np
 
 from etl.simulate.coalescent import simulate_haplotypes
-from etl.simulate.config import GenesConfig
+from etl.simulate.config import GenesConfig, PopulationConfig
 from etl.simulate.loci import Locus
 
 GENE = Locus(0, 0, 10_000, 14_999, exons=((10_000, 10_999), (12_000, 12_999), (14_000, 14_999)))
 
 
-def draw(counts: tuple[int, int], seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    return simulate_haplotypes(GENE, counts, GenesConfig(), np.random.default_rng(seed))
+def draw(counts: tuple[int, ...], seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    named = dict(zip(("european", "african", "east_asian"), counts, strict=False))
+    return simulate_haplotypes(GENE, named, GenesConfig(), np.random.default_rng(seed), PopulationConfig())
 
 
 def test_simulate_haplotypes__mutations_only_where_captured():
@@ -34,6 +35,15 @@ def test_simulate_haplotypes__african_haplotypes_are_more_diverse():
             frequency = part.mean(axis=1)
             heterozygosity[group] += np.sum(2 * frequency * (1 - frequency))
     assert heterozygosity[1] > 1.1 * heterozygosity[0]
+
+
+def test_simulate_haplotypes__a_branch_is_near_the_population_it_split_from():
+    difference = np.zeros(2)
+    for seed in range(8):
+        _, haplotypes = draw((100, 100, 100), seed)
+        european, african, east_asian = (part.mean(axis=1) for part in np.split(haplotypes, 3, axis=1))
+        difference += [np.sum((east_asian - european) ** 2), np.sum((east_asian - african) ** 2)]
+    assert 0 < difference[0] < 0.8 * difference[1]
 
 
 def test_simulate_haplotypes__same_seed_same_haplotypes():

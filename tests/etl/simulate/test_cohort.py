@@ -172,7 +172,7 @@ def kinship(copies: np.ndarray, frequency: np.ndarray, pair: list[int]) -> float
 def test_cohort__relatives_can_be_found_by_their_genotypes(study):
     rows = study.clean_rows()
     copies = np.where(study.calls.copies[rows] == MISSING, 0, study.calls.copies[rows])
-    admixed = np.array([person.african_ancestry > 0 for person in study.truth.people])
+    admixed = np.array([person.ancestry == "admixed" for person in study.truth.people])
     frequency = copies[:, ~admixed].mean(axis=1) / 2
     common = np.minimum(frequency, 1 - frequency) > 0.05
     copies, frequency = copies[common], frequency[common]

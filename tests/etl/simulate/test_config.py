@@ -41,6 +41,23 @@ def test_simulate_config__kit_shares_do_not_sum_to_one():
         build(kits=[kit])
 
 
+def test_simulate_config__ancestry_of_no_population():
+    unknown = {"name": "a", "share": 1, "admixture": {"martian": 1}}
+    with pytest.raises(InputError, match="ancestry a of shares of european, african, east_asian that sum"):
+        build(population={"ancestries": [unknown]})
+
+
+def test_simulate_config__kit_with_weights_of_no_ancestry():
+    kit = {"name": "a", "batch": "b", "mean_depth": 40, "case_share": 1, "control_share": 1}
+    with pytest.raises(InputError, match="kits with weights of the ancestries, not finnish"):
+        build(kits=[{**kit, "ancestry_weights": {"finnish": 2}}])
+
+
+def test_simulate_config__no_such_defect_to_switch_off():
+    with pytest.raises(InputError, match=r"switched_off of kinds among .*, not bad_luck"):
+        build(variant_defects={"switched_off": ["bad_luck"]})
+
+
 def test_simulate_config__consequence_shares_above_one():
     with pytest.raises(InputError, match="sum of at most 1"):
         build(consequences={"other_missense": 0.9})

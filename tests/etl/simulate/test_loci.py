@@ -67,6 +67,16 @@ def test_lay_out__one_gene_in_the_pseudo_autosomal_region():
         assert gene.hemizygous_in_men != inside
 
 
+def test_lay_out__markers_off_target_and_on_y():
+    loci = layout(genes={"count": 30, "backbone_markers": 40, "off_target_markers": 20, "y_markers": 5})
+    assert sum(locus.off_target for locus in loci) == 20
+    assert not any(locus.off_target for locus in loci if locus.is_gene or locus.chromosome == reference.Y)
+    on_y = [locus for locus in loci if locus.chromosome == reference.Y]
+    assert len(on_y) == 5
+    assert all(locus.hemizygous_in_men for locus in on_y)
+    assert len(loci) == 95
+
+
 def test_captured__flanks_that_meet_are_merged():
     gene = Locus(0, 0, 100, 500, exons=((100, 200), (250, 300), (400, 500)))
     assert gene.captured() == ((70, 330), (370, 530))

@@ -71,11 +71,22 @@ def test_draw_population__neighbours_are_transmitted_together(population, loci):
     assert switched[np.diff(chromosome) > 0].mean() == pytest.approx(0.5, abs=0.05)
 
 
-def test_african_ancestry__of_admixed_and_others(population):
-    share = population.african_ancestry()
-    assert np.all(share[~population.admixed] == 0)
-    assert share[population.admixed].mean() == pytest.approx(0.7, abs=0.05)
-    assert population.admixed.mean() == pytest.approx(0.10, abs=0.04)
+def test_haplotypes_at__y_from_father_to_son():
+    config = CONFIG.model_copy(update={"genes": CONFIG.genes.model_copy(update={"y_markers": 2})})
+    loci = lay_out(config)
+    population = draw_population(config, loci)
+    haplotypes = population.haplotypes_at(loci[-1])
+    sons = population.children[~population.female[population.children]]
+    assert len(sons) > 10
+    assert np.array_equal(haplotypes[sons], haplotypes[population.father[sons]])
+    assert np.all(haplotypes[~population.female, 0] == haplotypes[~population.female, 1])
+
+
+def test_population_shares__of_admixed_and_others(population):
+    share, admixed = population.population_shares(2)[:, 1], population.ancestry == 1
+    assert np.all(share[~admixed] == 0)
+    assert share[admixed].mean() == pytest.approx(0.7, abs=0.05)
+    assert admixed.mean() == pytest.approx(0.10, abs=0.04)
     children = population.children
     parents = (share[population.father[children]] + share[population.mother[children]]) / 2
     assert share[children] == pytest.approx(parents)
@@ -88,4 +99,24 @@ def test_restrict__keeps_descent(population, loci):
     for locus in (loci[0], loci[-1]):
         whole, alone = population.haplotypes_at(locus)[old_index], part.haplotypes_at(locus)
         assert np.array_equal(alone, 2 * np.searchsorted(old_index, whole // 2) + whole % 2)
-        assert np.array_equal(population.ancestry_at(locus)[whole], part.ancestry_at(locus)[alone])
+        assert np.array_equal(population.origin_at(locus)[whole], part.origin_at(locus)[alone])
+
+
+def test_origin_at__three_populations_and_a_mixture_of_two(loci):
+    ancestries = [
+        {"name": "european", "share": 0.5, "admixture": {"european": 1}},
+        {"name": "east_asian", "share": 0.3, "admixture": {"east_asian": 1}},
+        {"name": "between", "share": 0.2, "admixture": {"african": 0.5, "east_asian": 0.5}},
+    ]
+    config = build_config(SimulateConfig, {**SETTINGS, "population": {"ancestries": ancestries}}, "test")
+    assert config.population.populations() == ("european", "african", "east_asian")
+    population = draw_population(config, loci)
+    origin = population.origin_at(loci[0]).reshape(-1, 2)
+    founders = population.father < 0
+    assert [set(origin[founders & (population.ancestry == place)].ravel()) for place in range(3)] == [
+        {0},
+        {2},
+        {1, 2},
+    ]
+    shares = population.population_shares(3)[population.ancestry == 2].mean(axis=0)
+    assert shares == pytest.approx([0, 0.5, 0.5], abs=0.07)

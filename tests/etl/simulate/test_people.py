@@ -48,6 +48,26 @@ def test_sample_people__defects_have_their_shares_and_exclude_each_other(people)
     assert not (people.sex_error | people.low_quality)[related].any()
 
 
+def test_sample_people__a_defect_that_is_switched_off(config, people):
+    defects = config.sample_defects.model_copy(update={"switched_off": ("low_quality",)})
+    changed = config.model_copy(update={"sample_defects": defects})
+    pedigree = draw_population(changed, lay_out(changed))
+    without = sample_people(changed, pedigree, np.arange(pedigree.visible.sum()) % 2 == 0)
+    assert not without.low_quality.any()
+    assert np.array_equal(without.sex_error, people.sex_error)
+    assert np.array_equal(without.contamination > 0, people.contamination > 0)
+
+
+def test_sample_people__a_kit_that_one_ancestry_is_sequenced_with(config):
+    kits = [kit.model_copy(update={"ancestry_weights": {"admixed": 9.0}}) for kit in config.kits[:1]]
+    changed = config.model_copy(update={"kits": (*kits, *config.kits[1:])})
+    pedigree = draw_population(changed, lay_out(changed))
+    people = sample_people(changed, pedigree, np.arange(pedigree.visible.sum()) % 2 == 0)
+    admixed = people.ancestry == 1
+    assert (people.kit == 0)[admixed].mean() > 0.8
+    assert (people.kit == 0)[~admixed].mean() == pytest.approx(0.5, abs=0.05)
+
+
 def test_sample_people__contaminated_by_somebody_else(people):
     tainted = np.flatnonzero(people.contamination)
     assert np.all(people.donor[tainted] != tainted)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from etl.simulate.phenotype import ascertain, choose_causal_genes, draw_liabilit
 from etl.simulate.variants import Consequence, LocusVariants
 
 N = 20_000
+EUROPEAN = np.array([[1.0, 0.0]]).repeat(N, axis=0)
 
 
 def config_with(relatives: dict[str, int] | None = None, **phenotype: object) -> SimulateConfig:
@@ -50,17 +53,41 @@ CAUSAL = [gene_variants(locus) for locus in range(4)]
 
 def test_effect_alleles__only_rare_confident_damaging_ones():
     config = config_with()
-    plof, damaging = effect_alleles(CAUSAL[0], config.phenotype)
-    assert plof.tolist() == [True, False, False, False]
-    assert damaging.tolist() == [False, True, False, False]
-    plof, damaging = effect_alleles(CAUSAL[0], config_with(effect_max_frequency=0.009).phenotype)
-    assert not plof.any()
-    assert not damaging.any()
+    plof, damaging, other = effect_alleles(CAUSAL[0], config.phenotype, seed=1)
+    assert plof.tolist() == [1, 0, 0, 0]
+    assert damaging.tolist() == [0, 1, 0, 0]
+    assert not other.any()
+    assert not effect_alleles(CAUSAL[0], config_with(effect_max_frequency=0.009).phenotype, seed=1).any()
 
 
-@pytest.mark.parametrize("pairs", [0, 2])
-def test_draw_liabilities__explain_the_configured_heritability(pairs):
-    drawn = draw_liabilities(config_with(interaction_pairs=pairs), CAUSAL, np.zeros(N))
+def test_effect_alleles__a_share_of_the_class_has_the_effect():
+    settings = config_with(causal_share_plof=0.3).phenotype
+    n = 1_000
+    many = replace(
+        CAUSAL[0],
+        consequence=np.full(n, Consequence.STOP_GAINED),
+        low_confidence=np.zeros(n, dtype=bool),
+        frequency=np.full(n, 0.001),
+        ref=("A",) * n,
+        alt=("C",) * n,
+        position=np.arange(n),
+    )
+    first = effect_alleles(many, settings, seed=1)
+    assert first[0].mean() == pytest.approx(0.3, abs=0.05)
+    assert np.array_equal(first, effect_alleles(many, settings, seed=1))
+
+
+def test_effect_alleles__rarer_alleles_have_larger_effects():
+    settings = config_with(frequency_exponent=-0.5).phenotype
+    rare = replace(CAUSAL[0], frequency=np.array([0.01, 0.0001, 0, 0]))
+    plof, damaging, _ = effect_alleles(rare, settings, seed=1)
+    assert plof[0] == pytest.approx(1)
+    assert damaging[1] == pytest.approx((0.0001 * 0.9999 / (0.01 * 0.99)) ** -0.5)
+
+
+@pytest.mark.parametrize("groups", [0, 2])
+def test_draw_liabilities__explain_the_configured_heritability(groups):
+    drawn = draw_liabilities(config_with(interaction_groups=groups), CAUSAL, EUROPEAN)
     assert drawn.genetic.var() == pytest.approx(0.4)
     assert drawn.total.var() == pytest.approx(1.0, abs=0.03)
     assert np.corrcoef(drawn.genetic, drawn.total)[0, 1] ** 2 == pytest.approx(0.4, abs=0.02)
@@ -68,7 +95,7 @@ def test_draw_liabilities__explain_the_configured_heritability(pairs):
 
 
 def test_draw_liabilities__effects_are_those_of_single_carriers():
-    drawn = draw_liabilities(config_with(), CAUSAL, np.zeros(N))
+    drawn = draw_liabilities(config_with(), CAUSAL, EUROPEAN)
     burden = np.concatenate([variants.dosage[:2] for variants in CAUSAL])
     effects = [value for effect in drawn.effects for value in (effect.plof, effect.damaging_missense)]
     base = drawn.genetic[~burden.any(axis=0)]
@@ -78,10 +105,10 @@ def test_draw_liabilities__effects_are_those_of_single_carriers():
 
 
 def test_draw_liabilities__interaction_only_in_carriers_of_both():
-    plain = draw_liabilities(config_with(), CAUSAL, np.zeros(N))
-    joint = draw_liabilities(config_with(interaction_pairs=1), CAUSAL, np.zeros(N))
+    plain = draw_liabilities(config_with(), CAUSAL, EUROPEAN)
+    joint = draw_liabilities(config_with(interaction_groups=1), CAUSAL, EUROPEAN)
     assert plain.interactions == ()
-    ((first, second, effect),) = joint.interactions
+    (((first, second), effect),) = joint.interactions
     carrier = [variants.dosage[:2].any(axis=0) for variants in CAUSAL]
     burden = np.concatenate([variants.dosage[:2] for variants in CAUSAL])
     additive = np.array([v for e in joint.effects for v in (e.plof, e.damaging_missense)]) @ burden
@@ -94,9 +121,28 @@ def test_draw_liabilities__interaction_only_in_carriers_of_both():
 
 def test_draw_liabilities__ancestry_shift():
     ancestry = np.linspace(0, 1, N)
-    drawn = draw_liabilities(config_with(ancestry_shift=0.5), CAUSAL, ancestry)
+    shares = np.stack([1 - ancestry, ancestry], axis=1)
+    drawn = draw_liabilities(config_with(ancestry_shift={"african": 0.5}), CAUSAL, shares)
     assert drawn.predictable - drawn.genetic == pytest.approx(0.5 * ancestry)
     assert drawn.is_case[ancestry > 0.5].mean() > 1.3 * drawn.is_case[ancestry < 0.5].mean()
+
+
+def test_draw_liabilities__two_hits_in_a_pathway():
+    settings = config_with(interaction_groups=1, interaction_genes=3, causal_genes=4)
+    drawn = draw_liabilities(settings, CAUSAL, EUROPEAN)
+    ((group, effect),) = drawn.interactions
+    assert len(group) == 3
+    burden = np.concatenate([variants.dosage[:2] for variants in CAUSAL])
+    effects = [value for item in drawn.effects for value in (item.plof, item.damaging_missense)]
+    extra = drawn.genetic - np.array(effects) @ burden
+    hits = sum(CAUSAL[locus].dosage[:2].any(axis=0).astype(int) for locus in group)
+    assert extra[hits >= 2].min() - extra[hits < 2].max() == pytest.approx(effect)
+
+
+def test_draw_liabilities__constrained_genes_have_larger_effects():
+    settings = config_with(constraint_exponent=0.5, effect_sigma=0)
+    drawn = draw_liabilities(settings, CAUSAL, EUROPEAN, {0: 4.0})
+    assert drawn.effects[0].plof == pytest.approx(2 * drawn.effects[1].plof)
 
 
 def units_of(kinds: list[str]) -> Pedigree:
@@ -113,7 +159,8 @@ def units_of(kinds: list[str]) -> Pedigree:
         parents,
         np.zeros(n, bool),
         np.ones(n, bool),
-        np.zeros(n, bool),
+        np.zeros(n, int),
+        np.zeros(n, int),
         none,
         empty,
         none,

@@ -33,6 +33,7 @@ def people_with(**changes: np.ndarray) -> People:
         "low_quality": np.zeros(N, dtype=bool),
         "family_id": np.full(N, "NA"),
         "age": np.full(N, 40),
+        "ancestry": np.zeros(N, dtype=int),
         "reported_ancestry": np.full(N, "NA"),
     }
     return People(**{**columns, **changes}, pairs=())
@@ -52,6 +53,8 @@ def site(dosage: np.ndarray, defect: str = "none", strength: float = 0.0, group:
         strength=np.array([strength]),
         group=np.array([group]),
         depth=np.array([[1.0, 0.25]]),
+        poor=np.array([[False, True]]),
+        off_target=np.array([False]),
     )
 
 

@@ -7,7 +7,7 @@ import yaml
 from contract.errors import InputError
 from etl.simulate import run_simulation, simulate
 
-FILES = ("cohort.vcf.bgz", "samples.tsv", "genes.gtf", "truth.json")
+FILES = ("cohort.vcf.bgz", "samples.tsv", "genes.gtf", "targets.bed", "constraint.tsv", "truth.json")
 TINY = {
     "people": 40,
     "genes": {"count": 25, "backbone_markers": 30},

@@ -23,7 +23,7 @@ def test_load_truth__not_a_truth_file(tmp_path):
 def test_load_truth__other_version(study, tmp_path):
     path = tmp_path / "truth.json"
     path.write_text(study.truth.model_copy(update={"format_version": 99}).model_dump_json())
-    with pytest.raises(InputError, match="format_version: found 99, wanted 1"):
+    with pytest.raises(InputError, match="format_version: found 99, wanted 2"):
         load_truth(path)
 
 
