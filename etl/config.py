@@ -86,6 +86,9 @@ class SamplesConfig(ConfigModel):
     batch: str | None = Field(None, description="column: sequencing batch, wave or capture kit")
     family: str | None = Field(None, description="column: declared family; empty for none")
     ancestry: str | None = Field(None, description="column: known ancestry; null: groups found by PCA")
+    fold: str | None = Field(
+        None, description="column: folds of your own, 0 to 9; null: assigned, families kept together"
+    )
     discordant_duplicates: Literal["drop", "keep"] = Field(
         "drop",
         description="duplicates whose status or sex differ: drop all, or keep the best called",

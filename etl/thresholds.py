@@ -10,7 +10,8 @@ from contract.config import ConfigModel
 class GenotypeThresholds(ConfigModel):
     """A called genotype that fails, or lacks a value that its rule needs, becomes missing."""
 
-    min_dp: int = Field(ge=0, description="reads at the site, all genotypes")
+    min_dp: int = Field(ge=0, description="reads at the site, diploid calls")
+    min_dp_haploid: int = Field(ge=0, description="reads at the site, haploid calls: men on X and Y")
     min_gq_hom_ref: int = Field(ge=0, description="Phred, homozygous reference calls")
     min_pl_hom_ref: int = Field(ge=0, description="Phred likelihood of 0/0 in calls that are not 0/0")
     min_allele_balance_het: float = Field(ge=0, le=1, description="AD[1] / DP in heterozygous calls")
@@ -67,6 +68,9 @@ class AncestryThresholds(ConfigModel):
     n_components: int = Field(ge=2, description="principal components kept as covariates")
     max_groups: int = Field(ge=1, description="ancestry groups looked for")
     min_silhouette: float = Field(ge=0, le=1, description="below it the cohort is taken as one group")
+    max_distance: float = Field(
+        gt=0, description="standard deviations from every group, beyond which a person is an outlier"
+    )
 
 
 class VariantThresholds(ConfigModel):

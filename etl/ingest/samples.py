@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from contract.errors import InputError, fault
+from contract.schema import N_FOLDS
 from etl.config import SamplesConfig
 
 MISSING = ["", "NA", "NaN", "nan", "."]
@@ -22,16 +23,19 @@ def read_samples(config: SamplesConfig) -> pd.DataFrame:
     pandas.DataFrame
         One row per person in the table's order: sample_id, is_case (1, 0, missing), reported_sex
         (female, male, missing), batch ('all' when the configuration names no column), declared_family,
-        known_ancestry.
+        known_ancestry, declared_fold (missing when no column is named).
 
     Raises
     ------
     InputError
-        If the file is absent or unreadable, a named column is absent, an id stands twice, or the status
-        column lacks cases or controls.
+        If the file is absent or unreadable, a named column is absent, an id stands twice, the status
+        column lacks cases or controls, or somebody's fold is none.
     """
     table = _read_text(config.path)
-    columns = [config.sample_id, config.status.column, config.batch, config.family, config.ancestry]
+    columns = [
+        *(config.sample_id, config.status.column, config.batch, config.family, config.ancestry),
+        config.fold,
+    ]
     if config.sex:
         columns.append(config.sex.column)
     faults = [
@@ -51,9 +55,11 @@ def read_samples(config: SamplesConfig) -> pd.DataFrame:
             "batch": table[config.batch].fillna("unknown") if config.batch else "all",
             "declared_family": table[config.family] if config.family else None,
             "known_ancestry": table[config.ancestry] if config.ancestry else None,
+            "declared_fold": pd.to_numeric(table[config.fold], errors="coerce") if config.fold else None,
         }
     )
-    faults = _identity_faults(samples, config.path) + _status_faults(samples, table, config)
+    faults = _fold_faults(samples, config)
+    faults += _identity_faults(samples, config.path) + _status_faults(samples, table, config)
     if faults:
         raise InputError(faults)
     if config.permute_status is not None:
@@ -167,6 +173,13 @@ def _identity_faults(samples: pd.DataFrame, path: str) -> list[str]:
     if repeated := int(samples["sample_id"].dropna().duplicated().sum()):
         faults.append(fault(path, "sample id", found=f"{repeated} repeated", wanted="each once"))
     return faults
+
+
+def _fold_faults(samples: pd.DataFrame, config: SamplesConfig) -> list[str]:
+    if config.fold is None or not (wrong := ~samples["declared_fold"].isin(range(N_FOLDS))).any():
+        return []
+    found, wanted = f"{wrong.sum()} people without one", f"a whole number from 0 to {N_FOLDS - 1} for each"
+    return [fault(config.path, f"column '{config.fold}'", found=found, wanted=wanted)]
 
 
 def _status_faults(samples: pd.DataFrame, table: pd.DataFrame, config: SamplesConfig) -> list[str]:

@@ -58,13 +58,13 @@ def list_calls(
         Genotype rules; None trusts every call, and no PL is looked at.
     """
     pl_PG, gq_P = genotypes.pl_PG, genotypes.gq_P
+    haploid_P = genotypes.second_P == HAPLOID
     if limits and pl_PG is not None and n_alleles > 2:
-        haploid_P = genotypes.second_P == HAPLOID
         pl_PG = _split_likelihoods(pl_PG, haploid_P, allele, n_alleles)
         gq_P = _split_quality(gq_P, pl_PG, haploid_P)
     listed_P = ~genotypes.called_P | (genotypes.first_P == allele) | (genotypes.second_P == allele)
     if limits:
-        listed_P |= reference_fails(genotypes.dp_P, gq_P, limits)
+        listed_P |= reference_fails(genotypes.dp_P, gq_P, haploid_P, limits)
     person_E = np.flatnonzero(listed_P)
     called_E, second_E = genotypes.called_P[person_E], genotypes.second_P[person_E]
     n_alt_E = (genotypes.first_P[person_E] == allele).astype(np.int8) + (second_E == allele)
@@ -73,7 +73,7 @@ def list_calls(
         person_E=person_E.astype(np.int32),
         called_E=called_E,
         n_alt_E=n_alt_E * called_E,
-        haploid_E=second_E == HAPLOID,
+        haploid_E=haploid_P[person_E],
         ad_ref_E=ad_ref_E,
         ad_alt_E=ad_alt_E,
         dp_E=_taken(genotypes.dp_P, person_E),

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import median_abs_deviation
 from sklearn.cluster import KMeans
+from sklearn.covariance import MinCovDet
 from sklearn.metrics import silhouette_score
 
 from etl.qc.components import Components, find_components
@@ -21,6 +22,12 @@ GROUPING_COMPONENTS = 3
 
 UPPER_ONLY = ("n_singleton",)
 """Metrics of which only high values are suspect (gnomAD, sample_qc/filtering.py)."""
+
+COUNTS = ("n_singleton",)
+"""Metrics that are counts; all others are ratios of two counts."""
+
+CORE = 0.75
+"""Share of a group that its centre and covariance are taken from."""
 
 SCALE = 1.4826
 """Turns a median absolute deviation into a standard deviation of normal data."""
@@ -128,6 +135,52 @@ def find_groups(
     return pd.Series([names[label] for label in labels], index=scores.index)
 
 
+def find_between_groups(
+    people: pd.DataFrame, fitted: pd.Series, thresholds: AncestryThresholds, min_stratum: int
+) -> pd.Series:
+    """People of an ancestry that hardly anybody shares: nothing can be compared with them.
+
+    They are further than `max_distance` from every ancestry group, and fewer than `min_stratum` people are
+    near them: many alike are a minority that no group was made of, and stay. Distances are Mahalanobis', on
+    the leading components, with the robust centre and covariance of the nearest group (minimum covariance
+    determinant, Rousseeuw & Van Driessen 1999); groups of fewer people than `min_stratum` have none.
+
+    Parameters
+    ----------
+    people
+        ancestry, pc1, pc2, …
+    fitted
+        Who was fitted on: centres and neighbours are of these alone.
+    thresholds
+        The distance, in standard deviations.
+    min_stratum
+        Least number of people to be compared with.
+
+    Returns
+    -------
+    pandas.Series
+        bool along `people`; nobody where no group is large enough.
+    """
+    values = people.filter(regex=r"^pc\d+$").to_numpy()[:, :GROUPING_COMPONENTS]
+    inside = fitted.to_numpy(dtype=bool)
+    nearest = np.full(len(people), np.inf)
+    precision = np.zeros((len(people), values.shape[1], values.shape[1]))
+    for name in sorted(people["ancestry"].unique()):
+        members = inside & (people["ancestry"] == name).to_numpy()
+        if members.sum() < min_stratum:
+            continue
+        group = MinCovDet(support_fraction=CORE, random_state=0).fit(values[members])
+        distance = group.mahalanobis(values)
+        closer = distance < nearest
+        nearest[closer], precision[closer] = distance[closer], group.precision_
+    far = np.isfinite(nearest) & (nearest > thresholds.max_distance**2)
+    for place in np.flatnonzero(far):
+        steps = values[inside] - values[place]
+        apart = np.einsum("pk,kl,pl->p", steps, precision[place], steps)
+        far[place] = (apart <= thresholds.max_distance**2).sum() < min_stratum
+    return pd.Series(far, index=people.index)
+
+
 def find_outliers(
     people: pd.DataFrame, fitted: pd.Series, thresholds: SampleThresholds
 ) -> dict[str, pd.Series]:
@@ -136,6 +189,10 @@ def find_outliers(
     Like them are those of the same batch and ancestry; where too few of these are fitted, those of the same
     ancestry in any batch; where these are too few as well, nobody: metrics such as het/hom follow ancestry,
     and against everybody a minority would be dropped as a whole.
+
+    Ratios of counts are compared as arcsin √(a / (a + b)) and counts as their square root, whose spread does
+    not depend on their size (Anscombe 1948): a ratio of few insertions and deletions is skewed, and its upper
+    tail alone would drop every fiftieth person. Where counts are large this is the usual comparison.
 
     Parameters
     ----------
@@ -157,7 +214,7 @@ def find_outliers(
     for metric, max_deviations in thresholds.max_deviations:
         if metric not in people:
             continue
-        values = people[metric].astype("float64")
+        values = _stabilised(metric, people[metric].astype("float64"))
         deviation = pd.Series(0.0, index=people.index)
         for members, alike in comparisons:
             reference = values[alike].dropna()
@@ -168,6 +225,11 @@ def find_outliers(
             deviation = deviation.abs()
         flags[f"outlier_{metric}"] = deviation > max_deviations
     return flags
+
+
+def _stabilised(metric: str, values: pd.Series) -> pd.Series:
+    """Values of a spread that does not depend on them."""
+    return np.sqrt(values) if metric in COUNTS else np.arcsin(np.sqrt(values / (1 + values)))
 
 
 def find_comparisons(

@@ -55,6 +55,28 @@ def assign_folds(people: pd.DataFrame, *, seed: int) -> pd.Series:
     return folds
 
 
+def declared_folds(people: pd.DataFrame) -> pd.Series:
+    """Folds that the samples table names.
+
+    Parameters
+    ----------
+    people
+        declared_fold, family.
+
+    Raises
+    ------
+    InputError
+        If relatives, declared or found by kinship, stand in several folds.
+    """
+    folds = people["declared_fold"].astype("int32")
+    if split := int((folds.groupby(people["family"]).nunique() > 1).sum()):
+        raise InputError(
+            f"samples.fold: found {split} families whose members stand in several folds, wanted relatives of "
+            "second degree or closer together: what is learned from one is known of the other"
+        )
+    return folds
+
+
 def _strata(people: pd.DataFrame) -> pd.Series:
     for columns in (["is_case", "batch", "ancestry"], ["is_case", "batch"]):
         strata = people[columns].astype(str).agg("|".join, axis=1)

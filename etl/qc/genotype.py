@@ -58,14 +58,23 @@ class JudgedCalls:
         return self.count_VC[:, NOT_CALLED] + self.count_VC[:, FAILED]
 
 
-def reference_fails(dp_P: Values | None, gq_P: Values | None, limits: GenotypeThresholds) -> Flags | np.bool_:
+def reference_fails(
+    dp_P: Values | None, gq_P: Values | None, haploid_P: Flags, limits: GenotypeThresholds
+) -> Flags | np.bool_:
     """Who fails, by depth or genotype quality, if their call is of the reference; a missing value fails.
 
-    Source of all rules: BipEx, 01_load_vcf_filterGT.py.
+    Source of all rules: BipEx, 01_load_vcf_filterGT.py; the depth of haploid calls is gnomAD's.
     """
     if dp_P is None or gq_P is None:
         return np.True_
-    return (dp_P < limits.min_dp) | (gq_P < limits.min_gq_hom_ref)
+    return (dp_P < _least_depth(haploid_P, limits)) | (gq_P < limits.min_gq_hom_ref)
+
+
+def _least_depth(haploid: Flags, limits: GenotypeThresholds) -> NDArray[np.int64] | int:
+    # One chromosome gives half of the reads: with the limit of two, men would lose whole genes of X.
+    if not haploid.any():
+        return limits.min_dp
+    return np.where(haploid, limits.min_dp_haploid, limits.min_dp)
 
 
 def judge_calls(listed_V: Sequence[ListedCalls], limits: GenotypeThresholds | None) -> JudgedCalls:
@@ -117,7 +126,7 @@ def failures(calls: ListedCalls, limits: GenotypeThresholds) -> NDArray[np.bool_
     least = np.where(het, limits.min_allele_balance_het, limits.min_allele_balance_hom_var)
     return np.stack(
         [
-            called & ~(calls.dp_E >= limits.min_dp),
+            called & ~(calls.dp_E >= _least_depth(calls.haploid_E, limits)),
             called & ~quality,
             alternate & ~(balance >= least),
             het & ~(reference + balance >= limits.min_allelic_reads_het),

@@ -137,8 +137,8 @@ def count_batch(batch: pa.RecordBatch, people: KeptPeople, strata: Strata) -> pa
     Returns
     -------
     pyarrow.RecordBatch
-        Columns of COUNTED_SCHEMA. call_rate is of all people who stay; call_rate_cases and
-        call_rate_controls, allele_count and allele_number of those outside the test fold; n_carriers of all.
+        Columns of COUNTED_SCHEMA. call_rate, call_rate_cases and call_rate_controls, allele_count and
+        allele_number are of people outside the test fold, on Y of men alone; n_carriers is of all who stay.
         Rates without people are null. Of controls outside the test fold: hom_ref, het and hom_var by ancestry
         group (on X outside the pseudo-autosomal regions of women only; empty on Y and MT), and batch_p: the
         smallest p-value of each batch against the others, see `etl.qc.batch_test`.
@@ -146,7 +146,7 @@ def count_batch(batch: pa.RecordBatch, people: KeptPeople, strata: Strata) -> pa
     counts = count_calls(people.calls(batch), strata)
     regions = np.array(batch.column("region").to_pylist(), dtype=object)
     columns = {name: batch.column(name) for name in CARRIED}
-    columns |= _rates(counts) | _alleles(counts, regions == "x") | _genotypes(counts, regions)
+    columns |= _rates(counts, regions == "y") | _alleles(counts, regions == "x") | _genotypes(counts, regions)
     columns["batch_p"] = _batch_p(counts, regions == "x")
     return pa.RecordBatch.from_pydict(columns, schema=COUNTED_SCHEMA)
 
@@ -184,17 +184,20 @@ def count_calls(calls: Calls, strata: Strata) -> StratumCounts:
     return StratumCounts(strata, *counts_VCXG.swapaxes(0, 1))
 
 
-def _rates(counts: StratumCounts) -> dict[str, pa.Array]:
-    missing_VG, size_G = counts.missing_VXG.sum(axis=1), counts.strata.size_XG.sum(axis=0)
-    groups = {"": slice(None), "_cases": CASES, "_controls": CONTROLS}
-    return {
-        f"call_rate{suffix}": _rate(missing_VG[:, group].sum(axis=1), size_G[group].sum())
-        for suffix, group in groups.items()
-    }
+def _rates(counts: StratumCounts, on_y_V: Flags) -> dict[str, pa.Array]:
+    def of_men_on_y(values_VXG: Counts) -> Counts:
+        return np.where(on_y_V[:, np.newaxis], values_VXG[:, MALE], values_VXG.sum(axis=1))
 
-
-def _rate(missing_V: Counts, n: int) -> pa.Array:
-    return pa.array(1 - missing_V / n) if n else pa.nulls(len(missing_V), pa.float64())
+    missing_VG = of_men_on_y(counts.missing_VXG)
+    size_VG = of_men_on_y(np.broadcast_to(counts.strata.size_XG, counts.missing_VXG.shape))
+    groups = {"": TRAINING, "_cases": CASES, "_controls": CONTROLS}
+    with np.errstate(invalid="ignore"):
+        return {
+            f"call_rate{suffix}": pa.array(
+                1 - missing_VG[:, group].sum(axis=1) / size_VG[:, group].sum(axis=1), from_pandas=True
+            )
+            for suffix, group in groups.items()
+        }
 
 
 def _alleles(counts: StratumCounts, on_x_V: Flags) -> dict[str, pa.Array]:

@@ -8,6 +8,7 @@ from contract.errors import InputError
 from contract.manifest import LedgerEntry
 from etl.qc.ancestry import (
     choose_unrelated,
+    find_between_groups,
     find_groups,
     find_outliers,
     fit_components,
@@ -43,7 +44,13 @@ def work(run: Run) -> StepResult:
         people["ancestry"] = find_groups(
             people, fitted.tolist(), run.profile.ancestry, seed=run.config.folds.seed
         )
-    outliers = find_outliers(people, people["fold"] != run.config.folds.test, run.profile.sample)
+    outside = people["fold"] != run.config.folds.test
+    outliers = {
+        "outlier_ancestry": find_between_groups(
+            people, fitted, run.profile.ancestry, run.profile.sample.min_stratum
+        ),
+        **find_outliers(people, outside, run.profile.sample),
+    }
     people["reasons"] = join_reasons(outliers, people.index)
     people.assign(is_fitted=fitted).to_parquet(run.output(COMPONENTS))
     # Components that may be noise are drawn, and no covariates: they tell who was fitted on.
@@ -73,8 +80,12 @@ def work(run: Run) -> StepResult:
 
 def _kept(people: pd.DataFrame, run: Run) -> pd.DataFrame:
     kept = people[people["reasons"] == ""].sort_values("sample_id", ignore_index=True)
+    # Whoever names the folds may leave the sealed one empty: a dataset to train on, scored elsewhere.
+    sides = [(False, "outside the test fold")]
+    if run.config.samples.fold is None:
+        sides.append((True, "in the test fold"))
     for status, name in ((1, "cases"), (0, "controls")):
-        for test, where in ((True, "in the test fold"), (False, "outside the test fold")):
+        for test, where in sides:
             inside = (kept["fold"] == run.config.folds.test) == test
             if not (inside & (kept["is_case"] == status)).any():
                 raise InputError(

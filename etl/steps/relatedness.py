@@ -13,7 +13,7 @@ from contract.manifest import LedgerEntry
 from etl.ingest.kinship_table import read_kinship
 from etl.qc.ancestry import find_groups, score_frame
 from etl.qc.components import principal_components
-from etl.qc.folds import assign_folds
+from etl.qc.folds import assign_folds, declared_folds
 from etl.qc.markers import prune, select_markers
 from etl.qc.plink import Markers, write_plink
 from etl.qc.relatedness import (
@@ -67,7 +67,9 @@ def work(run: Run) -> StepResult:
     people["family"] = find_families(people, pairs, thresholds.min_kinship_family)
     warnings += _chained(people["family"])
     people["ancestry"] = _ancestry_for_balance(people, score_frame(markers.people, scores_PK), run)
-    people["fold"] = assign_folds(people, seed=seed)
+    people["fold"] = (
+        assign_folds(people, seed=seed) if run.config.samples.fold is None else declared_folds(people)
+    )
     people[["sample_id", "family", "fold"]].to_parquet(run.output(PEOPLE))
     pairs.assign(relationship=relationship(pairs["kinship"])).to_parquet(run.output(KINSHIP))
     return StepResult(
@@ -87,7 +89,10 @@ def work(run: Run) -> StepResult:
             "people": len(people),
             "passes_over_calls": 1,
         },
-        fitted_on={"folds": "everybody: kinship and ancestry need no label; status only balances the folds"},
+        fitted_on={
+            "markers and kinship": "everybody, without labels: relatives are found before there are folds",
+            "folds": "everybody: status only balances them",
+        },
         warnings=warnings,
     )
 

@@ -57,4 +57,8 @@ def work(run: Run) -> StepResult:
         ledger=ledger,
         facts={"people": len(metrics), "people_kept": kept, "passes_over_calls": 1},
         warnings=[] if seed is None else [null_run],
+        fitted_on={
+            "people's metrics, sex, contamination": "everybody, without labels: measured before there are "
+            "folds; how common a site is counts all people of the file"
+        },
     )

@@ -79,9 +79,10 @@ def _result(totals: VariantTotals) -> StepResult:
             "histograms": histograms,
         },
         fitted_on={
-            "call rates of cases and controls": "people outside the test fold",
+            "call rates of variants": "people outside the test fold",
             "Hardy-Weinberg test": "controls outside the test fold, within ancestry",
             "batch difference": "controls outside the test fold, within ancestry",
             "allele frequencies": "people outside the test fold",
+            "variants without carriers": "everybody who stays: they add nothing to anybody's features",
         },
     )

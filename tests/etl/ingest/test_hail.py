@@ -35,7 +35,7 @@ def failures(mt: hl.MatrixTable) -> dict[str, hl.BooleanExpression]:
     limits = bipex_limits()
     share, balance = mt.AD[0] / mt.DP, mt.AD[1] / mt.DP
     passes = {
-        "depth": limits.min_dp <= mt.DP,
+        "depth": hl.if_else(mt.GT.is_haploid(), limits.min_dp_haploid, limits.min_dp) <= mt.DP,
         "genotype_quality": hl.if_else(
             mt.GT.is_hom_ref(), limits.min_gq_hom_ref <= mt.GQ, mt.PL[0] >= limits.min_pl_hom_ref
         ),

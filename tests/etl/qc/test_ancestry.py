@@ -5,7 +5,13 @@ import pytest
 
 from contract.config import load_config
 from etl.config import PROFILES
-from etl.qc.ancestry import choose_unrelated, find_groups, find_outliers, fit_components
+from etl.qc.ancestry import (
+    choose_unrelated,
+    find_between_groups,
+    find_groups,
+    find_outliers,
+    fit_components,
+)
 from etl.qc.plink import Markers, pack
 from etl.thresholds import MaxDeviations, Profile, SampleThresholds
 
@@ -48,56 +54,73 @@ def outlier_limits(profile: Profile, **own: float) -> SampleThresholds:
     )
 
 
+def ratios(*places: float) -> list[float]:
+    """Ratios that are compared at these places, in thousandths: arcsin of the root of r / (1 + r)."""
+    return [float(np.tan((500 + place) / 1000) ** 2) for place in places]
+
+
+ALIKE = (1, 2, 3, 4, 5)
+"""Median 3, median absolute deviation 1: 4 deviations are 4 x 1.4826 = 5.93 either side."""
+
+
 def test_find_outliers__by_hand(profile: Profile):
-    limits = outlier_limits(profile)
-    # Median 3, median absolute deviation 1: 4 deviations are 4 x 1.4826 = 5.93 either side.
     people = pd.DataFrame(
         {
             "batch": "w1",
             "ancestry": "group1",
-            "r_ti_tv": [1.0, 2.0, 3.0, 4.0, 5.0, 8.9, 9.0, -3.0, np.nan],
-            "n_singleton": [1.0, 2.0, 3.0, 4.0, 5.0, 3.0, 3.0, -30.0, 9.0],
+            "r_ti_tv": ratios(*ALIKE, 8.9, 9, -3, np.nan),
+            "n_singleton": np.square([21.0, 22, 23, 24, 25, 23, 23, 1, 29]),  # the same, around 23
         }
     )
     fitted = pd.Series([True] * 5 + [False] * 4)
-    flags = find_outliers(people, fitted, limits)
+    flags = find_outliers(people, fitted, outlier_limits(profile))
     assert set(flags) == {"outlier_r_ti_tv", "outlier_n_singleton"}
     assert flags["outlier_r_ti_tv"].tolist() == [False] * 6 + [True, True, False]
     assert flags["outlier_n_singleton"].tolist() == [False] * 8 + [True]  # only too many are suspect
 
 
+def test_find_outliers__few_insertions_and_deletions_are_no_outliers(profile: Profile):
+    rng = np.random.default_rng(1)
+    n = 2_000
+    ratio = rng.poisson(20, n) / np.maximum(rng.poisson(11, n), 1)
+    people = pd.DataFrame({"batch": "w1", "ancestry": "group1", "r_insertion_deletion": ratio})
+    flagged = find_outliers(people, pd.Series([True] * n), outlier_limits(profile))
+    assert flagged["outlier_r_insertion_deletion"].sum() <= 2, "without any artefact"
+    people.loc[:9, "r_insertion_deletion"] = 100
+    flagged = find_outliers(people, pd.Series([True] * n), outlier_limits(profile))
+    assert flagged["outlier_r_insertion_deletion"][:10].all()
+
+
 def test_find_outliers__within_batch_and_ancestry(profile: Profile):
-    limits = outlier_limits(profile)
-    values = [1.0, 2.0, 3.0, 4.0, 5.0]
     people = pd.DataFrame(
         {
             "batch": ["w1"] * 5 + ["w2"] * 5,
             "ancestry": "group1",
-            "r_ti_tv": values + [v + 100 for v in values],
+            "r_ti_tv": ratios(*ALIKE, *(place + 100 for place in ALIKE)),
         }
     )
-    assert not find_outliers(people, pd.Series([True] * 10), limits)["outlier_r_ti_tv"].any()
+    flags = find_outliers(people, pd.Series([True] * 10), outlier_limits(profile))
+    assert not flags["outlier_r_ti_tv"].any()
 
 
 def test_find_outliers__a_small_batch_is_compared_within_its_ancestry(profile: Profile):
-    values = [1.0, 2.0, 3.0, 4.0, 5.0]
     people = pd.DataFrame(
         {
             "batch": ["w1"] * 10 + ["w2", "w2", "w2"],
             "ancestry": ["a"] * 5 + ["b"] * 5 + ["b", "b", "c"],
             # The minority b lies far from a; of the two in the small batch one is an outlier of b.
-            "r_ti_tv": [*values, *(v + 100 for v in values), 103.0, 203.0, 900.0],
+            "r_ti_tv": ratios(*ALIKE, *(place + 100 for place in ALIKE), 103, 180, 50),
         }
     )
     flags = find_outliers(people, pd.Series([True] * 13), outlier_limits(profile))
-    # The only person of c has nobody to be compared with.
+    # The one of ancestry c is compared with nobody.
     assert flags["outlier_r_ti_tv"].tolist() == [False] * 11 + [True, False]
 
 
 def test_find_outliers__each_metric_by_its_own_limit(profile: Profile):
-    values = [1.0, 2.0, 3.0, 4.0, 5.0, 9.0]
-    people = pd.DataFrame({name: values for name in MaxDeviations.model_fields})
-    people = people.assign(batch="w1", ancestry="group1")
+    names = ("r_ti_tv", "r_insertion_deletion", "r_het_hom_var")
+    people = pd.DataFrame({name: ratios(*ALIKE, 9) for name in names})
+    people = people.assign(batch="w1", ancestry="group1", n_singleton=np.square([21, 22, 23, 24, 25, 29]))
     fitted = pd.Series([True] * 5 + [False])
     flags = find_outliers(people, fitted, outlier_limits(profile, r_het_hom_var=5, n_singleton=3))
     # 9 lies (9 - 3) / 1.4826 = 4.05 deviations above the median.
@@ -107,6 +130,30 @@ def test_find_outliers__each_metric_by_its_own_limit(profile: Profile):
         "outlier_r_het_hom_var": 0,
         "outlier_n_singleton": 1,
     }
+
+
+def between_groups(profile: Profile, n_between: int) -> list[bool]:
+    """Two groups of 60, five standard deviations of 0.2 in diameter, and people half-way between them."""
+    rng = np.random.default_rng(3)
+    centres = np.repeat([[0, 0, 0], [8, 0, 0], [4, 0, 0]], [60, 60, n_between], axis=0)
+    people = pd.DataFrame(rng.normal(centres, 0.2), columns=["pc1", "pc2", "pc3"])
+    people["ancestry"] = np.where(people["pc1"] < 4, "group1", "group2")
+    fitted = pd.Series([True] * len(people))
+    return find_between_groups(people, fitted, profile.ancestry, min_stratum=30).tolist()
+
+
+def test_find_between_groups__few_people_whom_nobody_is_like(profile: Profile):
+    assert between_groups(profile, 5) == [False] * 120 + [True] * 5
+
+
+def test_find_between_groups__a_minority_of_its_own_stays(profile: Profile):
+    assert not any(between_groups(profile, 40))
+
+
+def test_find_between_groups__nobody_without_a_large_group(profile: Profile):
+    people = scores_of(10, 10).assign(ancestry="group1")
+    found = find_between_groups(people, pd.Series([True] * 20), profile.ancestry, min_stratum=30)
+    assert not found.any()
 
 
 def close(*rows: tuple[str, str, float]) -> pd.DataFrame:

@@ -32,6 +32,10 @@ CASES = [  # GT:AD:DP:GQ:PL, what it fails
     ("0/1:15,15:30:99:.", {"genotype_quality"}),
     ("0/1:0,0:0:99:400,0,400", {"depth", "allele_balance", "allelic_reads"}),
     ("1:0,30:30:60:900,0", set()),  # haploid
+    ("1:0,5:5:60:150,0", set()),  # half the depth is enough for one chromosome
+    ("0:5,0:5:60:0,150", set()),
+    ("1:0,4:4:60:120,0", {"depth"}),
+    ("0:4,0:4:60:0,120", {"depth"}),
     ("0:30,0:30:60:0,900", set()),
 ]
 

@@ -47,7 +47,7 @@ VARIANTS = [  # of P0 … P7; P6 and P7 are in the test fold
     variant("chr1", 3000, "0/0 0/0 0/0 0/1 0/1 0/1 0/0 0/0"),
     variant("chrX", 5000000, "0/1 1/1 0/1 0/1 0/0 1/1 0/0 1"),  # P2: a man's heterozygote
     variant("chrX", 6000000, "1 0 0 0/0 0 0/0 0/0 0"),  # P0: a woman's haploid call
-    variant("chrY", 7000000, "0/1 1 0 0/0 0 0/0 0/0 0"),  # P0: a woman's call on Y
+    variant("chrY", 7000000, "0/1 1 0 0/0 fail 0/0 0/0 0"),  # P0: a woman's call on Y
     variant("chr1", 4000, "0/0 fail 0/0 0/0 0/0 fail 0/0 0/1"),
 ]
 
@@ -100,7 +100,7 @@ def told(run: Path) -> tuple[dict[int, dict[str, Any]], list[VariantTotals]]:
 
 def test_count_batch__by_hand():
     row = by_position()[1000]
-    assert row["call_rate"] == pytest.approx(7 / 8)
+    assert row["call_rate"] == pytest.approx(5 / 6)
     assert row["call_rate_cases"] == pytest.approx(2 / 3)
     assert row["call_rate_controls"] == 1
     assert row["n_carriers"] == 5  # P0 P3 P4 P6 P7
@@ -118,14 +118,14 @@ def test_count_batch__nobody_carries_it():
 
 def test_count_batch__failed_calls_are_missing():
     row = by_position()[4000]
-    assert row["call_rate"] == pytest.approx(6 / 8)
+    assert row["call_rate"] == pytest.approx(4 / 6)
     assert row["call_rate_controls"] == pytest.approx(2 / 3)
     assert (row["n_carriers"], row["allele_count"], row["allele_number"]) == (1, 0, 8)
 
 
 def test_count_batch__men_on_x_are_haploid():
     row = by_position()[5000000]
-    assert row["call_rate"] == pytest.approx(7 / 8), "a man's heterozygous call is none"
+    assert row["call_rate"] == pytest.approx(5 / 6), "a man's heterozygous call is none"
     # Training: P0 1 of 2, P1 1 of 1, P2 not called, P3 1 of 2, P4 0 of 1, P5 2 of 2.
     assert (row["allele_count"], row["allele_number"]) == (5, 8)
     assert row["n_carriers"] == 5
@@ -135,9 +135,9 @@ def test_count_batch__men_on_x_are_haploid():
 
 
 def test_count_batch__calls_that_a_woman_cannot_have_are_none():
-    for position, n_carriers in ((6000000, 0), (7000000, 1)):
+    for position, n_carriers, call_rate in ((6000000, 0, 5 / 6), (7000000, 1, 2 / 3)):
         row = by_position()[position]
-        assert row["call_rate"] == pytest.approx(7 / 8)
+        assert row["call_rate"] == pytest.approx(call_rate), "on Y that of men"
         assert row["n_carriers"] == n_carriers
     assert by_position()[7000000]["het"] == [], "no test of equilibrium on Y"
 
@@ -145,6 +145,12 @@ def test_count_batch__calls_that_a_woman_cannot_have_are_none():
 def test_count_batch__labels_of_test_people_change_nothing():
     swapped = PEOPLE.assign(is_case=PEOPLE["is_case"].where(PEOPLE["training"], 1 - PEOPLE["is_case"]))
     assert counted().equals(counted(swapped))
+
+
+def test_count_batch__calls_of_test_people_change_carriers_alone():
+    changed = [{**item, "calls": [*item["calls"][:6], "fail", "1/1"]} for item in VARIANTS]
+    columns = [name for name in COUNTED_SCHEMA.names if name != "n_carriers"]
+    assert counted(variants=changed).select(columns).equals(counted().select(columns))
 
 
 def test_count_batch__labels_of_training_people_do():
@@ -246,7 +252,7 @@ def test_flag_variants__as_hail_counts_and_tests(tmp_path: Path, hail_session: N
     control = mt.training & (mt.is_case == 0)
     exact = hl.agg.group_by(mt.ancestry, hl.agg.hardy_weinberg_test(mt.GT).p_value)
     wanted = mt.select_rows(
-        call_rate=mt.variant_qc.call_rate,
+        call_rate=hl.agg.filter(mt.training, hl.agg.fraction(hl.is_defined(mt.GT))),
         call_rate_cases=hl.agg.filter(mt.training & (mt.is_case == 1), hl.agg.fraction(hl.is_defined(mt.GT))),
         n_carriers=mt.variant_qc.n_non_ref,
         stats=hl.agg.filter(mt.training, hl.agg.call_stats(mt.GT, mt.alleles)),
