@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import median_abs_deviation
 from sklearn.cluster import KMeans
 from sklearn.covariance import MinCovDet
+from sklearn.linear_model import HuberRegressor
 from sklearn.metrics import silhouette_score
 
 from etl.qc.components import Components, find_components
@@ -25,6 +26,9 @@ UPPER_ONLY = ("n_singleton",)
 
 COUNTS = ("n_singleton",)
 """Metrics that are counts; all others are ratios of two counts."""
+
+PEOPLE_PER_COMPONENT = 10
+"""Fewer people don't tell how a metric follows a component."""
 
 CORE = 0.75
 """Share of a group that its centre and covariance are taken from."""
@@ -190,6 +194,10 @@ def find_outliers(
     ancestry in any batch; where these are too few as well, nobody: metrics such as het/hom follow ancestry,
     and against everybody a minority would be dropped as a whole.
 
+    Where people are mixed to different parts, metrics follow ancestry within a group as well: what the
+    leading components explain linearly is taken away first (gnomAD's regression filter), by Huber's robust
+    regression on those compared with.
+
     Ratios of counts are compared as arcsin √(a / (a + b)) and counts as their square root, whose spread does
     not depend on their size (Anscombe 1948): a ratio of few insertions and deletions is skewed, and its upper
     tail alone would drop every fiftieth person. Where counts are large this is the usual comparison.
@@ -197,7 +205,7 @@ def find_outliers(
     Parameters
     ----------
     people
-        batch, ancestry and the metrics.
+        batch, ancestry and the metrics; pc1, pc2, … where there are any.
     fitted
         Whether a person counts for medians and deviations.
     thresholds
@@ -210,6 +218,7 @@ def find_outliers(
         deviation flag nobody.
     """
     comparisons = list(find_comparisons(people, fitted, thresholds.min_stratum))
+    scores = people.filter(regex=r"^pc\d+$").iloc[:, :GROUPING_COMPONENTS]
     flags: dict[str, pd.Series] = {}
     for metric, max_deviations in thresholds.max_deviations:
         if metric not in people:
@@ -217,10 +226,11 @@ def find_outliers(
         values = _stabilised(metric, people[metric].astype("float64"))
         deviation = pd.Series(0.0, index=people.index)
         for members, alike in comparisons:
-            reference = values[alike].dropna()
+            left = values - _explained(values, scores, alike)
+            reference = left[alike].dropna()
             spread = SCALE * median_abs_deviation(reference) if len(reference) else 0.0
             if spread > 0:
-                deviation[members] = (values[members] - reference.median()) / spread
+                deviation[members] = (left[members] - reference.median()) / spread
         if metric not in UPPER_ONLY:
             deviation = deviation.abs()
         flags[f"outlier_{metric}"] = deviation > max_deviations
@@ -230,6 +240,17 @@ def find_outliers(
 def _stabilised(metric: str, values: pd.Series) -> pd.Series:
     """Values of a spread that does not depend on them."""
     return np.sqrt(values) if metric in COUNTS else np.arcsin(np.sqrt(values / (1 + values)))
+
+
+def _explained(values: pd.Series, scores: pd.DataFrame, alike: pd.Series) -> pd.Series | float:
+    """What components explain of a metric, by a regression on some people; 0 where they are too few."""
+    used = alike & values.notna()
+    if scores.empty or used.sum() < PEOPLE_PER_COMPONENT * scores.shape[1] or values[used].nunique() < 3:
+        return 0.0
+    scaled = (scores - scores[used].mean()) / scores[used].std().clip(lower=1e-12)
+    spread = values[used].std()
+    model = HuberRegressor(max_iter=1000).fit(scaled[used], (values[used] - values[used].mean()) / spread)
+    return pd.Series(model.predict(scaled) * spread, index=values.index)
 
 
 def find_comparisons(

@@ -132,6 +132,19 @@ def test_find_outliers__each_metric_by_its_own_limit(profile: Profile):
     }
 
 
+def test_find_outliers__what_follows_ancestry_is_no_outlier(profile: Profile):
+    rng = np.random.default_rng(5)
+    n = 400
+    share = rng.beta(2, 1, n)
+    people = pd.DataFrame({"batch": "w1", "ancestry": "group1", "pc1": share, "pc2": rng.normal(size=n)})
+    # Heterozygotes grow with the share of an ancestry; the last one has too many for theirs alone.
+    places = 100 * share + rng.normal(0, 3, n)
+    people.loc[n - 1, ["pc1"]], places[-1] = 0.2, 85
+    people["r_het_hom_var"] = ratios(*places)
+    flags = find_outliers(people, pd.Series([True] * n), outlier_limits(profile))
+    assert np.flatnonzero(flags["outlier_r_het_hom_var"]).tolist() == [n - 1]
+
+
 def between_groups(profile: Profile, n_between: int) -> list[bool]:
     """Two groups of 60, five standard deviations of 0.2 in diameter, and people half-way between them."""
     rng = np.random.default_rng(3)
