@@ -86,6 +86,21 @@ class VariantThresholds(ConfigModel):
     )
 
 
+class GateThresholds(ConfigModel):
+    """Limits of the verdicts on the report's first page: they remove nothing."""
+
+    min_people_kept: float = Field(ge=0, le=1, description="share of people in the dataset")
+    min_variants_kept: float = Field(ge=0, le=1, description="share of variants that pass")
+    max_sex_mismatches: float = Field(ge=0, le=1, description="share of people whose reported sex is wrong")
+    max_call_rate_difference: float = Field(
+        ge=0, le=1, description="mean call rate of people, cases against controls, absolute"
+    )
+    min_batch_people: int = Field(ge=1, description="batches of as many must hold cases and controls")
+    max_hwe_inflation: float = Field(gt=0, description="chi-square of the median p over its expectation")
+    warn_p: float = Field(ge=0, le=1, description="a p-value below it warns; of many tests after Bonferroni")
+    fail_p: float = Field(ge=0, le=1, description="a p-value of synonymous burden below it fails")
+
+
 class Profile(ConfigModel):
     """All thresholds of one quality-control profile."""
 
@@ -95,3 +110,4 @@ class Profile(ConfigModel):
     relatedness: RelatednessThresholds
     ancestry: AncestryThresholds
     variant: VariantThresholds
+    gates: GateThresholds

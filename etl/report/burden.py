@@ -47,16 +47,23 @@ def burden_by_status(
 
     Returns
     -------
-    Columns channel (name), status (case, control), n, mean, low, high.
+    Columns channel (name), status (case, control), n, mean, low, high, and p (Welch's t-test of cases against
+    controls, the same in both rows of a channel; missing where it can't be made).
     """
     seen = samples[(samples["fold"] != test_fold) & samples["is_case"].notna()]
     wide = burden.pivot_table(index="sample_index", columns="channel", values="burden", aggfunc="sum")
     wide = wide.reindex(index=seen["sample_index"], columns=range(len(channels))).fillna(0.0)
     rows = []
     for place, channel in enumerate(channels):
-        for status, code in (("case", 1), ("control", 0)):
-            values = wide[place].to_numpy()[(seen["is_case"] == code).to_numpy(dtype=bool)]
-            rows.append({"channel": channel, "status": status, **_mean_interval(values)})
+        values = {
+            status: wide[place].to_numpy()[(seen["is_case"] == code).to_numpy(dtype=bool)]
+            for status, code in (("case", 1), ("control", 0))
+        }
+        p = _difference_p(*values.values())
+        rows += [
+            {"channel": channel, "status": status, **_mean_interval(found), "p": p}
+            for status, found in values.items()
+        ]
     return pd.DataFrame(rows)
 
 
@@ -65,3 +72,9 @@ def _mean_interval(values: np.ndarray) -> dict[str, float]:
     mean = float(values.mean()) if n else np.nan
     half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
     return {"n": n, "mean": mean, "low": mean - half, "high": mean + half}
+
+
+def _difference_p(cases: np.ndarray, controls: np.ndarray) -> float:
+    if min(len(cases), len(controls)) < 2 or cases.std() + controls.std() == 0:
+        return np.nan
+    return float(stats.ttest_ind(cases, controls, equal_var=False).pvalue)

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from itertools import groupby
 
 import jinja2
-import plotly.graph_objects as go
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from contract.manifest import LedgerEntry
 from contract.storage import open_storage
-from etl.report import figures
-from etl.report.data import Cut, ReportData
+from etl.report.data import ReportData
+from etl.report.panel import Panel
+from etl.report.payload import packed_panels, packed_plotly
+from etl.report.sections import report_panels
+from etl.report.tables import batch_table, ledger_rows
+from etl.report.words import removed_in_words, suspicions
 
 NOT_MEASURED = "Not measured in this run."
 
@@ -28,7 +30,7 @@ def write_report(data: ReportData, path: str) -> None:
 
 
 def render_report(data: ReportData) -> str:
-    """The report's HTML: tables and figures from `data`, plotly inlined once, nothing loaded from outside."""
+    """The report's HTML: tables and figures from `data`, all in one file, nothing loaded from outside."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("etl.report", "templates"),
         autoescape=True,
@@ -36,74 +38,67 @@ def render_report(data: ReportData) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["figure"] = _figure_html
-    environment.filters["count"] = _grouped
+    environment.filters |= {"panels": _panels_html, "count": grouped, "words": _in_words}
+    sections = report_panels(data)
     return environment.get_template("report.html.j2").render(
         data=data,
-        figures=_figures(data),
-        steps=ledger_by_step(data.ledger),
-        dropped_people=_dropped_people(data),
+        panels=sections,
+        removed=removed_in_words(data),
+        suspicions=suspicions(data),
+        ledger=ledger_rows(data),
+        batches=batch_table(data),
+        steps=lines_by_step(data.lines),
         sex_mismatches=_sex_mismatches(data),
         relationships=_relationships(data),
         not_measured=NOT_MEASURED,
-        plotly=get_plotlyjs(),
+        plotly=packed_plotly(),
+        payload=packed_panels([panel for panels in sections.values() for panel in panels]),
     )
 
 
-def ledger_by_step(ledger: Sequence[LedgerEntry]) -> list[dict[str, object]]:
-    """Ledger lines joined by step and unit, each count with its share of the largest beside it."""
-    steps: list[dict[str, object]] = []
-    for (step, unit), lines in groupby(ledger, key=lambda entry: (entry.step, entry.unit)):
-        entries = list(lines)
-        largest = max(entry.count for entry in entries) or 1
-        rows = [(entry.reason, entry.count, entry.count / largest) for entry in entries]
-        steps.append({"step": step, "unit": unit, "rows": rows})
-    return steps
+def lines_by_step(lines: Sequence[LedgerEntry]) -> list[dict[str, object]]:
+    """Ledger lines joined by step and unit: step, unit, rows of reason and count."""
+    joined = groupby(lines, key=lambda entry: (entry.step, entry.unit))
+    return [
+        {"step": step, "unit": unit, "rows": [(entry.reason, entry.count) for entry in entries]}
+        for (step, unit), entries in joined
+    ]
 
 
-def _figures(data: ReportData) -> dict[str, go.Figure | None]:
-    samples, components = data.samples, data.components
-    sex_cut = data.sample_cuts.get("f_stat", Cut())
-    return {
-        "samples": None if samples is None else figures.sample_metrics_figure(samples, data.sample_cuts),
-        "variants": figures.variant_metrics_figure(data.variants),
-        "sex": None if samples is None else figures.sex_figure(samples, sex_cut),
-        "components": None
-        if components is None or components.empty
-        else figures.components_figure(components),
-        "kinship": None
-        if data.kinship is None
-        else figures.kinship_figure(data.kinship, data.min_kinship_family),
-        "burden": None if data.burden is None else figures.burden_figure(data.burden),
-    }
-
-
-def _figure_html(figure: go.Figure, name: str) -> str:
-    html = figure.to_html(
-        full_html=False,
-        include_plotlyjs=False,
-        div_id=f"figure-{name}",
-        config={"displayModeBar": False, "responsive": True},
-    )
-    return Markup(html)
-
-
-def _grouped(value: object) -> str:
+def grouped(value: object) -> str:
+    """A number as people read it."""
     return (
         f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
     )
 
 
-def _dropped_people(data: ReportData) -> int | None:
-    if data.samples is None or "reasons" not in data.samples:
-        return None
-    return int((data.samples["reasons"].fillna("") != "").sum())
+def _panels_html(panels: Sequence[Panel]) -> Markup:
+    """A place for each panel's figure, which the browser draws, and a button for its data."""
+    one = Markup(
+        '<figure class="panel{wide}"><figcaption>{title}'
+        '<button type="button" class="data" data-panel="{name}">data (CSV)</button></figcaption>'
+        '<div class="plot" id="figure-{name}" style="height:{height}px"></div></figure>'
+    )
+    inside = Markup("\n").join(
+        one.format(
+            wide=" wide" if panel.wide else "",
+            title=panel.title,
+            name=panel.name,
+            height=panel.figure.layout.height,
+        )
+        for panel in panels
+    )
+    return Markup('<div class="panels">{}</div>').format(inside)
+
+
+def _in_words(name: object) -> str:
+    return str(name).replace("_", " ")
 
 
 def _sex_mismatches(data: ReportData) -> int | None:
-    if data.samples is None or not {"imputed_sex", "reported_sex"} <= set(data.samples):
+    if data.people is None or not {"imputed_sex", "reported_sex"} <= set(data.people):
         return None
-    both = data.samples[["imputed_sex", "reported_sex"]].dropna()
+    both = data.people[["imputed_sex", "reported_sex"]].dropna()
     return int((both["imputed_sex"] != both["reported_sex"]).sum())
 
 

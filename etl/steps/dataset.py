@@ -56,7 +56,7 @@ def work(run: Run) -> StepResult:
         fitted_on={what: seen for record in records.values() for what, seen in record.fitted_on.items()},
         counts=cohort_counts(records),
         ledger=full_ledger(records),
-        qc_profile=run.profile.model_dump(mode="json"),
+        qc_profile=run.profile.model_dump(mode="json", exclude={"gates"}),
         config=run.config.model_dump(mode="json"),
         software=software_versions(SOFTWARE),
         digests=input_digests(records) | {"config": digest(run.config)},

@@ -1,82 +1,194 @@
-"""Step 10: the quality-control report."""
+"""Step 10: the quality-control report, and the attrition ledger as tables."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from contract.provenance import software_versions
+from etl.cohort.passes import Parts, joined, map_parts
+from etl.ingest.sites import SITE_REASONS
+from etl.qc.variants import VARIANT_REASONS
+from etl.report.allele_balance import high_balance_share
+from etl.report.attrition import people_flow, people_ledger, removal_tests, variant_ledger
 from etl.report.burden import burden_by_status, person_burden
-from etl.report.data import Cut, Histogram, ReportData
+from etl.report.data import Attrition, Histogram, ReportData
+from etl.report.gates import judge
 from etl.report.html import write_report
+from etl.report.panel import Cut
+from etl.report.people import SEALED, report_people
 from etl.report.profile import profile_thresholds
+from etl.report.variants import READ_COLUMNS, VariantSums, sum_variants
 from etl.steps.aggregation import read_entries
 from etl.steps.ancestry import COMPONENTS, SAMPLES
 from etl.steps.annotation import read_gene_axis
 from etl.steps.base import SOFTWARE, Run
 from etl.steps.dataset import cohort_counts, finished_records, full_ledger, input_digests
-from etl.steps.relatedness import DUPLICATES, KINSHIP
+from etl.steps.ingest import COHORT, SUMS
+from etl.steps.relatedness import DUPLICATES, KINSHIP, PEOPLE
 from etl.steps.sample_metrics import METRICS
-from etl.steps.table import ANCESTRY, RELATEDNESS, SAMPLE_METRICS
+from etl.steps.table import ANCESTRY, INGEST, RELATEDNESS, SAMPLE_METRICS, VARIANT_QC
+from etl.steps.variant_qc import VARIANTS
 from etl.thresholds import Profile
 from etl.workspace import Record, StepResult
 
+PEOPLE_LEDGER, REMOVAL_TESTS, VARIANT_LEDGER = "people_ledger.csv", "removal_tests.csv", "variant_ledger.csv"
+
 
 def work(run: Run) -> StepResult:
-    """Write the HTML report."""
+    """Write the HTML report, and the ledger beside the step's record."""
     records = finished_records(run)
-    genes = read_gene_axis(run)
-    samples = pd.read_parquet(run.path(ANCESTRY, SAMPLES))
-    channels = [mask.name for mask in run.config.masks.resolved()]
-    burden = burden_by_status(
-        person_burden(read_entries(run), len(genes)), samples, channels, test_fold=run.config.folds.test
-    )
-    people = _samples(run)
+    people = _people(run)
+    sums = _variant_sums(run)
+    attrition = _attrition(people, sums, records)
+    attrition.people.to_csv(run.output(PEOPLE_LEDGER), index=False)
+    attrition.tests.to_csv(run.output(REMOVAL_TESTS), index=False)
+    attrition.variants.to_csv(run.output(VARIANT_LEDGER), index=False)
     data = ReportData(
         title=run.config.out.rstrip("/").rsplit("/", 1)[-1],
-        facts={
-            **{name.replace("_", " "): count for name, count in cohort_counts(records).items()},
-            "genes": len(genes),
-            "reference genome": run.config.reference,
-            **_reading_facts(records["ingest"]),
-            "ancestry components above noise": records["ancestry"].facts["components_above_noise"],
-        },
+        facts=_facts(run, records),
+        genotypes_judged=run.config.genotype_qc == "apply",
         warnings=[text for record in records.values() for text in record.warnings],
-        ledger=full_ledger(records),
-        samples=people,
+        attrition=attrition,
+        lines=[entry for entry in full_ledger(records) if entry.step not in _IN_TABLES],
+        n_genotypes=int(records["ingest"].facts["genotypes"]),
+        people=people,
         absent=_absent(people),
         sample_cuts=_sample_cuts(run.profile),
         variants=_variant_histograms(records["variant_qc"], run.profile),
-        components=_components(run),
-        kinship=pd.read_parquet(run.path(RELATEDNESS, KINSHIP))[["kinship", "relationship"]],
-        min_kinship_family=run.profile.relatedness.min_kinship_family,
-        burden=burden,
+        variant_sums=sums,
+        max_call_rate_difference=run.profile.variant.max_call_rate_difference,
         classes=records["annotation"].facts["classes"],
         thresholds=profile_thresholds(run.profile, run.config.profile_path().read_text(encoding="utf-8")),
+        numbers=_numbers(run, records),
         software=software_versions(SOFTWARE),
         digests=input_digests(records),
         fitted_on={what: seen for record in records.values() for what, seen in record.fitted_on.items()},
     )
+    data = _with_burden(_with_relatives(data, run, records), run)
+    data = replace(data, gates=judge(data, run.profile.gates))
     write_report(data, run.config.report)
-    return StepResult()
+    verdicts = [gate.verdict for gate in data.gates]
+    return StepResult(
+        facts={f"gates_{verdict}": verdicts.count(verdict) for verdict in ("pass", "warn", "fail")}
+    )
 
 
-def _reading_facts(ingest: Record) -> dict[str, str | int | float]:
-    """What a reader of the report should know of how the calls were read."""
-    facts: dict[str, str | int | float] = {"mean depth and quality are over": str(ingest.facts["depth_over"])}
-    if unordered := int(ingest.facts["records_out_of_order"]):
+_IN_TABLES = ("sample_metrics", "relatedness", "ancestry", "variant_qc")
+"""Steps whose ledger lines the attrition tables hold in full."""
+
+
+def _people(run: Run) -> pd.DataFrame:
+    """Metrics and reasons of everybody; no ids, no status of the sealed fold."""
+    metrics = pd.read_parquet(run.path(SAMPLE_METRICS, METRICS))
+    components = pd.read_parquet(run.path(ANCESTRY, COMPONENTS))
+    people = report_people(
+        metrics.drop(columns=["declared_family", "known_ancestry"]),
+        pd.read_parquet(run.path(RELATEDNESS, DUPLICATES)),
+        pd.read_parquet(run.path(RELATEDNESS, PEOPLE)),
+        components,
+        test_fold=run.config.folds.test,
+    )
+    people["in_end"] = metrics["sample_id"].isin(pd.read_parquet(run.path(ANCESTRY, SAMPLES))["sample_id"])
+    sums = pd.read_parquet(run.path(INGEST, SUMS), columns=["sample_id", "person"]).set_index("sample_id")
+    share_P = high_balance_share(run.path(INGEST, COHORT), len(sums))
+    people["high_balance"] = share_P[sums.loc[metrics["sample_id"], "person"]]
+    return people
+
+
+def _variant_sums(run: Run) -> VariantSums:
+    summing = partial(sum_variants, site_reasons=frozenset(SITE_REASONS))
+    sums: VariantSums = joined(map_parts(Parts(run.path(VARIANT_QC, VARIANTS), READ_COLUMNS), summing))
+    return sums
+
+
+def _attrition(people: pd.DataFrame, sums: VariantSums, records: Mapping[str, Record]) -> Attrition:
+    ledger, flow = people_ledger(people), people_flow(people)
+    counts = cohort_counts(dict(records))
+    n_variants = counts["variants_in"], counts["variants_out"]
+    every = {reason: sums.every[reason] for reason in (*SITE_REASONS, *VARIANT_REASONS)}
+    return Attrition(
+        people=ledger,
+        flow=flow,
+        tests=removal_tests(flow, ledger),
+        variants=variant_ledger(sums.first, every, n_in=n_variants[0], n_out=n_variants[1]),
+        n_people=(len(people), int(people["in_end"].sum())),
+        n_variants=n_variants,
+    )
+
+
+def _facts(run: Run, records: dict[str, Record]) -> dict[str, str | int | float]:
+    ingest = records["ingest"].facts
+    facts: dict[str, str | int | float] = {
+        **{name.replace("_", " "): count for name, count in cohort_counts(records).items()},
+        "genes": records["annotation"].facts["genes"],
+        "reference genome": run.config.reference,
+        "mean depth and quality are over": str(ingest["depth_over"]),
+        "ancestry components above noise": records["ancestry"].facts["components_above_noise"],
+    }
+    if unordered := int(ingest["records_out_of_order"]):
         facts["records out of order (read like all others)"] = unordered
     return facts
 
 
-def _samples(run: Run) -> pd.DataFrame:
-    """Metrics and all reasons of everybody; no ids."""
-    metrics = pd.read_parquet(run.path(SAMPLE_METRICS, METRICS)).set_index("sample_id")
-    later = pd.read_parquet(run.path(ANCESTRY, COMPONENTS)).set_index("sample_id")["reasons"]
-    duplicates = pd.read_parquet(run.path(RELATEDNESS, DUPLICATES)).set_index("sample_id")["reasons"]
-    for reasons in (later, duplicates):
-        metrics.loc[reasons.index, "reasons"] = reasons
-    return metrics.reset_index(drop=True).drop(columns=["declared_family", "known_ancestry"])
+def _with_relatives(data: ReportData, run: Run, records: dict[str, Record]) -> ReportData:
+    """Pairs, components, and what is said of them; no ids."""
+    pairs = pd.read_parquet(run.path(RELATEDNESS, KINSHIP))
+    fold = pd.read_parquet(run.path(RELATEDNESS, PEOPLE)).set_index("sample_id")["fold"]
+    limit = run.profile.relatedness.min_kinship_family
+    ends = (
+        pairs[pairs["kinship"] >= limit][["first", "second"]].apply(lambda column: column.map(fold)).dropna()
+    )
+    people = pd.read_parquet(run.path(ANCESTRY, COMPONENTS))
+    status = people["is_case"].map({1: "case", 0: "control"}).astype(object)
+    sealed = people["fold"] == run.config.folds.test
+    facts = records["ancestry"].facts
+    tested = people[(people["reasons"] == "") & ~sealed & (people["is_case"] == 0)]
+    return replace(
+        data,
+        kinship=pairs[[name for name in ("kinship", "ibs0", "relationship") if name in pairs]],
+        min_kinship_family=limit,
+        n_pairs_across_folds=int((ends["first"] != ends["second"]).sum()),
+        components=people[["pc1", "pc2", "ancestry", "batch", "is_fitted"]].assign(
+            status=status.where(~sealed, SEALED)
+        ),
+        eigenvalues=pd.DataFrame(
+            {"eigenvalue": facts["eigenvalues"], "noise": facts["eigenvalues_of_noise"]}
+        ),
+        n_tested_groups=int(tested["ancestry"].nunique()),
+    )
+
+
+def _with_burden(data: ReportData, run: Run) -> ReportData:
+    masks = run.config.masks.resolved()
+    samples = pd.read_parquet(run.path(ANCESTRY, SAMPLES))
+    by_person = person_burden(read_entries(run), len(read_gene_axis(run)))
+    names = [mask.name for mask in masks]
+    return replace(
+        data,
+        burden=burden_by_status(by_person, samples, names, test_fold=run.config.folds.test),
+        synonymous=[mask.name for mask in masks if mask.classes == ("synonymous",)],
+    )
+
+
+def _numbers(run: Run, records: dict[str, Record]) -> dict[str, object]:
+    """What the methods paragraph cites."""
+    software, ancestry = software_versions(SOFTWARE), records["ancestry"].facts
+    return {
+        **cohort_counts(records),
+        "profile": run.profile.name,
+        "kinship": run.config.kinship if isinstance(run.config.kinship, str) else "table",
+        "markers": records["relatedness"].facts["markers"],
+        "fitted_on": ancestry["fitted_on"],
+        "components_above_noise": ancestry["components_above_noise"],
+        "n_components": len(ancestry["eigenvalues"]),
+        "hail": software["hail"],
+        "spark": software["pyspark"],
+    }
 
 
 def _absent(people: pd.DataFrame) -> dict[str, str]:
@@ -86,12 +198,6 @@ def _absent(people: pd.DataFrame) -> dict[str, str]:
         "charr": "No contamination: the calls carry no AD or GQ.",
     }
     return {f"samples.{name}": text for name, text in needs.items() if name not in people}
-
-
-def _components(run: Run) -> pd.DataFrame:
-    people = pd.read_parquet(run.path(ANCESTRY, COMPONENTS))
-    people = people.rename(columns={"pc1": "PC1", "pc2": "PC2"})
-    return people[["PC1", "PC2", "ancestry", "batch", "is_case", "is_fitted"]]
 
 
 def _sample_cuts(profile: Profile) -> dict[str, Cut]:

@@ -90,7 +90,7 @@ def _dataset_outputs(config: EtlConfig) -> list[str]:
 
 
 def _report(config: EtlConfig, profile: Profile) -> dict[str, object]:
-    return {"report": config.report}
+    return {"report": config.report, "gates": profile.gates.model_dump(mode="json")}
 
 
 INGEST = Step(
