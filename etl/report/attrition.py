@@ -72,12 +72,13 @@ def check_sums(flow: pd.DataFrame, ledger: pd.DataFrame) -> None:
     """
     left = ledger.groupby(["step", *CELL])["n_first"].sum()
     rows = flow.join(left, on=["step", *CELL]).fillna({"n_first": 0})
-    for row in rows.itertuples():
-        if row.n_in != row.n_first + row.n_out:
+    for row in rows.to_dict("records"):
+        n_in, n_first, n_out = (int(row[name]) for name in ("n_in", "n_first", "n_out"))
+        if n_in != n_first + n_out:
             raise ValueError(
-                f"attrition ledger: step {row.step}, {row.status} in batch {row.batch}: {row.n_in} people "
-                f"came in, {row.n_first:.0f} left for a first reason and {row.n_out} went on: "
-                f"{row.n_in - row.n_first - row.n_out:+.0f} are unaccounted for"
+                f"attrition ledger: step {row['step']}, {row['status']} in batch {row['batch']}: {n_in} "
+                f"people came in, {n_first} left for a first reason and {n_out} went on: "
+                f"{n_in - n_first - n_out:+d} are unaccounted for"
             )
 
 
@@ -138,8 +139,8 @@ def removal_tests(flow: pd.DataFrame, ledger: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for step in STEPS:
         cases_in, controls_in = (int(came.get((step, status), 0)) for status in ("case", "control"))
-        names = [reason for at, reason in removed.index.droplevel("status").unique() if at == step]
-        for reason in sorted(names, key=lambda name: (name != ANY, name)):
+        reasons = {reason for at, reason, _ in removed.index if at == step}
+        for reason in sorted(reasons, key=lambda name: (name != ANY, name)):
             cases, controls = (int(removed.get((step, reason, status), 0)) for status in ("case", "control"))
             if cases + controls:
                 table = [[cases, cases_in - cases], [controls, controls_in - controls]]

@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from etl.report.data import Attrition
+from etl.report.names import reason_words
 from etl.report.panel import COLOURS, CUT_COLOUR, Panel, styled
 
 Flow = tuple[str, str, int]
@@ -17,16 +18,15 @@ Flow = tuple[str, str, int]
 def people_panel(attrition: Attrition) -> Panel:
     """People from step to step; first reasons, so that the bands add up."""
     out = attrition.flow.groupby("step", sort=False)["n_out"].sum()
-    first = attrition.people.groupby(["step", "reason"], sort=False)["n_first"].sum()
+    first = attrition.people.groupby(["step", "reason"], sort=False)["n_first"].sum().reset_index()
     flows: list[Flow] = []
     node = "people in"
     for step, n_out in out.items():
         flows += [
-            (node, reason.replace("_", " "), int(count))
-            for (at, reason), count in first.items()
-            if at == step and count
+            (node, reason_words(row["reason"]), int(row["n_first"]))
+            for row in first[(first["step"] == step) & (first["n_first"] > 0)].to_dict("records")
         ]
-        on = "in the dataset" if step == out.index[-1] else f"after {str(step).replace('_', ' ')}"
+        on = "in the dataset" if step == out.index[-1] else f"after {reason_words(str(step))}"
         flows.append((node, on, int(n_out)))
         node = on
     return _sankey("people_flow", "People, by first reason", flows)
@@ -35,7 +35,7 @@ def people_panel(attrition: Attrition) -> Panel:
 def variants_panel(attrition: Attrition) -> Panel:
     """Variants by first reason."""
     flows = [
-        ("variants in", reason.replace("_", " "), int(count))
+        ("variants in", reason_words(reason), int(count))
         for reason, count in zip(attrition.variants["reason"], attrition.variants["n_first"], strict=True)
         if count
     ]

@@ -10,6 +10,7 @@ from scipy.stats import chi2, chi2_contingency, mannwhitneyu
 
 from etl.report.attrition import ANY
 from etl.report.data import Gate, ReportData
+from etl.report.names import reason_words
 from etl.report.variant_figures import equilibrium_quantiles
 from etl.thresholds import GateThresholds
 
@@ -73,11 +74,11 @@ def _attrition_gates(data: ReportData, limits: GateThresholds) -> Iterator[Gate]
             f"at least {limit:.0%}",
         )
     for row in attrition.tests.nsmallest(1, "p_corrected").to_dict("records"):
-        reason = "" if row["reason"] == ANY else f" for {row['reason'].replace('_', ' ')}"
+        reason = "" if row["reason"] == ANY else f" for {reason_words(row['reason'])}"
         yield Gate(
             "Cases and controls removed alike",
             "warn" if row["p_corrected"] < limits.warn_p else "pass",
-            f"most unequal: {row['step'].replace('_', ' ')}{reason} removed {row['cases_removed']:,} of "
+            f"most unequal: {reason_words(row['step'])}{reason} removed {row['cases_removed']:,} of "
             f"{row['cases_in']:,} cases, {row['controls_removed']:,} of {row['controls_in']:,} controls "
             f"(p {row['p']:.2g}, corrected {row['p_corrected']:.2g})",
             f"corrected p of at least {limits.warn_p:g} (Fisher; Bonferroni, {len(attrition.tests)} tests)",

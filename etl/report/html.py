@@ -11,6 +11,7 @@ from markupsafe import Markup
 from contract.manifest import LedgerEntry
 from contract.storage import open_storage
 from etl.report.data import ReportData
+from etl.report.names import reason_words
 from etl.report.panel import Panel
 from etl.report.payload import packed_panels, packed_plotly
 from etl.report.sections import report_panels
@@ -38,7 +39,7 @@ def render_report(data: ReportData) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"panels": _panels_html, "count": grouped, "words": _in_words}
+    environment.filters |= {"panels": _panels_html, "count": grouped, "words": reason_words}
     sections = report_panels(data)
     return environment.get_template("report.html.j2").render(
         data=data,
@@ -72,8 +73,11 @@ def grouped(value: object) -> str:
     )
 
 
-def _panels_html(panels: Sequence[Panel]) -> Markup:
-    """A place for each panel's figure, which the browser draws, and a button for its data."""
+def _panels_html(panels: Sequence[Panel], layout: str = "") -> Markup:
+    """A place for each panel's figure, which the browser draws, and a button for its data.
+
+    `layout` is a further class of the style sheet.
+    """
     one = Markup(
         '<figure class="panel{wide}"><figcaption>{title}'
         '<button type="button" class="data" data-panel="{name}">data (CSV)</button></figcaption>'
@@ -88,11 +92,7 @@ def _panels_html(panels: Sequence[Panel]) -> Markup:
         )
         for panel in panels
     )
-    return Markup('<div class="panels">{}</div>').format(inside)
-
-
-def _in_words(name: object) -> str:
-    return str(name).replace("_", " ")
+    return Markup('<div class="panels {}">{}</div>').format(layout, inside)
 
 
 def _sex_mismatches(data: ReportData) -> int | None:

@@ -16,7 +16,7 @@ OTHERS_COLOUR = "#999999"
 CUT_COLOUR = "#D55E00"
 STATUS_COLOURS = {"control": "#0072B2", "case": "#E69F00", "unknown": "#CC79A7", "sealed": OTHERS_COLOUR}
 N_BINS = 50
-MAX_POINTS = 3_000
+MAX_POINTS = 2_000
 """Points of a scatter plot; of more a seeded draw is shown."""
 
 
@@ -80,9 +80,11 @@ def histogram_panel(name: str, title: str, values: pd.Series, by: pd.Series, cut
 
 
 def bin_edges(values: pd.Series) -> np.ndarray:
-    """Equal bins over the finite values; one unit wide in all where they are one value."""
+    """Equal bins over the finite values: one for each of a few whole numbers, else N_BINS."""
     finite = values[np.isfinite(values)]
     low, high = float(finite.min()), float(finite.max())
+    if 1 < high - low <= N_BINS and (finite == finite.round()).all():
+        return np.arange(low - 0.5, high + 1.0)
     return np.linspace(low, high if high > low else low + 1.0, N_BINS + 1)
 
 
@@ -120,7 +122,10 @@ def styled(figure: go.Figure, height: int = 300) -> go.Figure:
         height=height,
         margin={"l": 54, "r": 12, "t": 12, "b": 44},
         font={"family": "system-ui, sans-serif", "size": 12, "color": "#2b2f36"},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "itemsizing": "constant"},
+        legend={
+            **{"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+            **{"itemsizing": "constant", "traceorder": "normal"},
+        },
         bargap=0.04,
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",

@@ -19,7 +19,7 @@ from etl.report.panel import (
     styled,
 )
 
-SIDES = 120
+SIDES = 40
 """Cells along each side in which the data file of a scatter plot counts points."""
 
 

@@ -47,14 +47,14 @@ def ledger_rows(data: ReportData) -> list[dict[str, object]]:
 
 def _row(tests: pd.DataFrame, step: str, reason: str, group: pd.DataFrame) -> dict[str, object]:
     first = group.groupby("status")["n_first"].sum()
-    tested = (step, reason) in tests.index
+    test = tests.to_dict("index").get((step, reason), {"odds_ratio": None, "p_corrected": None})
     return {
         "reason": reason,
         "n_first": int(group["n_first"].sum()),
         "n_all": int(group["n_all"].sum()),
         "by_status": {status: int(first.get(status, 0)) for status in STATUSES},
-        "odds_ratio": float(tests.loc[(step, reason), "odds_ratio"]) if tested else None,
-        "p_corrected": float(tests.loc[(step, reason), "p_corrected"]) if tested else None,
+        "odds_ratio": test["odds_ratio"],
+        "p_corrected": test["p_corrected"],
     }
 
 

@@ -75,7 +75,8 @@ def equilibrium_quantiles(p_values: np.ndarray, n_groups: int) -> pd.DataFrame:
     values of a bin share its mean rank.
     """
     held = np.flatnonzero(p_values)
-    observed = -np.log10(-np.expm1(n_groups * np.log1p(-(10.0 ** -P_EDGES[1:][held]))))
+    middle = (P_EDGES[:-1] + P_EDGES[1:])[held] / 2
+    observed = -np.log10(-np.expm1(n_groups * np.log1p(-(10.0**-middle))))
     from_top = np.cumsum(p_values[held][::-1])[::-1]  # variants of this bin and of smaller p
     rank = from_top - p_values[held] / 2
     expected = -np.log10(rank / p_values.sum()) if len(held) else np.array([])

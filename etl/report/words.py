@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from etl.report.data import ReportData
+from etl.report.names import reason_words
 
 MAX_REASONS = 4
 """Reasons that a sentence names; the ledger has the others."""
@@ -25,14 +26,14 @@ def removed_in_words(data: ReportData) -> list[str]:
         worst = max(failed, key=lambda line: line.count)
         found.append(
             f"Of {data.n_genotypes:,} genotypes the largest part that a rule set to missing is "
-            f"{worst.count / data.n_genotypes:.2%}, for {worst.reason.replace('_', ' ')}."
+            f"{worst.count / data.n_genotypes:.2%}, for {reason_words(worst.reason)}."
         )
     return found
 
 
 def _sentence(unit: str, n_in: int, n_out: int, first: pd.Series) -> str:
     first = first[first > 0].sort_values(ascending=False, kind="stable")
-    told = [f"{count:,} for {str(reason).replace('_', ' ')}" for reason, count in first.items()]
+    told = [f"{count:,} for {reason_words(reason)}" for reason, count in first.items()]
     if len(told) > MAX_REASONS:
         told = [*told[:MAX_REASONS], f"{int(first.iloc[MAX_REASONS:].sum()):,} for other reasons"]
     why = f": {', '.join(told)}" if told else ""
