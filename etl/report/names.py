@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 WORDS = {
+    "plof": "pLoF",
     "charr": "contamination (CHARR)",
     "dp": "depth",
     "gq": "genotype quality",

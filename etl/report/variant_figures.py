@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from etl.report.data import Histogram
+from etl.report.names import reason_words
 from etl.report.panel import COLOURS, OTHERS_COLOUR, Cut, Panel, add_cuts, bars, rounded, styled
 from etl.report.variants import DIFFERENCE_EDGES, P_EDGES, VariantSums
 
@@ -138,5 +139,5 @@ def burden_panels(burden: pd.DataFrame) -> list[Panel]:
         figure.update_layout(showlegend=False)
         figure.update_xaxes(range=[-0.6, 1.6], type="category")
         figure.update_yaxes(title_text="mean per person")
-        panels.append(Panel(f"burden_{place}", str(channel), styled(figure, 240), rows))
+        panels.append(Panel(f"burden_{place}", reason_words(channel), styled(figure, 240), rows))
     return panels

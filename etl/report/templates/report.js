@@ -26,10 +26,16 @@ const draw = async () => {
   document.body.dataset.figures = Object.keys(panels).length;
 };
 
-// Printed pages are narrower than the window: plotly has to draw anew for them.
-const redraw = () => document.querySelectorAll(".js-plotly-plot").forEach((plot) => Plotly.Plots.resize(plot));
-window.addEventListener("beforeprint", redraw);
-window.addEventListener("afterprint", redraw);
+// A printed page is narrower than the window: two panels stand side by side on A4, 182 mm between the margins.
+// Sankey diagrams fade in when they are drawn anew, too late for the page: the style sheet shrinks them.
+const setWidths = (widthOf) =>
+  document.querySelectorAll(".js-plotly-plot").forEach((plot) => {
+    if (plot.data[0].type === "sankey") return;
+    const width = widthOf(plot.closest(".panel").classList.contains("wide"));
+    Plotly.relayout(plot, { width, autosize: width === null });
+  });
+window.addEventListener("beforeprint", () => setWidths((wide) => (wide ? 680 : 332)));
+window.addEventListener("afterprint", () => setWidths(() => null));
 
 draw().catch((error) => {
   document.getElementById("no-figures").hidden = false;
