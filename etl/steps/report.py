@@ -23,6 +23,7 @@ from etl.report.panel import Cut
 from etl.report.people import SEALED, report_people
 from etl.report.profile import profile_thresholds
 from etl.report.variants import READ_COLUMNS, VariantSums, sum_variants
+from etl.report.words import suspicions
 from etl.steps.aggregation import read_entries
 from etl.steps.ancestry import COMPONENTS, SAMPLES
 from etl.steps.annotation import read_gene_axis
@@ -74,7 +75,8 @@ def work(run: Run) -> StepResult:
     write_report(data, run.config.report)
     verdicts = [gate.verdict for gate in data.gates]
     return StepResult(
-        facts={f"gates_{verdict}": verdicts.count(verdict) for verdict in ("pass", "warn", "fail")}
+        warnings=suspicions(data),
+        facts={f"gates_{verdict}": verdicts.count(verdict) for verdict in ("pass", "warn", "fail")},
     )
 
 
@@ -196,8 +198,13 @@ def _absent(people: pd.DataFrame) -> dict[str, str]:
     needs = {
         "mean_dp": "No depth: the calls carry no DP.",
         "charr": "No contamination: the calls carry no AD or GQ.",
+        "high_balance": "No allele balance: the calls carry no AD.",
     }
-    return {f"samples.{name}": text for name, text in needs.items() if name not in people}
+    return {
+        f"samples.{name}": text
+        for name, text in needs.items()
+        if name not in people or people[name].isna().all()
+    }
 
 
 def _sample_cuts(profile: Profile) -> dict[str, Cut]:
