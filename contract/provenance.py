@@ -21,7 +21,7 @@ def software_versions(packages: Iterable[str]) -> dict[str, str]:
     return versions
 
 
-SOURCES = (".py", ".j2", ".css")
+SOURCES = (".py", ".j2", ".css", ".js")
 """Suffixes of files that are code."""
 
 

@@ -11,6 +11,7 @@ from scipy.stats import chi2, chi2_contingency, mannwhitneyu
 from etl.report.attrition import ANY
 from etl.report.data import Gate, ReportData
 from etl.report.names import reason_words
+from etl.report.people import compared_sexes
 from etl.report.variant_figures import equilibrium_quantiles
 from etl.thresholds import GateThresholds
 
@@ -96,16 +97,14 @@ def _people_gates(data: ReportData, limits: GateThresholds) -> Iterator[Gate]:
     people = data.people
     if people is None:
         return
-    if {"imputed_sex", "reported_sex"} <= set(people):
-        both = people[["imputed_sex", "reported_sex"]].dropna()
-        if len(both):
-            wrong = int((both["imputed_sex"] != both["reported_sex"]).sum())
-            yield Gate(
-                "Reported sex",
-                "warn" if wrong > limits.max_sex_mismatches * len(both) else "pass",
-                f"{wrong:,} of {len(both):,} people differ from their X chromosome",
-                f"at most {limits.max_sex_mismatches:.1%}: more are mixed-up samples",
-            )
+    if sexes := compared_sexes(people):
+        wrong, known = sexes
+        yield Gate(
+            "Reported sex",
+            "warn" if wrong > limits.max_sex_mismatches * known else "pass",
+            f"{wrong:,} of {known:,} people differ from their X chromosome",
+            f"at most {limits.max_sex_mismatches:.1%}: more are mixed-up samples",
+        )
     cases, controls = (_of_status(people, status, "call_rate") for status in ("case", "control"))
     if len(cases) and len(controls):
         difference = float(cases.mean() - controls.mean())

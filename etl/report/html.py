@@ -14,6 +14,7 @@ from etl.report.data import ReportData
 from etl.report.names import reason_words
 from etl.report.panel import Panel
 from etl.report.payload import packed_panels, packed_plotly
+from etl.report.people import compared_sexes
 from etl.report.sections import report_panels
 from etl.report.tables import batch_table, ledger_rows
 from etl.report.words import removed_in_words, suspicions
@@ -49,7 +50,7 @@ def render_report(data: ReportData) -> str:
         ledger=ledger_rows(data),
         batches=batch_table(data),
         steps=lines_by_step(data.lines),
-        sex_mismatches=_sex_mismatches(data),
+        sexes=None if data.people is None else compared_sexes(data.people),
         relationships=_relationships(data),
         not_measured=NOT_MEASURED,
         plotly=packed_plotly(),
@@ -93,13 +94,6 @@ def _panels_html(panels: Sequence[Panel], layout: str = "") -> Markup:
         for panel in panels
     )
     return Markup('<div class="panels {}">{}</div>').format(layout, inside)
-
-
-def _sex_mismatches(data: ReportData) -> int | None:
-    if data.people is None or not {"imputed_sex", "reported_sex"} <= set(data.people):
-        return None
-    both = data.people[["imputed_sex", "reported_sex"]].dropna()
-    return int((both["imputed_sex"] != both["reported_sex"]).sum())
 
 
 def _relationships(data: ReportData) -> dict[str, int]:

@@ -53,3 +53,14 @@ def report_people(
     people["in_relatedness"] = ids.isin(folded["sample_id"]) | ids.isin(duplicates["sample_id"])
     people["in_ancestry"] = ids.isin(components["sample_id"])
     return people
+
+
+def compared_sexes(people: pd.DataFrame) -> tuple[int, int] | None:
+    """How many people's X chromosome tells another sex than reported, and of how many both are known.
+
+    None where nobody's is.
+    """
+    if not {"imputed_sex", "reported_sex"} <= set(people):
+        return None
+    both = people[["imputed_sex", "reported_sex"]].dropna()
+    return (int((both["imputed_sex"] != both["reported_sex"]).sum()), len(both)) if len(both) else None

@@ -35,7 +35,14 @@ def test_render_report__shows_every_part():
         assert name in places
     for name in ("genotypes", "equilibrium", "spectrum", "variants_call_rate_difference", "burden_1"):
         assert name in places
-    for words in ("A &amp; B", "12,345", "0 people differ", "a study", "1.250 to 1.750", "1,673 markers"):
+    for words in (
+        "A &amp; B",
+        "12,345",
+        "0 of 60 people differ",
+        "a study",
+        "1.250 to 1.750",
+        "1,673 markers",
+    ):
         assert words in text
     assert NOT_MEASURED not in text
 
