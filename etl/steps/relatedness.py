@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
@@ -14,15 +14,20 @@ from etl.ingest.kinship_table import read_kinship
 from etl.qc.ancestry import find_groups, score_frame
 from etl.qc.components import principal_components
 from etl.qc.folds import assign_folds
-from etl.qc.markers import prune, select_markers
-from etl.qc.plink import Markers, write_plink
+from etl.qc.kinship import ExpectedFrequencies
+from etl.qc.ld_pruning import prune
+from etl.qc.markers import Selection, select_markers
+from etl.qc.plink import MarkerFile, Markers, write_plink
 from etl.qc.relatedness import (
     DISCORDANT,
     DUPLICATE,
     choose_duplicates,
+    choose_unlabelled,
     discordant_sets,
-    estimate_kinship,
     find_families,
+    find_relatives,
+    measure_ibs0,
+    refine_kinship,
     relationship,
 )
 from etl.steps.base import Run
@@ -44,16 +49,17 @@ def work(run: Run) -> StepResult:
     metrics = pd.read_parquet(run.path(SAMPLE_METRICS, METRICS))
     people = metrics[metrics["reasons"] == ""].reset_index(drop=True)
     markers = _markers(run, metrics)
-    write_plink(markers, run.output(MARKERS))
-    n_components = max(thresholds.n_components, run.profile.ancestry.n_components)
-    if len(markers) <= n_components:
-        raise InputError(
-            f"{run.config.input.vcf[0]}: common autosomal SNVs for kinship and ancestry: "
-            f"found {len(markers)}, wanted more than {n_components}"
+    file = write_plink(markers, run.output(MARKERS))
+    pairs, warnings = _relatives(run, file, metrics["sample_id"].tolist(), markers.people)
+    unrelated = choose_unlabelled(people, pairs, thresholds.min_kinship_family)
+    fitted_P = people["sample_id"].isin(unrelated).to_numpy()
+    scores_PK = principal_components(markers, fitted_P, thresholds.n_components)
+    if run.config.kinship == "estimate":
+        expected = ExpectedFrequencies.fit(
+            markers, scores_PK, fitted_P, min_maf=thresholds.min_individual_maf
         )
-    everybody = np.ones(len(people), dtype=bool)
-    scores_PK = principal_components(markers, everybody, thresholds.n_components)
-    pairs, warnings = _pairs(run, markers, scores_PK, metrics["sample_id"].tolist())
+        pairs = refine_kinship(pairs, file, expected, markers.people)
+    pairs["ibs0"] = measure_ibs0(pairs, markers)
     reasons = choose_duplicates(
         people,
         pairs,
@@ -84,10 +90,14 @@ def work(run: Run) -> StepResult:
             "markers": len(markers),
             "related_pairs": int((pairs["kinship"] >= thresholds.min_kinship_family).sum()),
             "families": int(people["family"].nunique()),
+            "unrelated": len(unrelated),
             "people": len(people),
             "passes_over_calls": 1,
         },
-        fitted_on={"folds": "everybody: kinship and ancestry need no label; status only balances the folds"},
+        fitted_on={
+            "folds": "everybody: kinship and ancestry need no label; status only balances the folds",
+            "components for kinship": f"{len(unrelated)} unrelated people of all folds, without their labels",
+        },
         warnings=warnings,
     )
 
@@ -104,10 +114,10 @@ def _mix_ups(people: pd.DataFrame, pairs: pd.DataFrame, run: Run) -> list[str]:
     ]
 
 
-def _pairs(
-    run: Run, markers: Markers, scores_PK: NDArray[np.float64], everybody: list[str]
+def _relatives(
+    run: Run, file: MarkerFile, everybody: list[str], names: Sequence[str]
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Pairs with their kinship, as configured, and what a reader must know of them."""
+    """Pairs of a table, or of KING with these markers; and what a reader must know of them."""
     config, thresholds = run.config, run.profile.relatedness
     if config.kinship == "skip":
         none = pd.DataFrame({"first": [], "second": [], "kinship": []}).astype(
@@ -119,9 +129,9 @@ def _pairs(
         ]
     if config.kinship != "estimate":
         return read_kinship(config.kinship.table, everybody), []
-    told = f"{len(markers)} independent markers (common autosomal SNVs, pruned by linkage disequilibrium)"
-    error = f"kinship has a standard error of about {0.5 / np.sqrt(len(markers)):.3f}"
-    if len(markers) < thresholds.min_markers:
+    told = f"{file.n_markers} independent markers (common autosomal SNVs, pruned by linkage disequilibrium)"
+    error = f"kinship has a standard error of about {0.5 / np.sqrt(file.n_markers):.3f}"
+    if file.n_markers < thresholds.min_markers:
         raise InputError(
             f"{config.input.vcf[0]}: kinship: found {told}, wanted at least {thresholds.min_markers}: "
             f"{error}, second degree begins at {thresholds.min_kinship_family}; give calls of more "
@@ -129,8 +139,8 @@ def _pairs(
             "declared families"
         )
     few = f"kinship rests on {told}: {error}, so that distant relatives are missed or invented"
-    is_few = len(markers) < thresholds.few_markers
-    return estimate_kinship(markers, scores_PK, thresholds), [few] if is_few else []
+    is_few = file.n_markers < thresholds.few_markers
+    return find_relatives(file, names), [few] if is_few else []
 
 
 def _chained(family: pd.Series) -> list[str]:
@@ -146,16 +156,23 @@ def _chained(family: pd.Series) -> list[str]:
 
 def _markers(run: Run, metrics: pd.DataFrame) -> Markers:
     """Markers in linkage equilibrium, with the people whom step 2 keeps."""
+    config, thresholds = run.config, run.profile.relatedness
     kept = [
         name if reasons == "" else None
         for name, reasons in zip(metrics["sample_id"], metrics["reasons"], strict=True)
     ]
     scratch = run.output(CANDIDATES)
-    candidates = select_markers(
-        run.path(INGEST, COHORT), kept, run.profile.relatedness, scratch, seed=run.config.folds.seed
-    )
+    selection = Selection(thresholds=thresholds, reference=config.reference, seed=config.folds.seed)
+    candidates = select_markers(run.path(INGEST, COHORT), kept, selection, scratch)
     shutil.rmtree(scratch)
-    return prune(candidates, run.profile.relatedness)
+    markers = prune(candidates, thresholds)
+    n_components = max(thresholds.n_components, run.profile.ancestry.n_components)
+    if len(markers) <= n_components:
+        raise InputError(
+            f"{config.input.vcf[0]}: common autosomal SNVs for kinship and ancestry: "
+            f"found {len(markers)}, wanted more than {n_components}"
+        )
+    return markers
 
 
 def _ancestry_for_balance(people: pd.DataFrame, scores: pd.DataFrame, run: Run) -> pd.Series:
