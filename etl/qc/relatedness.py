@@ -1,25 +1,13 @@
-"""Kinship, duplicates, families: none of it looks at a label."""
+"""Degrees of kinship, duplicates, families."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from etl.qc.ancestry import choose_unrelated
-from etl.qc.kinship import ExpectedFrequencies, king, opposite_homozygotes, pc_relate
-from etl.qc.pair_blocks import close_pairs
-from etl.qc.plink import MarkerFile, Markers
 from etl.qc.sample_metrics import join_reasons
-
-ENDS = ("first", "second")
-
-MIN_KINSHIP_REPORTED = 0.05
-"""Pairs below are not written (gnomAD v4, sample_qc/relatedness.py)."""
 
 MIN_KINSHIP_FIRST_DEGREE = 0.177
 
@@ -29,88 +17,6 @@ DEGREES = (
     (0.0884, "second degree"),
 )
 """Lower limits of the kinship classes (Manichaikul et al. 2010, KING; Bycroft et al. 2018)."""
-
-
-def find_relatives(file: MarkerFile, names: Sequence[str]) -> pd.DataFrame:
-    """Pairs of at least `MIN_KINSHIP_REPORTED` by KING-robust, which needs no components.
-
-    Parameters
-    ----------
-    file
-        Markers in linkage equilibrium.
-    names
-        Sample ids of its people.
-
-    Returns
-    -------
-    pandas.DataFrame
-        first, second (sample ids, ascending) and kinship.
-    """
-    return _named(close_pairs(partial(king, file), file.n_people, MIN_KINSHIP_REPORTED), names)
-
-
-def choose_unlabelled(people: pd.DataFrame, pairs: pd.DataFrame, min_kinship: float) -> set[str]:
-    """`choose_unrelated` by call rate alone: before folds are made, nobody's status may be looked at.
-
-    Parameters
-    ----------
-    people
-        sample_id, call_rate.
-    pairs
-        first, second, kinship.
-    min_kinship
-        Kinship from which two are relatives.
-    """
-    return choose_unrelated(people[["sample_id", "call_rate"]].assign(is_case=0), pairs, min_kinship)
-
-
-def refine_kinship(
-    relatives: pd.DataFrame, file: MarkerFile, expected: ExpectedFrequencies, names: Sequence[str]
-) -> pd.DataFrame:
-    """Kinship by PC-Relate, of close pairs by the larger of it and KING-robust.
-
-    PC-Relate is estimated for all pairs, not for those alone that KING finds: KING is too low where ancestry
-    differs, and leaving pairs out would save a third of the time.
-
-    It shrinks the kinship of recently admixed people towards 0 where few of them are in the cohort; a pair
-    that KING-robust puts at first degree or closer gets the larger of the two: a family that is one pair too
-    large costs nothing, one that is split leaks.
-
-    Parameters
-    ----------
-    relatives
-        Of `find_relatives`.
-    file
-        Markers in linkage equilibrium.
-    expected
-        Frequencies at them, from components of unrelated people.
-    names
-        Sample ids of the file's people.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Like `relatives`; pairs of at least `MIN_KINSHIP_REPORTED`.
-    """
-    found = close_pairs(partial(pc_relate, file, expected), file.n_people, MIN_KINSHIP_REPORTED)
-    first_degree = relatives[relatives["kinship"] >= MIN_KINSHIP_FIRST_DEGREE]
-    pairs = pd.concat([_named(found, names), first_degree], ignore_index=True)
-    return pairs.groupby(["first", "second"], sort=True)["kinship"].max().reset_index()
-
-
-def _named(pairs: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    known = np.array(names, dtype=object)
-    ends = np.sort(np.stack([known[pairs["first"]], known[pairs["second"]]]), axis=0)
-    return pd.DataFrame({"first": ends[0], "second": ends[1], "kinship": pairs["kinship"]})
-
-
-def measure_ibs0(pairs: pd.DataFrame, markers: Markers) -> pd.Series:
-    """`opposite_homozygotes` along pairs of sample ids; missing where a person has no markers."""
-    places = pd.DataFrame({end: pd.Index(markers.people).get_indexer(pd.Index(pairs[end])) for end in ENDS})
-    known = (places >= 0).all(axis=1)
-    shares = pd.Series(np.nan, index=pairs.index)
-    shares[known.to_numpy()] = opposite_homozygotes(markers, places[known])
-    return shares
 
 
 def relationship(kinship: pd.Series) -> pd.Series:

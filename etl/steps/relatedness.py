@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,22 +11,17 @@ from contract.errors import InputError
 from contract.manifest import LedgerEntry
 from etl.ingest.kinship_table import read_kinship
 from etl.qc.ancestry import find_groups, score_frame
-from etl.qc.components import principal_components
 from etl.qc.folds import assign_folds
-from etl.qc.kinship import ExpectedFrequencies
 from etl.qc.ld_pruning import prune
 from etl.qc.markers import Selection, select_markers
-from etl.qc.plink import MarkerFile, Markers, write_plink
+from etl.qc.plink import Markers, write_plink
+from etl.qc.related_pairs import Kinship, estimate_kinship, measure_ibs0, with_components
 from etl.qc.relatedness import (
     DISCORDANT,
     DUPLICATE,
     choose_duplicates,
-    choose_unlabelled,
     discordant_sets,
     find_families,
-    find_relatives,
-    measure_ibs0,
-    refine_kinship,
     relationship,
 )
 from etl.steps.base import Run
@@ -49,17 +43,8 @@ def work(run: Run) -> StepResult:
     metrics = pd.read_parquet(run.path(SAMPLE_METRICS, METRICS))
     people = metrics[metrics["reasons"] == ""].reset_index(drop=True)
     markers = _markers(run, metrics)
-    file = write_plink(markers, run.output(MARKERS))
-    pairs, warnings = _relatives(run, file, metrics["sample_id"].tolist(), markers.people)
-    unrelated = choose_unlabelled(people, pairs, thresholds.min_kinship_family)
-    fitted_P = people["sample_id"].isin(unrelated).to_numpy()
-    scores_PK = principal_components(markers, fitted_P, thresholds.n_components)
-    if run.config.kinship == "estimate":
-        expected = ExpectedFrequencies.fit(
-            markers, scores_PK, fitted_P, min_maf=thresholds.min_individual_maf
-        )
-        pairs = refine_kinship(pairs, file, expected, markers.people)
-    pairs["ibs0"] = measure_ibs0(pairs, markers)
+    kinship, warnings = _kinship(run, markers, people, metrics["sample_id"].tolist())
+    pairs = kinship.pairs.assign(ibs0=measure_ibs0(kinship.pairs, markers))
     reasons = choose_duplicates(
         people,
         pairs,
@@ -72,7 +57,7 @@ def work(run: Run) -> StepResult:
     people = people[reasons == ""].reset_index(drop=True)
     people["family"] = find_families(people, pairs, thresholds.min_kinship_family)
     warnings += _chained(people["family"])
-    people["ancestry"] = _ancestry_for_balance(people, score_frame(markers.people, scores_PK), run)
+    people["ancestry"] = _ancestry_for_balance(people, score_frame(markers.people, kinship.scores_PK), run)
     people["fold"] = assign_folds(people, seed=seed)
     people[["sample_id", "family", "fold"]].to_parquet(run.output(PEOPLE))
     pairs.assign(relationship=relationship(pairs["kinship"])).to_parquet(run.output(KINSHIP))
@@ -90,13 +75,13 @@ def work(run: Run) -> StepResult:
             "markers": len(markers),
             "related_pairs": int((pairs["kinship"] >= thresholds.min_kinship_family).sum()),
             "families": int(people["family"].nunique()),
-            "unrelated": len(unrelated),
+            "unrelated": int(kinship.fitted_P.sum()),
             "people": len(people),
             "passes_over_calls": 1,
         },
         fitted_on={
-            "folds": "everybody: kinship and ancestry need no label; status only balances the folds",
-            "components for kinship": f"{len(unrelated)} unrelated people of all folds, without their labels",
+            "markers and kinship": "everybody, without labels: relatives must be known before folds are made",
+            "folds": "everybody: status only balances them",
         },
         warnings=warnings,
     )
@@ -114,24 +99,26 @@ def _mix_ups(people: pd.DataFrame, pairs: pd.DataFrame, run: Run) -> list[str]:
     ]
 
 
-def _relatives(
-    run: Run, file: MarkerFile, everybody: list[str], names: Sequence[str]
-) -> tuple[pd.DataFrame, list[str]]:
-    """Pairs of a table, or of KING with these markers; and what a reader must know of them."""
+def _kinship(
+    run: Run, markers: Markers, people: pd.DataFrame, everybody: list[str]
+) -> tuple[Kinship, list[str]]:
+    """Pairs with their kinship, as configured, components, and what a reader must know of the pairs."""
     config, thresholds = run.config, run.profile.relatedness
+    file = write_plink(markers, run.output(MARKERS))
     if config.kinship == "skip":
         none = pd.DataFrame({"first": [], "second": [], "kinship": []}).astype(
             {"first": str, "second": str, "kinship": float}
         )
-        return none, [
+        return with_components(none, markers, people, thresholds), [
             "kinship was not estimated: duplicates stay, and relatives who are not declared as a family may "
             "stand on both sides of the sealed fold"
         ]
     if config.kinship != "estimate":
-        return read_kinship(config.kinship.table, everybody), []
-    told = f"{file.n_markers} independent markers (common autosomal SNVs, pruned by linkage disequilibrium)"
-    error = f"kinship has a standard error of about {0.5 / np.sqrt(file.n_markers):.3f}"
-    if file.n_markers < thresholds.min_markers:
+        pairs = read_kinship(config.kinship.table, everybody)
+        return with_components(pairs, markers, people, thresholds), []
+    told = f"{len(markers)} independent markers (common autosomal SNVs, pruned by linkage disequilibrium)"
+    error = f"kinship has a standard error of about {0.5 / np.sqrt(len(markers)):.3f}"
+    if len(markers) < thresholds.min_markers:
         raise InputError(
             f"{config.input.vcf[0]}: kinship: found {told}, wanted at least {thresholds.min_markers}: "
             f"{error}, second degree begins at {thresholds.min_kinship_family}; give calls of more "
@@ -139,8 +126,8 @@ def _relatives(
             "declared families"
         )
     few = f"kinship rests on {told}: {error}, so that distant relatives are missed or invented"
-    is_few = file.n_markers < thresholds.few_markers
-    return find_relatives(file, names), [few] if is_few else []
+    is_few = len(markers) < thresholds.few_markers
+    return estimate_kinship(markers, file, people, thresholds), [few] if is_few else []
 
 
 def _chained(family: pd.Series) -> list[str]:

@@ -1,31 +1,11 @@
-from pathlib import Path
-
-import hail as hl
-import numpy as np
 import pandas as pd
-import pytest
 
-from contract.config import load_config
-from etl.config import PROFILES
-from etl.qc.components import principal_components
-from etl.qc.kinship import ExpectedFrequencies
-from etl.qc.plink import HOM_ALT_BITS, HOM_REF_BITS, MarkerFile, Markers, pack, read_plink
 from etl.qc.relatedness import (
     choose_duplicates,
-    choose_unlabelled,
     discordant_sets,
     find_families,
-    find_relatives,
-    measure_ibs0,
-    refine_kinship,
     relationship,
 )
-from etl.thresholds import Profile, RelatednessThresholds
-
-
-@pytest.fixture(scope="module")
-def limits() -> RelatednessThresholds:
-    return load_config(Profile, PROFILES / "bipex.yaml").relatedness
 
 
 def pairs(*rows: tuple[str, str, float]) -> pd.DataFrame:
@@ -102,44 +82,3 @@ def test_choose_duplicates__a_case_that_is_also_a_control_is_a_mix_up():
     assert discordant_sets(people, same, 0.42) == {other_status: 2, other_sex: 1}
     kept = leaving(people, same, drop_discordant=False)
     assert kept == dict.fromkeys("ADF", "duplicate")
-
-
-def test_choose_unlabelled__the_better_called_stays_whatever_the_status():
-    people = called(A=0.97, B=0.99, C=0.98)
-    close = pairs(("A", "B", 0.25), ("A", "C", 0.05))
-    assert choose_unlabelled(people, close, 0.0884) == {"B", "C"}
-    people["is_case"] = [1, 0, 0]
-    assert choose_unlabelled(people, close, 0.0884) == {"B", "C"}
-
-
-def test_measure_ibs0__people_without_markers_are_missing():
-    sites = pd.DataFrame({"contig": "1", "position": [1, 2], "ref": "A", "alt": "C"})
-    bits = np.array([[HOM_REF_BITS, HOM_ALT_BITS], [HOM_REF_BITS, HOM_REF_BITS]], dtype=np.uint8)
-    markers = Markers(sites, ("A", "B"), pack(bits))
-    found = measure_ibs0(pairs(("A", "B", 0.25), ("A", "gone", 0.25)), markers)
-    assert found.tolist() == [0.5, pytest.approx(np.nan, nan_ok=True)]
-    assert measure_ibs0(pairs(), markers).empty
-
-
-@pytest.mark.usefixtures("hail_session")
-def test_refine_kinship__agrees_with_genesis(
-    shared_data: Path, limits: RelatednessThresholds, tmp_path: Path
-):
-    folder = shared_data / "01_hail_test_resources"
-    mt = hl.import_vcf(str(folder / "pc_relate_bn_input.vcf.bgz"), reference_genome="GRCh37")
-    prefix = str(tmp_path / "markers")
-    hl.export_plink(mt, prefix, ind_id=mt.s)
-    markers, everybody = read_plink(prefix), np.ones(100, dtype=bool)
-    scores = principal_components(markers, everybody, 2)
-    expected = ExpectedFrequencies.fit(markers, scores, everybody, min_maf=limits.min_individual_maf)
-    file = MarkerFile(prefix, len(markers), 100)
-    found = refine_kinship(find_relatives(file, markers.people), file, expected, markers.people)
-    truth = pd.read_csv(folder / "pc_relate_r_truth.tsv.bgz", sep="\t", compression="gzip")
-    for column in ("i", "j"):
-        truth[column] = truth[column].str.extract(r'"s":"(.*)"')
-    truth["pair"] = [frozenset(pair) for pair in zip(truth["i"], truth["j"], strict=True)]
-    kinship = dict(zip(truth["pair"], truth["kin"], strict=True))
-    wanted = {pair for pair, value in kinship.items() if value > 0.055}
-    estimated = {frozenset((row.first, row.second)): row.kinship for row in found.itertuples()}
-    assert wanted <= set(estimated)
-    assert all(abs(kinship[pair] - value) < 0.01 for pair, value in estimated.items())
