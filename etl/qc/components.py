@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from etl.qc.plink import Markers
 
-VALUES_AT_ONCE = 2**22
+VALUES_AT_ONCE = 2**20
 """Genotypes that are unpacked together: some megabytes."""
+
+VALUES_KEPT = 2**27
+"""Genotypes up to which the unpacked ones are kept, 1 GB: the search passes over them some thirty times."""
 
 SPARE = 6
 """Directions searched for beyond those asked for: they make the search converge sooner."""
@@ -240,13 +244,20 @@ class _Normalised:
             total += np.square(block).sum(axis=0)
         return total
 
-    def _blocks(self) -> Iterator[tuple[slice, Matrix]]:
+    def _blocks(self) -> Iterable[tuple[slice, Matrix]]:
+        is_small = len(self.markers) * len(self.markers.people) <= VALUES_KEPT
+        return self._kept if is_small else self._unpacked()
+
+    @cached_property
+    def _kept(self) -> list[tuple[slice, Matrix]]:
+        return list(self._unpacked())
+
+    def _unpacked(self) -> Iterator[tuple[slice, Matrix]]:
         for rows in _row_blocks(self.markers):
             block = self.markers.dosages(rows.start, rows.stop)
             block -= self.mean_M[rows, None]
             block /= self.scale_M[rows, None]
-            block[np.isnan(block)] = 0
-            yield rows, block
+            yield rows, np.nan_to_num(block, copy=False)
 
 
 def _row_blocks(markers: Markers) -> Iterator[slice]:

@@ -1,10 +1,10 @@
-"""Markers for kinship and ancestry: chosen from the cohort, then thinned to linkage equilibrium."""
+"""Markers for kinship and ancestry, chosen from the cohort; `etl.qc.ld_pruning` thins them."""
 
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 
@@ -13,10 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from etl.cohort.calls import keep_people, read_calls
 from etl.cohort.passes import IS_GOOD_SITE, Parts, map_parts, rewrite_parts
 from etl.cohort.schema import COHORT_SCHEMA, FAILED, HAPLOID_ALT, HET, HOM_ALT, KEY, NOT_CALLED
+from etl.genome import GenomeName
+from etl.qc.long_range_ld import outside_long_range_ld
 from etl.qc.plink import HET_BITS, HOM_ALT_BITS, HOM_REF_BITS, MISSING_BITS, Markers, pack, packed_width
 from etl.thresholds import RelatednessThresholds
 
@@ -38,9 +41,19 @@ _ALLELES[[HET, HOM_ALT, HAPLOID_ALT]] = 1, 2, 2
 """Alternate alleles likewise."""
 
 
-def select_markers(
-    cohort: str, kept_P: Sequence[str | None], thresholds: RelatednessThresholds, scratch: str, *, seed: int
-) -> Markers:
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What may be a marker, and which of them are drawn."""
+
+    thresholds: RelatednessThresholds
+    """Frequencies, call rate, and the number of markers that a seeded draw leaves."""
+    reference: GenomeName
+    """Regions of long-range linkage disequilibrium are left out."""
+    seed: int
+    """Of the draw: the markers with the lowest hash of key and seed stay, whatever the partitions are."""
+
+
+def select_markers(cohort: str, kept_P: Sequence[str | None], selection: Selection, scratch: str) -> Markers:
     """Common, well-called autosomal SNVs, with a genotype for everybody who is kept; before LD pruning.
 
     Parameters
@@ -50,18 +63,18 @@ def select_markers(
     kept_P
         Along the VCF's people: the sample id, None for people to leave out, who count in no rate: a few
         samples of poor quality would cost most markers.
-    thresholds
-        Frequencies, call rate, and the number of markers that a seeded draw leaves.
+    selection
+        Which variants, and how many.
     scratch
         A folder to write in that does not exist yet.
-    seed
-        Of the draw: the markers with the lowest hash of key and seed stay, whatever the partitions are.
     """
+    thresholds = selection.thresholds
     people = tuple(name for name in kept_P if name is not None)
     index_P = np.full(len(kept_P), -1, dtype=np.int32)
     index_P[[name is not None for name in kept_P]] = np.arange(len(people))
-    find = partial(find_candidates, index_P=index_P, thresholds=thresholds, seed=seed)
-    may_be = Parts(cohort, CANDIDATE_COLUMNS, _may_be_common(len(people), thresholds))
+    find = partial(find_candidates, index_P=index_P, thresholds=thresholds, seed=selection.seed)
+    where = _may_be_common(len(people), thresholds) & outside_long_range_ld(selection.reference)
+    may_be = Parts(cohort, CANDIDATE_COLUMNS, where)
     candidates = map_parts(may_be, find).collect()
     draw_V, variant_V = np.concatenate(candidates, axis=1)
     chosen = variant_V[np.argsort(draw_V, kind="stable")[: thresholds.max_markers]].astype(np.int64)
@@ -100,11 +113,27 @@ def find_candidates(
         n_called_V = n_people - n_missing_V
         with np.errstate(divide="ignore", invalid="ignore"):
             frequency_V = n_alleles_V / (2 * n_called_V)
+        n_het_V = np.bincount(calls.variant_E[calls.call_E == HET], minlength=batch.num_rows)
         good_V = n_called_V >= thresholds.min_marker_call_rate * n_people
+        good_V &= ~_has_excess_heterozygotes(n_het_V, frequency_V, n_called_V, thresholds.min_marker_hwe_p)
         good_V &= np.minimum(frequency_V, 1 - frequency_V) >= thresholds.min_marker_maf
         sites = batch.filter(pa.array(good_V)).select([*KEY, "variant"]).to_pylist()
         found += [(_draw(site, seed), site["variant"]) for site in sites if _is_snv(site["ref"], site["alt"])]
     return np.array(found, dtype=np.uint64).reshape(-1, 2).T
+
+
+def _has_excess_heterozygotes(
+    n_het_V: NDArray[np.int64], frequency_V: NDArray[np.float64], n_called_V: NDArray[np.int64], min_p: float
+) -> NDArray[np.bool_]:
+    """Whether there are more than Hardy-Weinberg equilibrium explains, by the signed root of χ².
+
+    Of mapping artefacts most people look heterozygous, and then alike. Different ancestries and inbreeding
+    make heterozygotes fewer: a two-sided test would leave out what tells ancestries apart.
+    """
+    expected_V = 2 * frequency_V * (1 - frequency_V) * n_called_V
+    with np.errstate(divide="ignore", invalid="ignore"):
+        excess_V = (n_het_V / expected_V - 1) * np.sqrt(n_called_V)
+    return excess_V > norm.isf(min_p)
 
 
 def _is_snv(ref: str, alt: str) -> bool:
@@ -140,35 +169,3 @@ def _in_genome_order(table: pa.Table, people: tuple[str, ...]) -> Markers:
     packed = np.frombuffer(b"".join(rows[place] for place in order), dtype=np.uint8)
     packed = packed.reshape(len(order), packed_width(len(people)))
     return Markers(sites.loc[order].reset_index(drop=True), people, packed)
-
-
-def prune(markers: Markers, thresholds: RelatednessThresholds) -> Markers:
-    """Markers in approximate linkage equilibrium, chosen from the start of each chromosome to its end.
-
-    A marker stays unless its squared correlation with one that stayed, at most the window's base pairs
-    before it, reaches the limit; without variation among the people it goes. Missing genotypes stand at the
-    mean. This is the rule of `hl.ld_prune` within a partition.
-    """
-    kept: list[int] = []
-    window: deque[tuple[str, int, NDArray[np.float32]]] = deque()
-    sites = zip(markers.sites["contig"], markers.sites["position"], strict=True)
-    for place, (contig, position) in enumerate(sites):
-        standard_P = _standardised(markers.dosages(place, place + 1)[0])
-        if standard_P is None:
-            continue
-        while window and (window[0][0] != contig or position - window[0][1] > thresholds.window_bp):
-            window.popleft()
-        # The nearest first: they are the likeliest to be correlated.
-        if all(float(standard_P @ other_P) ** 2 < thresholds.max_r2 for _, _, other_P in reversed(window)):
-            kept.append(place)
-            window.append((contig, position, standard_P))
-    return markers.take(np.array(kept, dtype=np.int64))
-
-
-def _standardised(dosage_P: NDArray[np.float64]) -> NDArray[np.float32] | None:
-    """Mean 0 and length 1, so that a product is a correlation; None where nothing varies."""
-    if np.isnan(dosage_P).all():
-        return None
-    centred_P = np.nan_to_num(dosage_P - np.nanmean(dosage_P))
-    length = np.linalg.norm(centred_P)
-    return (centred_P / length).astype(np.float32) if length > 0 else None

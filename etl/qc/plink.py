@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,12 +17,15 @@ from numpy.typing import NDArray
 HOM_ALT_BITS, MISSING_BITS, HET_BITS, HOM_REF_BITS = range(4)
 """Codes of a genotype where allele 1 is the alternate one."""
 
+Value = TypeVar("Value", bound=np.generic)
+
 SITE_COLUMNS = ("contig", "position", "ref", "alt")
 
 _MAGIC = b"\x6c\x1b\x01"
 _SHIFTS = np.array([0, 2, 4, 6], dtype=np.uint8)
-_DOSAGES = np.array([2, np.nan, 1, 0])[(np.arange(256)[:, None] >> _SHIFTS) & 3]
-"""The four numbers of alternate alleles in each value of a byte."""
+_CODES = (np.arange(256)[:, None] >> _SHIFTS) & 3
+"""The four codes in each value of a byte."""
+_DOSAGES = np.array([2, np.nan, 1, 0])[_CODES]
 
 
 @dataclass(frozen=True)
@@ -42,14 +46,53 @@ class Markers:
 
     def dosages(self, first: int, last: int) -> NDArray[np.float64]:
         """Alternate alleles of the markers first … last − 1 along the people; NaN where there is no call."""
-        return _DOSAGES[self.packed_MB[first:last]].reshape(last - first, 4 * self.packed_MB.shape[1])[
-            :, : len(self.people)
-        ]
+        return unpacked(self.packed_MB[first:last], len(self.people), _DOSAGES)
 
-    def dosages_of(self, first: int, last: int) -> NDArray[np.float64]:
-        """Alternate alleles of the people first … last − 1 along all markers; `first` is a multiple of 4."""
-        packed_MB = self.packed_MB[:, first // 4 : packed_width(last)]
-        return _DOSAGES[packed_MB].reshape(len(self), 4 * packed_MB.shape[1])[:, : last - first]
+    def codes_of(self, people: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Codes of some people at all markers, by their places: M × as many."""
+        return (self.packed_MB[:, people // 4] >> _SHIFTS[people % 4]) & 3
+
+
+@dataclass(frozen=True)
+class MarkerFile:
+    """A PLINK file that all machines see, for tasks that need some people at some markers."""
+
+    prefix: str
+    n_markers: int
+    n_people: int
+
+    def values(self, rows: slice, people: slice, *tables: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Genotypes as tables of `by_code` have them: markers × people, an array for each table.
+
+        Parameters
+        ----------
+        rows
+            First and last of the markers; only their part of the file is read.
+        people
+            Likewise; `start` is a multiple of the four people in a byte.
+        tables
+            Of `by_code`.
+        """
+        shape = (self.n_markers, packed_width(self.n_people))
+        stored_MB = np.memmap(f"{self.prefix}.bed", np.uint8, "r", offset=len(_MAGIC), shape=shape)
+        packed_MB = np.asarray(stored_MB[rows, people.start // 4 : packed_width(people.stop)])
+        return [unpacked(packed_MB, people.stop - people.start, table) for table in tables]
+
+
+def by_code(*, hom_ref: float, het: float, hom_alt: float, missing: float) -> NDArray[np.float32]:
+    """What stands for a genotype of each code, for all four of each value of a byte."""
+    values = np.empty(4, dtype=np.float32)
+    values[[HOM_REF_BITS, HET_BITS, HOM_ALT_BITS, MISSING_BITS]] = hom_ref, het, hom_alt, missing
+    return values[_CODES]
+
+
+DOSAGE = by_code(hom_ref=0, het=1, hom_alt=2, missing=0)
+CALLED = by_code(hom_ref=1, het=1, hom_alt=1, missing=0)
+
+
+def unpacked(packed_MB: NDArray[np.uint8], n_people: int, table: NDArray[Value]) -> NDArray[Value]:
+    """Look all genotypes up in a table of `by_code`, four at once: markers × people."""
+    return table[packed_MB].reshape(len(packed_MB), 4 * packed_MB.shape[1])[:, :n_people]
 
 
 def packed_width(n_people: int) -> int:
@@ -65,7 +108,7 @@ def pack(bits_MP: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.bitwise_or.reduce(padded << _SHIFTS, axis=2)
 
 
-def write_plink(markers: Markers, prefix: str) -> None:
+def write_plink(markers: Markers, prefix: str) -> MarkerFile:
     """Write prefix.bed, prefix.bim and prefix.fam, tab-separated; allele 2 is the reference."""
     sites = zip(*(markers.sites[name] for name in SITE_COLUMNS), strict=True)
     _write_lines(
@@ -79,6 +122,7 @@ def write_plink(markers: Markers, prefix: str) -> None:
     with Path(f"{prefix}.bed").open("wb") as stream:
         stream.write(_MAGIC)
         stream.write(markers.packed_MB.tobytes())
+    return MarkerFile(prefix, len(markers), len(markers.people))
 
 
 def read_plink(prefix: str) -> Markers:

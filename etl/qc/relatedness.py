@@ -1,20 +1,13 @@
-"""Kinship, duplicates, families: none of it looks at a label."""
+"""Degrees of kinship, duplicates, families."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from etl.qc.kinship import estimate_pairs
-from etl.qc.plink import Markers
 from etl.qc.sample_metrics import join_reasons
-from etl.thresholds import RelatednessThresholds
-
-MIN_KINSHIP_REPORTED = 0.05
-"""Pairs below are not written (gnomAD v4, sample_qc/relatedness.py)."""
 
 MIN_KINSHIP_FIRST_DEGREE = 0.177
 
@@ -24,45 +17,6 @@ DEGREES = (
     (0.0884, "second degree"),
 )
 """Lower limits of the kinship classes (Manichaikul et al. 2010, KING; Bycroft et al. 2018)."""
-
-
-def estimate_kinship(
-    markers: Markers, scores_PK: NDArray[np.float64], thresholds: RelatednessThresholds
-) -> pd.DataFrame:
-    """Kinship by PC-Relate, of close pairs by the larger of it and KING-robust.
-
-    PC-Relate shrinks the kinship of recently admixed people towards 0 where few of them are in the cohort;
-    a pair that KING-robust puts at first degree or closer gets the larger of the two: a family that is one
-    pair too large costs nothing, one that is split leaks.
-
-    Parameters
-    ----------
-    markers
-        In linkage equilibrium.
-    scores_PK
-        Principal components along the people, which PC-Relate corrects for.
-    thresholds
-        PC-Relate's smallest individual-specific frequency.
-
-    Returns
-    -------
-    pandas.DataFrame
-        first, second (sample ids, ascending), kinship; pairs of at least `MIN_KINSHIP_REPORTED`.
-    """
-    frames = []
-    blocks = estimate_pairs(
-        markers,
-        scores_PK,
-        min_individual_maf=thresholds.min_individual_maf,
-        min_kinship=MIN_KINSHIP_REPORTED,
-    )
-    for by_components, by_king in blocks:
-        frames += [by_components, by_king[by_king["kinship"] >= MIN_KINSHIP_FIRST_DEGREE]]
-    pairs = pd.concat(frames, ignore_index=True)
-    names = np.array(markers.people, dtype=object)
-    ends = np.stack([names[pairs["first"]], names[pairs["second"]]])
-    pairs["first"], pairs["second"] = np.sort(ends, axis=0)
-    return pairs.groupby(["first", "second"], sort=True)["kinship"].max().reset_index()
 
 
 def relationship(kinship: pd.Series) -> pd.Series:

@@ -6,22 +6,21 @@ import shutil
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
 from etl.ingest.kinship_table import read_kinship
 from etl.qc.ancestry import find_groups, score_frame
-from etl.qc.components import principal_components
 from etl.qc.folds import assign_folds, declared_folds
-from etl.qc.markers import prune, select_markers
+from etl.qc.ld_pruning import prune
+from etl.qc.markers import Selection, select_markers
 from etl.qc.plink import Markers, write_plink
+from etl.qc.related_pairs import Kinship, estimate_kinship, measure_ibs0, with_components
 from etl.qc.relatedness import (
     DISCORDANT,
     DUPLICATE,
     choose_duplicates,
     discordant_sets,
-    estimate_kinship,
     find_families,
     relationship,
 )
@@ -44,16 +43,8 @@ def work(run: Run) -> StepResult:
     metrics = pd.read_parquet(run.path(SAMPLE_METRICS, METRICS))
     people = metrics[metrics["reasons"] == ""].reset_index(drop=True)
     markers = _markers(run, metrics)
-    write_plink(markers, run.output(MARKERS))
-    n_components = max(thresholds.n_components, run.profile.ancestry.n_components)
-    if len(markers) <= n_components:
-        raise InputError(
-            f"{run.config.input.vcf[0]}: common autosomal SNVs for kinship and ancestry: "
-            f"found {len(markers)}, wanted more than {n_components}"
-        )
-    everybody = np.ones(len(people), dtype=bool)
-    scores_PK = principal_components(markers, everybody, thresholds.n_components)
-    pairs, warnings = _pairs(run, markers, scores_PK, metrics["sample_id"].tolist())
+    kinship, warnings = _kinship(run, markers, people, metrics["sample_id"].tolist())
+    pairs = kinship.pairs.assign(ibs0=measure_ibs0(kinship.pairs, markers))
     reasons = choose_duplicates(
         people,
         pairs,
@@ -66,7 +57,7 @@ def work(run: Run) -> StepResult:
     people = people[reasons == ""].reset_index(drop=True)
     people["family"] = find_families(people, pairs, thresholds.min_kinship_family)
     warnings += _chained(people["family"])
-    people["ancestry"] = _ancestry_for_balance(people, score_frame(markers.people, scores_PK), run)
+    people["ancestry"] = _ancestry_for_balance(people, score_frame(markers.people, kinship.scores_PK), run)
     people["fold"] = (
         assign_folds(people, seed=seed) if run.config.samples.fold is None else declared_folds(people)
     )
@@ -86,6 +77,7 @@ def work(run: Run) -> StepResult:
             "markers": len(markers),
             "related_pairs": int((pairs["kinship"] >= thresholds.min_kinship_family).sum()),
             "families": int(people["family"].nunique()),
+            "unrelated": int(kinship.fitted_P.sum()),
             "people": len(people),
             "passes_over_calls": 1,
         },
@@ -109,21 +101,23 @@ def _mix_ups(people: pd.DataFrame, pairs: pd.DataFrame, run: Run) -> list[str]:
     ]
 
 
-def _pairs(
-    run: Run, markers: Markers, scores_PK: NDArray[np.float64], everybody: list[str]
-) -> tuple[pd.DataFrame, list[str]]:
-    """Pairs with their kinship, as configured, and what a reader must know of them."""
+def _kinship(
+    run: Run, markers: Markers, people: pd.DataFrame, everybody: list[str]
+) -> tuple[Kinship, list[str]]:
+    """Pairs with their kinship, as configured, components, and what a reader must know of the pairs."""
     config, thresholds = run.config, run.profile.relatedness
+    file = write_plink(markers, run.output(MARKERS))
     if config.kinship == "skip":
         none = pd.DataFrame({"first": [], "second": [], "kinship": []}).astype(
             {"first": str, "second": str, "kinship": float}
         )
-        return none, [
+        return with_components(none, markers, people, thresholds), [
             "kinship was not estimated: duplicates stay, and relatives who are not declared as a family may "
             "stand on both sides of the sealed fold"
         ]
     if config.kinship != "estimate":
-        return read_kinship(config.kinship.table, everybody), []
+        pairs = read_kinship(config.kinship.table, everybody)
+        return with_components(pairs, markers, people, thresholds), []
     told = f"{len(markers)} independent markers (common autosomal SNVs, pruned by linkage disequilibrium)"
     error = f"kinship has a standard error of about {0.5 / np.sqrt(len(markers)):.3f}"
     if len(markers) < thresholds.min_markers:
@@ -135,7 +129,7 @@ def _pairs(
         )
     few = f"kinship rests on {told}: {error}, so that distant relatives are missed or invented"
     is_few = len(markers) < thresholds.few_markers
-    return estimate_kinship(markers, scores_PK, thresholds), [few] if is_few else []
+    return estimate_kinship(markers, file, people, thresholds), [few] if is_few else []
 
 
 def _chained(family: pd.Series) -> list[str]:
@@ -151,16 +145,23 @@ def _chained(family: pd.Series) -> list[str]:
 
 def _markers(run: Run, metrics: pd.DataFrame) -> Markers:
     """Markers in linkage equilibrium, with the people whom step 2 keeps."""
+    config, thresholds = run.config, run.profile.relatedness
     kept = [
         name if reasons == "" else None
         for name, reasons in zip(metrics["sample_id"], metrics["reasons"], strict=True)
     ]
     scratch = run.output(CANDIDATES)
-    candidates = select_markers(
-        run.path(INGEST, COHORT), kept, run.profile.relatedness, scratch, seed=run.config.folds.seed
-    )
+    selection = Selection(thresholds=thresholds, reference=config.reference, seed=config.folds.seed)
+    candidates = select_markers(run.path(INGEST, COHORT), kept, selection, scratch)
     shutil.rmtree(scratch)
-    return prune(candidates, run.profile.relatedness)
+    markers = prune(candidates, thresholds)
+    n_components = max(thresholds.n_components, run.profile.ancestry.n_components)
+    if len(markers) <= n_components:
+        raise InputError(
+            f"{config.input.vcf[0]}: common autosomal SNVs for kinship and ancestry: "
+            f"found {len(markers)}, wanted more than {n_components}"
+        )
+    return markers
 
 
 def _ancestry_for_balance(people: pd.DataFrame, scores: pd.DataFrame, run: Run) -> pd.Series:

@@ -1,27 +1,11 @@
-from pathlib import Path
-
-import hail as hl
-import numpy as np
 import pandas as pd
-import pytest
 
-from contract.config import load_config
-from etl.config import PROFILES
-from etl.qc.components import principal_components
-from etl.qc.plink import read_plink
 from etl.qc.relatedness import (
     choose_duplicates,
     discordant_sets,
-    estimate_kinship,
     find_families,
     relationship,
 )
-from etl.thresholds import Profile, RelatednessThresholds
-
-
-@pytest.fixture(scope="module")
-def limits() -> RelatednessThresholds:
-    return load_config(Profile, PROFILES / "bipex.yaml").relatedness
 
 
 def pairs(*rows: tuple[str, str, float]) -> pd.DataFrame:
@@ -98,25 +82,3 @@ def test_choose_duplicates__a_case_that_is_also_a_control_is_a_mix_up():
     assert discordant_sets(people, same, 0.42) == {other_status: 2, other_sex: 1}
     kept = leaving(people, same, drop_discordant=False)
     assert kept == dict.fromkeys("ADF", "duplicate")
-
-
-@pytest.mark.usefixtures("hail_session")
-def test_estimate_kinship__agrees_with_genesis(
-    shared_data: Path, limits: RelatednessThresholds, tmp_path: Path
-):
-    folder = shared_data / "01_hail_test_resources"
-    mt = hl.import_vcf(str(folder / "pc_relate_bn_input.vcf.bgz"), reference_genome="GRCh37")
-    prefix = str(tmp_path / "markers")
-    hl.export_plink(mt, prefix, ind_id=mt.s)
-    scores = principal_components(read_plink(prefix), np.ones(100, dtype=bool), 2)
-    settings = limits.model_copy(update={"min_individual_maf": 0.01})
-    found = estimate_kinship(read_plink(prefix), scores, settings)
-    truth = pd.read_csv(folder / "pc_relate_r_truth.tsv.bgz", sep="\t", compression="gzip")
-    for column in ("i", "j"):
-        truth[column] = truth[column].str.extract(r'"s":"(.*)"')
-    truth["pair"] = [frozenset(pair) for pair in zip(truth["i"], truth["j"], strict=True)]
-    kinship = dict(zip(truth["pair"], truth["kin"], strict=True))
-    wanted = {pair for pair, value in kinship.items() if value > 0.055}
-    estimated = {frozenset((row.first, row.second)): row.kinship for row in found.itertuples()}
-    assert wanted <= set(estimated)
-    assert all(abs(kinship[pair] - value) < 0.01 for pair, value in estimated.items())
