@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,17 @@ MAX_ROUNDS = 80
 ROUNDS_BETWEEN_CHECKS = 5
 TOLERANCE = 1e-8
 """Residual of an eigenvector, in units of the largest eigenvalue, at which the search ends."""
+ROUGH_TOLERANCE = 1e-3
+"""Likewise, where a spread is all that is asked for."""
 NEGLIGIBLE = 1e-10
 """Share of a vector's length that may be rounding error."""
+
+N_PARTS = 4
+LEAST_LEFT_OUT = 10
+"""People of a part; fewer tell no spread."""
+
+LEAST_REPRODUCED = 0.75
+"""Spread of people left out over that of the others, or its inverse to first order: noise has half."""
 
 TRACY_WIDOM = 3.2724
 """99.9th percentile of the Tracy-Widom distribution of order 1."""
@@ -49,6 +58,11 @@ class Components:
     """What noise alone would give, see `Noise.edge`."""
     n_above_noise: int
     """Leading components whose eigenvalues are above the edge."""
+    reproduced_K: NDArray[np.float64]
+    """Spread of people who were left out of a fit over that of the people fitted, after correction; along the
+    components above noise."""
+    n_kept: int
+    """Leading components above noise that people who were left out show as well, see `LEAST_REPRODUCED`."""
 
 
 def principal_components(markers: Markers, fitted_P: NDArray[np.bool_], n_components: int) -> Matrix:
@@ -71,7 +85,9 @@ def principal_components(markers: Markers, fitted_P: NDArray[np.bool_], n_compon
 def find_components(markers: Markers, fitted_P: NDArray[np.bool_], n_components: int) -> Components:
     """`principal_components`, told from noise, and with the scores of people who were not fitted corrected.
 
-    On components above noise these scores are multiplied by `Noise.projection_gain`.
+    On components that are kept these scores are multiplied by `Noise.projection_gain` over what
+    `_reproduced` finds. Theory alone takes markers for independent: what linkage disequilibrium is left makes
+    components that look real and are not, since nobody else shows them.
     """
     found = _Decomposition.of(markers, fitted_P, n_components)
     n_people, scores_PK = int(fitted_P.sum()), found.scores_PK
@@ -89,8 +105,11 @@ def find_components(markers: Markers, fitted_P: NDArray[np.bool_], n_components:
     edges_K = np.array([noise.edge for noise in noises[:-1]])
     n_above_noise = int(np.cumprod(eigenvalues_K > edges_K).sum())
     gain_K = noises[n_above_noise].projection_gain(eigenvalues_K[:n_above_noise])
-    scores_PK[:, :n_above_noise] *= np.where(fitted_P[:, np.newaxis], 1.0, gain_K)
-    return Components(scores_PK, eigenvalues_K, edges_K, n_above_noise)
+    reproduced_K = _reproduced(found, gain_K)
+    n_kept = int(np.cumprod(np.abs(reproduced_K - 1) <= 1 - LEAST_REPRODUCED).sum())
+    gain_K = gain_K[:n_kept] / reproduced_K[:n_kept]
+    scores_PK[:, :n_kept] *= np.where(fitted_P[:, np.newaxis], 1.0, gain_K)
+    return Components(scores_PK, eigenvalues_K, edges_K, n_above_noise, reproduced_K, n_kept)
 
 
 @dataclass(frozen=True)
@@ -118,6 +137,29 @@ class _Decomposition:
 def _covariance(genotypes: _Normalised, fitted_P: NDArray[np.bool_], columns: Matrix) -> Matrix:
     """The markers' covariance among the people fitted, times columns."""
     return genotypes.times(genotypes.scores(columns) * fitted_P[:, None])
+
+
+def _reproduced(found: _Decomposition, gain_K: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spread of people left out over that of the others, corrected, K: fitted on parts of the people.
+
+    Each of `N_PARTS` parts of the people is left out in turn; the correction is that of the whole fit.
+    """
+    n_components, fitted = len(gain_K), np.flatnonzero(found.fitted_P)
+    ratios = []
+    for part in range(N_PARTS if n_components and len(fitted) >= N_PARTS * LEAST_LEFT_OUT else 0):
+        left_out = fitted[part::N_PARTS]
+        others_P = found.fitted_P.copy()
+        others_P[left_out] = False
+        loadings_MK = leading_eigenvectors(
+            partial(_covariance, found.genotypes, others_P),
+            len(found.loadings_MK),
+            found.loadings_MK.shape[1],
+            start=found.loadings_MK,
+            tolerance=ROUGH_TOLERANCE,
+        )
+        scores_PK = found.genotypes.scores(loadings_MK[:, :n_components])
+        ratios.append(scores_PK[left_out].std(axis=0) / scores_PK[others_P].std(axis=0))
+    return gain_K * np.mean(ratios, axis=0) if ratios else np.ones(n_components)
 
 
 def _rest_of_squares(covariance: Callable[[Matrix], Matrix], loadings_MK: Matrix, n_people: int) -> float:
@@ -175,11 +217,18 @@ class Noise:
         return np.sqrt(observed_K / (self.variance + excess_K * np.maximum(cosine_K, 0.0)))
 
 
-def leading_eigenvectors(apply: Callable[[Matrix], Matrix], size: int, count: int) -> Matrix:
+def leading_eigenvectors(
+    apply: Callable[[Matrix], Matrix],
+    size: int,
+    count: int,
+    *,
+    start: Matrix | None = None,
+    tolerance: float = TOLERANCE,
+) -> Matrix:
     """Eigenvectors of the largest eigenvalues of a symmetric positive matrix that is only applied.
 
-    Block Lanczos with full reorthogonalisation (Golub & Underwood 1977; Musco & Musco 2015 on its error),
-    from a fixed random start. Signs as in `principal_components`.
+    Block Lanczos with full reorthogonalisation (Golub & Underwood 1977; Musco & Musco 2015 on its error).
+    Signs as in `principal_components`.
 
     Parameters
     ----------
@@ -189,8 +238,13 @@ def leading_eigenvectors(apply: Callable[[Matrix], Matrix], size: int, count: in
         Its rows.
     count
         Eigenvectors wanted.
+    start
+        Columns that are near them; by default fixed random ones.
+    tolerance
+        Residual, in units of the largest eigenvalue, at which the search ends.
     """
-    start = np.random.default_rng(0).standard_normal((size, min(count + SPARE, size)))
+    if start is None:
+        start = np.random.default_rng(0).standard_normal((size, min(count + SPARE, size)))
     basis = added = np.linalg.qr(start)[0]
     applied = apply(basis)
     for done in range(1, MAX_ROUNDS + 1):
@@ -200,7 +254,7 @@ def leading_eigenvectors(apply: Callable[[Matrix], Matrix], size: int, count: in
             values, vectors = np.linalg.eigh(basis.T @ applied)
             values, vectors = values[::-1][:count], vectors[:, ::-1][:, :count]
             residual = np.linalg.norm(applied @ vectors - basis @ vectors * values, axis=0)
-            if is_last or np.all(residual <= TOLERANCE * values[0]):
+            if is_last or np.all(residual <= tolerance * values[0]):
                 break
         basis, applied = np.hstack([basis, added]), np.hstack([applied, apply(added)])
     found = basis @ vectors

@@ -53,8 +53,8 @@ def work(run: Run) -> StepResult:
     }
     people["reasons"] = join_reasons(outliers, people.index)
     people.assign(is_fitted=fitted).to_parquet(run.output(COMPONENTS))
-    # Components that may be noise are drawn, and no covariates: they tell who was fitted on.
-    noise = [f"pc{place + 1}" for place in range(components.n_above_noise, len(components.eigenvalues_K))]
+    # Components that others don't show are drawn, and no covariates: they tell who was fitted on.
+    noise = [f"pc{place + 1}" for place in range(components.n_kept, len(components.eigenvalues_K))]
     kept = _kept(people.drop(columns=noise), run)
     kept.to_parquet(run.output(SAMPLES))
     ledger = [
@@ -68,6 +68,8 @@ def work(run: Run) -> StepResult:
             "groups": int(kept["ancestry"].nunique()),
             "fitted_on": len(unrelated),
             "components_above_noise": components.n_above_noise,
+            "components_kept": components.n_kept,
+            "spread_of_people_left_out": components.reproduced_K.tolist(),
             "eigenvalues": components.eigenvalues_K.tolist(),
             "eigenvalues_of_noise": components.edges_K.tolist(),
         },
