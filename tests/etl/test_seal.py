@@ -1,0 +1,188 @@
+"""The seal, proven on the real pipeline: what the sealed people are, and are not, looked at for."""
+
+import gzip
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.dataset as ds
+import pytest
+from rich.console import Console
+
+from contract.manifest import Manifest, read_manifest
+from etl.pipeline import run
+from tests.etl.mini import write_bgzip
+from tests.etl.study import Study
+
+TEST_FOLD = 0
+LISTED = {
+    "people's metrics, sex, contamination",
+    "markers and kinship",
+    "folds",
+    "variants without carriers",
+}
+"""What the manifest says to look at everybody, the sealed people included."""
+
+
+def run_with(study: Study, folder: Path, samples: pd.DataFrame, calls: Path) -> Study:
+    """The ETL on another samples table, whose column `fold` names the folds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    samples.to_csv(folder / "samples.tsv", sep="\t", index=False)
+    changed = Study(study.cohort, folder / "out", study.truth)
+    settings = {
+        "samples__path": folder / "samples.tsv",
+        "samples__fold": "fold",
+        "input__vcf": calls / "calls.*.vcf.bgz",
+    }
+    config = changed.config(**settings)
+    run(config, console=Console(quiet=True))
+    return changed
+
+
+@pytest.fixture(scope="module")
+def samples(finished: Study) -> pd.DataFrame:
+    """The samples table with the folds of the finished run; who was dropped there is anywhere."""
+    table = pd.read_csv(finished.cohort / "samples.tsv", sep="\t", dtype=str, keep_default_na=False)
+    people = pd.read_parquet(finished.out / "steps/03_relatedness/people.parquet").set_index("sample_id")
+    table["fold"] = people["fold"].reindex(table["sample_id"]).fillna(TEST_FOLD + 1).astype(int).to_numpy()
+    return table
+
+
+@pytest.fixture(scope="module")
+def base(finished: Study, samples: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    folder = tmp_path_factory.mktemp("base")
+    shutil.copytree(finished.out, folder / "out")
+    return run_with(finished, folder, samples, finished.cohort)
+
+
+@pytest.fixture(scope="module")
+def flipped(
+    finished: Study, base: Study, samples: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> Study:
+    """The same, every sealed person of the other status."""
+    folder = tmp_path_factory.mktemp("flipped")
+    shutil.copytree(base.out, folder / "out")
+    other = samples["status"].map({"case": "control", "control": "case"})
+    return run_with(
+        finished,
+        folder,
+        samples.assign(status=samples["status"].where(samples["fold"] != TEST_FOLD, other)),
+        finished.cohort,
+    )
+
+
+@pytest.fixture(scope="module")
+def removed(finished: Study, samples: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The same, without the sealed people in the calls and in the table."""
+    folder = tmp_path_factory.mktemp("removed")
+    kept = samples[samples["fold"] != TEST_FOLD]
+    for path in finished.cohort.glob("calls.*.vcf.bgz"):
+        write_bgzip(
+            folder / path.name, without(gzip.decompress(path.read_bytes()).decode(), set(kept["sample_id"]))
+        )
+    return run_with(finished, folder, kept, folder)
+
+
+def without(vcf: str, kept: set[str]) -> str:
+    """A VCF with some of its people."""
+    lines, places = [], []
+    for line in vcf.splitlines():
+        if line.startswith("##"):
+            lines.append(line)
+            continue
+        cells = line.split("\t")
+        if line.startswith("#CHROM"):
+            places = [*range(9), *(place for place, name in enumerate(cells) if name in kept)]
+        lines.append("\t".join(cells[place] for place in places))
+    return "\n".join(lines) + "\n"
+
+
+def manifest(study: Study) -> Manifest:
+    return read_manifest(str(study.out / "dataset"))
+
+
+def people(study: Study) -> pd.DataFrame:
+    rows = ds.dataset(study.out / "dataset/samples", partitioning="hive").to_table().to_pandas()
+    return rows.set_index("sample_id").sort_index()
+
+
+def variants(study: Study, but: tuple[str, ...] = ()) -> pd.DataFrame:
+    rows = ds.dataset(study.out / "steps/05_variant_qc/variants.parquet").to_table().to_pandas()
+    return rows.sort_values("variant", ignore_index=True).drop(columns=[*but])
+
+
+def reasons(study: Study) -> pd.Series:
+    metrics = pd.read_parquet(study.out / "steps/02_sample_metrics/metrics.parquet").set_index("sample_id")
+    found = metrics["reasons"].copy()
+    later = pd.read_parquet(study.out / "steps/04_ancestry/components.parquet").set_index("sample_id")
+    found.loc[later.index] = later["reasons"]
+    return found.sort_index()
+
+
+def features(rows: pd.DataFrame) -> list[tuple[tuple[int, ...], tuple[float, ...]]]:
+    return [
+        (tuple(indices), tuple(values))
+        for indices, values in zip(rows["indices"], rows["values"], strict=True)
+    ]
+
+
+def test_seal__labels_of_sealed_people_change_nothing_else(base: Study, flipped: Study):
+    before, after = people(base), people(flipped)
+    sealed = before["fold"] == TEST_FOLD
+    assert sealed.sum() > 10
+    assert (before["is_case"] != after["is_case"]).tolist() == sealed.tolist()
+    for name in before.columns.drop("is_case"):
+        assert list(map(str, before[name])) == list(map(str, after[name])), name
+    assert variants(base).equals(variants(flipped))
+    assert (base.out / "dataset/stats.parquet").read_bytes() == (
+        flipped.out / "dataset/stats.parquet"
+    ).read_bytes()
+    assert reasons(base).equals(reasons(flipped))
+    first, second = manifest(base), manifest(flipped)
+    assert first.fitted_on == second.fitted_on
+    assert first.qc_profile == second.qc_profile
+    assert [entry for entry in first.ledger if entry.unit == "variants"] == [
+        entry for entry in second.ledger if entry.unit == "variants"
+    ]
+
+
+def test_seal__the_report_does_not_show_labels_of_sealed_people(base: Study, flipped: Study):
+    first, second = ((study.out / "qc_report.html").read_text() for study in (base, flipped))
+    told = manifest(base), manifest(flipped)
+    for digest_of in set(told[0].digests):
+        for text in (told[0].digests[digest_of], told[1].digests[digest_of]):
+            first, second = (report.replace(str(text), "") for report in (first, second))
+    assert first == second
+
+
+def test_seal__labels_of_other_people_do_change_results(base: Study, flipped: Study, samples: pd.DataFrame):
+    # The comparison above could not fail if variants did not follow labels at all.
+    found = variants(base)
+    assert not found["call_rate_cases"].equals(found["call_rate_controls"])
+
+
+def test_seal__removed_people_change_only_what_the_manifest_lists(base: Study, removed: Study):
+    assert set(manifest(base).fitted_on) >= LISTED
+    whole, rest = people(base), people(removed)
+    others = whole[whole["fold"] != TEST_FOLD]
+    assert others.index.tolist() == rest.index.tolist()
+    assert features(others) == features(rest)
+    for name in ("is_case", "sex", "batch", "ancestry", "fold"):
+        assert others[name].tolist() == rest[name].tolist(), name
+    # Who carries a variant at all is asked of everybody, which may only make it monomorphic.
+    seen = ("n_carriers", "reasons", "passes")
+    assert variants(base, seen).equals(variants(removed, seen))
+    lost = variants(base)["passes"] & ~variants(removed)["passes"]
+    assert set(variants(removed)["reasons"][lost].map(tuple)) <= {("monomorphic",)}
+    assert reasons(base).loc[reasons(removed).index].equals(reasons(removed))
+
+
+def test_seal__components_are_those_of_the_people_outside(base: Study, removed: Study):
+    def scores(study: Study) -> pd.DataFrame:
+        rows = pd.read_parquet(study.out / "steps/04_ancestry/components.parquet").set_index("sample_id")
+        return rows.loc[rows["fold"] != TEST_FOLD, ["pc1"]].sort_index()
+
+    # Markers are chosen by everybody: the manifest lists it. The leading component is the same for all that.
+    first, second = scores(base)["pc1"], scores(removed)["pc1"]
+    assert abs(np.corrcoef(first, second)[0, 1]) > 0.98
