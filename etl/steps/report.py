@@ -68,7 +68,8 @@ def work(run: Run) -> StepResult:
         numbers=_numbers(run, records),
         software=software_versions(SOFTWARE),
         digests=input_digests(records),
-        fitted_on={what: seen for record in records.values() for what, seen in record.fitted_on.items()},
+        fitted_on={what: seen for record in records.values() for what, seen in record.fitted_on.items()}
+        | {"cases against controls in this report": "people outside the test fold"},
     )
     data = _with_burden(_with_relatives(data, run, records), run)
     data = replace(data, gates=judge(data, run.profile.gates))
