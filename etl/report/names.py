@@ -10,6 +10,7 @@ WORDS = {
     "hwe": "Hardy-Weinberg equilibrium",
 }
 PHRASES = {
+    "outlier_ancestry": "ancestry that hardly anybody shares",
     "outlier_n_singleton": "outlier in singletons",
     "outlier_r_het_hom_var": "outlier in heterozygous / homozygous",
     "outlier_r_insertion_deletion": "outlier in insertions / deletions",

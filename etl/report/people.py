@@ -6,7 +6,8 @@ import pandas as pd
 
 SEALED = "sealed"
 STATUSES = ("case", "control", "unknown", SEALED)
-"""Values of `status`. People who left before folds were made are in no fold, so not sealed."""
+"""Values of `status`. People who left before folds were made are in no fold, so not sealed, unless the
+samples table names theirs."""
 
 STEPS = ("sample_metrics", "relatedness", "ancestry")
 """Steps that remove people, in their order."""
@@ -25,26 +26,28 @@ def report_people(
     Parameters
     ----------
     metrics
-        Everybody, by step 2: sample_id, is_case, batch, the metrics, reasons.
+        Everybody, by step 2: sample_id, is_case, batch, declared_fold (missing for none), the metrics,
+        reasons.
     duplicates, components
         People whom steps 3 and 4 judged: sample_id, reasons.
     folded
         People who were given a fold: sample_id, fold.
     test_fold
-        The sealed fold. Whoever is in it is 'sealed' here, also when step 4 removes them.
+        The sealed fold. Whoever is in it is 'sealed' here, also when they were removed.
 
     Returns
     -------
     pandas.DataFrame
-        Along `metrics`, without sample_id and is_case: the metrics; status, see `STATUSES`; for each of
+        Along `metrics`, without sample_id, is_case and fold: the metrics; status, see `STATUSES`; for each of
         STEPS its reasons (comma-separated, empty for none) and whether the person came to it (`in_` before
         its name). `in_` is read from the steps' own tables of people, so that it can contradict the reasons.
     """
     ids = metrics["sample_id"]
     fold = ids.map(folded.set_index("sample_id")["fold"])
+    sealed = (fold == test_fold) | (metrics["declared_fold"] == test_fold)
     status = metrics["is_case"].map({1: "case", 0: "control"}).astype(object)
-    people = metrics.drop(columns=["sample_id", "is_case", "reasons"])
-    people["status"] = status.where(status.notna(), "unknown").where(fold != test_fold, SEALED)
+    people = metrics.drop(columns=["sample_id", "is_case", "declared_fold", "reasons"])
+    people["status"] = status.where(status.notna(), "unknown").where(~sealed, SEALED)
     later = {"relatedness": duplicates, "ancestry": components}
     people["sample_metrics"] = metrics["reasons"]
     for step, found in later.items():

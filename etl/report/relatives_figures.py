@@ -65,7 +65,7 @@ def component_panels(components: pd.DataFrame, eigenvalues: pd.DataFrame | None)
     shown = components.sample(min(len(components), MAX_POINTS), random_state=0)
     panels = []
     for name in ("ancestry", "batch", "status"):
-        if name not in shown or shown[name].isna().all():
+        if name not in shown or (name == "batch" and shown[name].nunique() < 2):
             continue
         figure = go.Figure()
         for label, colour, members in groups(shown[name]):

@@ -25,8 +25,8 @@ def removed_in_words(data: ReportData) -> list[str]:
     if failed and data.genotypes_judged and data.n_genotypes:
         worst = max(failed, key=lambda line: line.count)
         found.append(
-            f"Of {data.n_genotypes:,} genotypes the largest part that a rule set to missing is "
-            f"{worst.count / data.n_genotypes:.2%}, for {reason_words(worst.reason)}."
+            f"The rule on {reason_words(worst.reason)} set the most genotypes to missing: "
+            f"{worst.count / data.n_genotypes:.2%} of {data.n_genotypes:,}."
         )
     return found
 

@@ -68,7 +68,8 @@ def work(run: Run) -> StepResult:
         numbers=_numbers(run, records),
         software=software_versions(SOFTWARE),
         digests=input_digests(records),
-        fitted_on={what: seen for record in records.values() for what, seen in record.fitted_on.items()},
+        fitted_on={what: seen for record in records.values() for what, seen in record.fitted_on.items()}
+        | {"cases against controls in this report": "people outside the test fold"},
     )
     data = _with_burden(_with_relatives(data, run, records), run)
     data = replace(data, gates=judge(data, run.profile.gates))
@@ -79,6 +80,8 @@ def work(run: Run) -> StepResult:
         facts={f"gates_{verdict}": verdicts.count(verdict) for verdict in ("pass", "warn", "fail")},
     )
 
+
+NO_PAIRS = "No two people are related."
 
 _IN_TABLES = ("sample_metrics", "relatedness", "ancestry", "variant_qc")
 """Steps whose ledger lines the attrition tables hold in full."""
@@ -148,13 +151,17 @@ def _with_relatives(data: ReportData, run: Run, records: dict[str, Record]) -> R
     people = pd.read_parquet(run.path(ANCESTRY, COMPONENTS))
     status = people["is_case"].map({1: "case", 0: "control"}).astype(object)
     sealed = people["fold"] == run.config.folds.test
-    facts = records["ancestry"].facts
+    facts, skipped = records["ancestry"].facts, run.config.kinship == "skip"
     tested = people[(people["reasons"] == "") & ~sealed & (people["is_case"] == 0)]
     return replace(
         data,
         kinship=pairs[[name for name in ("kinship", "ibs0", "relationship") if name in pairs]],
         min_kinship_family=limit,
-        n_pairs_across_folds=int((ends["first"] != ends["second"]).sum()),
+        n_pairs_across_folds=None if skipped else int((ends["first"] != ends["second"]).sum()),
+        absent={
+            **data.absent,
+            "kinship": "Kinship was not estimated: kinship: skip." if skipped else NO_PAIRS,
+        },
         components=people[["pc1", "pc2", "ancestry", "batch", "is_fitted"]].assign(
             status=status.where(~sealed, SEALED)
         ),

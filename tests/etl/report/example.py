@@ -33,6 +33,7 @@ def example_people(n: int, n_batches: int = 2) -> pd.DataFrame:
             "batch": [f"wave{number % n_batches + 1}" for number in place],
             "reported_sex": np.where(place % 2, "male", "female"),
             "imputed_sex": np.where(place % 2, "male", "female"),
+            "declared_fold": None,
             "f_stat": place % 2 + random.normal(0, 0.05, n),
             **{name: random.gamma(9.0, 0.1, n) for name in SAMPLE_METRICS},
             "reasons": np.where(place % 5 == 0, "call_rate,mean_dp", ""),

@@ -16,6 +16,7 @@ METRICS = pd.DataFrame(
         "sample_id": list("ABCDEF"),
         "is_case": pd.array([1, 0, None, 1, 0, 1], dtype="Int8"),
         "batch": ["w1", "w1", "w1", "w2", "w2", "w2"],
+        "declared_fold": None,
         "reasons": ["call_rate,mean_dp", "", "status_unknown", "", "", ""],
     }
 )
@@ -33,6 +34,13 @@ def people():
 def test_report_people__sealed_people_have_no_status_even_when_they_leave(people):
     assert people["status"].tolist() == ["case", "control", "unknown", "sealed", "control", "case"]
     assert not {"sample_id", "is_case", "reasons"} & set(people)
+
+
+def test_report_people__a_declared_fold_seals_those_who_left_before():
+    metrics = METRICS.assign(declared_fold=[7, 7, 1, 0, 1, 2])
+    found = report_people(metrics, DUPLICATES, FOLDED, COMPONENTS, test_fold=7)
+    assert found["status"].tolist()[:3] == ["sealed", "sealed", "unknown"]
+    assert "declared_fold" not in found
 
 
 def test_people_ledger__first_and_all_reasons(people):
