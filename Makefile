@@ -4,7 +4,7 @@ PYTHON_IN_VENV := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo real test lint bench bench-etl clean
+.PHONY: help setup demo real test lint bench bench-etl bench-qc clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -32,6 +32,9 @@ bench: setup ## measure the ETL, the loaders and the training; table and build/f
 
 bench-etl: setup ## the ETL alone beside Hail's bare import; table and build/figures/bench-etl.json
 	@$(PYTHON_IN_VENV) -m deploy.bench.bench_etl
+
+bench-qc: setup ## the ETL and its kinship beside their limits; tables and build/figures/bench-qc.json
+	@$(PYTHON_IN_VENV) -m deploy.bench.bench_qc
 
 clean: ## remove what was generated; .venv stays
 	@rm -rf build .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -11,30 +11,31 @@ WITHOUT_KINSHIP = ("kinship=skip",)
 """A few hundred markers of one contig tell no families."""
 
 
-def measure_scaling(cohort: Path, folder: Path, whole: dict[str, Any], sizes: EtlSizes) -> dict[str, Any]:
+def measure_scaling(folder: Path, sizes: EtlSizes, figures: dict[str, Any]) -> dict[str, Any]:
     """Return the figures of halves of a cohort beside those of the whole of it, and of a small file.
 
     Parameters
     ----------
-    cohort
-        Folder of the whole one.
     folder
-        Where parts and runs are written.
-    whole
-        Figures of `run_etl` on the whole cohort.
+        Holds the whole one; parts and runs are written beside it.
     sizes
-        How many people it has, and how many records of its first contig the small file.
+        How many people it has, how many records of its first contig the small file, and whether to measure
+        any of it.
+    figures
+        Of `run_etl` on the whole cohort.
 
     Raises
     ------
     CommandFailed
         If a run fails.
     """
+    if not sizes.scaling:
+        return {}
     halves = {"people": Part(people=sizes.people // 2), "variants": Part(every=2)}
-    figures = {f"twice_the_{name}": _half(cohort, folder, part, whole) for name, part in halves.items()}
-    small = _run(cohort, folder, Part(records=sizes.small_records), *WITHOUT_KINSHIP)
+    scaling = {f"twice_the_{name}": _half(folder, part, figures) for name, part in halves.items()}
+    small = _run(folder, Part(records=sizes.small_records), *WITHOUT_KINSHIP)
     kept = ("people", "variants", "etl_seconds", "startup_seconds", "peak_rss_mb", "step_seconds")
-    return figures | {"small_file": {name: small[name] for name in kept}}
+    return scaling | {"small_file": {name: small[name] for name in kept}}
 
 
 def factors(whole: dict[str, Any], half: dict[str, Any]) -> dict[str, float]:
@@ -43,12 +44,12 @@ def factors(whole: dict[str, Any], half: dict[str, Any]) -> dict[str, float]:
     return {name.replace("seconds", "factor"): whole[name] / half[name] for name in names}
 
 
-def _half(cohort: Path, folder: Path, part: Part, whole: dict[str, Any]) -> dict[str, Any]:
-    half = _run(cohort, folder, part)
+def _half(folder: Path, part: Part, whole: dict[str, Any]) -> dict[str, Any]:
+    half = _run(folder, part)
     kept = ("people", "variants", "ingest_seconds", "etl_seconds", "etl_seconds_without_kinship")
     return {f"half_{name}": half[name] for name in kept} | factors(whole, half)
 
 
-def _run(cohort: Path, folder: Path, part: Part, *overrides: str) -> dict[str, Any]:
-    write_part(cohort, part, folder / "part")
+def _run(folder: Path, part: Part, *overrides: str) -> dict[str, Any]:
+    write_part(folder / "cohort", part, folder / "part")
     return run_etl(folder / "part", folder / "part_etl", *overrides)

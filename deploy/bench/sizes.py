@@ -27,3 +27,10 @@ class EtlSizes(ConfigModel):
     genes: int = Field(3_750, ge=1, description="genes of that cohort")
     small_records: int = Field(1_000, ge=1, description="records of its first contig in the small file")
     scaling: bool = Field(True, description="also measure halves of the cohort and the small file")
+
+
+class QcSizes(EtlSizes):
+    """Those of `make bench-qc`."""
+
+    kinship_people: int = Field(12_000, ge=100, description="people drawn directly for kinship")
+    kinship_markers: int = Field(10_000, ge=100, le=14_000, description="their markers, before pruning")

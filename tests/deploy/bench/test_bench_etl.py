@@ -1,5 +1,4 @@
 import gzip
-import json
 import os
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from deploy.bench.scaling import factors
 from deploy.bench.table import etl_alone_table
 from deploy.measure import Measured
 from etl.bgzf import END_OF_FILE, compress
+from tests.deploy.bench.finished import finished_run
 
 HEADER = "##fileformat=VCFv4.2\n##source=≥\n"
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")
@@ -90,19 +90,6 @@ def test_text_bytes__of_several_blocks(tmp_path: Path):
     path = tmp_path / "text.bgz"
     path.write_bytes(compress(b"a" * 200_000) + compress(b"bc\n") + END_OF_FILE)
     assert text_bytes(path) == 200_003
-
-
-def finished_run(folder: Path, **facts: int) -> Path:
-    """Records of a run whose ten seconds are those of four steps, two of them of kinship."""
-    seconds = {"01_ingest": 4.0, "02_sample_metrics": 1.0, "03_relatedness": 3.0, "04_ancestry": 2.0}
-    for name, taken in seconds.items():
-        step = folder / "steps" / name
-        step.mkdir(parents=True)
-        own = {"people": 8, "variants": 100} | facts if name == "01_ingest" else facts
-        (step / "record.json").write_text(json.dumps({"seconds": taken, "facts": own}))
-    (folder / "steps/01_ingest/cohort").mkdir()
-    (folder / "steps/01_ingest/cohort/part-0.parquet").write_bytes(b"x" * 3_000_000)
-    return folder
 
 
 def test_etl_figures__of_the_records_and_the_whole_process(tmp_path: Path):
