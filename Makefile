@@ -4,7 +4,7 @@ PYTHON_IN_VENV := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo real test lint bench bench-etl bench-qc clean
+.PHONY: help setup demo real truth-qc test lint bench bench-etl bench-qc clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -17,6 +17,9 @@ demo: setup ## simulate a cohort, run the ETL, train on two ranks, write both re
 
 real: setup ## the same chain on 1000 Genomes people, with permuted labels beside it
 	@$(PYTHON_IN_VENV) -m deploy.run_real
+
+truth-qc: setup ## score quality control on cohorts whose every defect is known; table and build/figures/truth-qc.json
+	@$(PYTHON_IN_VENV) -m deploy.truth_qc
 
 test: setup ## all tests but those marked slow
 	@$(PYTHON_IN_VENV) -m pytest
