@@ -26,8 +26,8 @@ _LENGTHS = {
     ),
 }  # fmt: skip
 
-# First and last base of the pseudo-autosomal regions of X, 1-based and closed.
-_PSEUDO_AUTOSOMAL = {
+# First and last base, 1-based and closed.
+PSEUDO_AUTOSOMAL_X = {
     "GRCh37": ((60001, 2699520), (154931044, 155260560)),
     "GRCh38": ((10001, 2781479), (155701383, 156030895)),
 }
@@ -50,7 +50,7 @@ def is_pseudo_autosomal(reference_genome: str, chromosome: int, start: int, end:
     """True where [start, end], 1-based and closed, touches a pseudo-autosomal region of X."""
     if chromosome != X:
         return False
-    return any(start <= last and end >= first for first, last in _PSEUDO_AUTOSOMAL[reference_genome])
+    return any(start <= last and end >= first for first, last in PSEUDO_AUTOSOMAL_X[reference_genome])
 
 
 def pseudo_bases(chromosome: int, positions: np.ndarray) -> np.ndarray:

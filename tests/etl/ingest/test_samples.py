@@ -55,6 +55,27 @@ def test_read_samples__columns_that_are_not_configured(table: Path):
     assert found[["reported_sex", "declared_family", "known_ancestry"]].isna().all(axis=None)
 
 
+def test_read_samples__folds_of_your_own(tmp_path: Path):
+    path = tmp_path / "samples.tsv"
+    lines = TABLE.splitlines()
+    path.write_text(
+        "\n".join(f"{line}\t{fold}" for line, fold in zip(lines, ["fold", 3, 0, 9, 3], strict=True))
+    )
+    assert read_samples(config_for(path, fold="fold"))["declared_fold"].tolist() == [3, 0, 9, 3]
+
+
+def test_read_samples__somebody_without_a_fold(tmp_path: Path):
+    path = tmp_path / "samples.tsv"
+    folds = ["fold", 3, "", 10, 1.5]
+    path.write_text(
+        "\n".join(f"{line}\t{fold}" for line, fold in zip(TABLE.splitlines(), folds, strict=True))
+    )
+    with pytest.raises(
+        InputError, match="column 'fold': found 3 people without one, wanted a whole number from"
+    ):
+        read_samples(config_for(path, fold="fold"))
+
+
 def test_read_samples__comma_separated(tmp_path: Path):
     path = tmp_path / "samples.csv"
     path.write_text(TABLE.replace("\t", ","))

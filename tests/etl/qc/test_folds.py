@@ -4,7 +4,7 @@ import pytest
 
 from contract.errors import InputError
 from contract.schema import N_FOLDS
-from etl.qc.folds import assign_folds
+from etl.qc.folds import assign_folds, declared_folds
 
 
 def people(n: int = 400, per_family: int = 4) -> pd.DataFrame:
@@ -72,3 +72,14 @@ def test_assign_folds__people_in_large_strata_are_still_balanced_by_all_three():
     mixed = cohort.assign(ancestry=["group1"] * 40 + ["group2"] * 20)
     folds = assign_folds(mixed, seed=1)
     assert pd.crosstab(folds, mixed["ancestry"])["group1"].eq(4).all()
+
+
+def test_declared_folds__as_the_table_says():
+    people = pd.DataFrame({"declared_fold": [3.0, 0.0, 3.0], "family": [1, 2, 1]})
+    assert declared_folds(people).tolist() == [3, 0, 3]
+
+
+def test_declared_folds__a_family_in_two_folds():
+    people = pd.DataFrame({"declared_fold": [3.0, 0.0, 4.0], "family": [1, 2, 1]})
+    with pytest.raises(InputError, match="found 1 families whose members stand in several folds, wanted"):
+        declared_folds(people)

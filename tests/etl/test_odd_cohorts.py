@@ -1,0 +1,118 @@
+"""Cohorts that are not as one wishes: each works, or is refused with its reason."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from contract.errors import InputError
+from contract.manifest import Manifest, read_manifest
+from etl.config import EtlConfig
+from etl.pipeline import run
+from tests.etl.mini import write_bgzip
+from tests.etl.study import Study
+
+pytestmark = pytest.mark.slow
+
+N_PEOPLE = 90
+Change = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+class Cohort:
+    """Part of the simulated study, its people in any order, repeated under other names, or relabelled."""
+
+    def __init__(self, study: Study, folder: Path) -> None:
+        self._study = study
+        self.folder = folder
+        table = pd.read_csv(study.cohort / "samples.tsv", sep="\t", dtype=str, keep_default_na=False)
+        # Relatives and planted defects stay out: what is odd here is the cohort, not its people.
+        bad = {name for pair in study.truth.related_pairs for name in (pair.sample_a, pair.sample_b)}
+        bad |= {p.sample_id for p in study.truth.people if p.low_quality or p.contamination}
+        self.samples = (
+            table[~table["sample_id"].isin(bad)].head(N_PEOPLE).assign(source=lambda t: t["sample_id"])
+        )
+
+    def run(self, *, without_contig: str | None = None, **changes: object) -> Manifest:
+        for path in self._study.cohort.glob("calls.*.vcf.bgz"):
+            text = gzip.decompress(path.read_bytes()).decode()
+            write_bgzip(self.folder / path.name, self._chosen(text, without_contig))
+        self.samples.drop(columns="source").to_csv(self.folder / "samples.tsv", sep="\t", index=False)
+        config = self.config(**changes)
+        run(config, console=Console(quiet=True))
+        return read_manifest(config.dataset)
+
+    def config(self, **changes: object) -> EtlConfig:
+        own = Study(self._study.cohort, self.folder / "out", self._study.truth)
+        paths = {"samples__path": self.folder / "samples.tsv", "input__vcf": self.folder / "calls.*.vcf.bgz"}
+        return own.config(**paths, **changes)
+
+    def _chosen(self, vcf: str, without_contig: str | None) -> str:
+        lines, places = [], {}
+        for line in vcf.splitlines():
+            if line.startswith("##"):
+                lines.append(line)
+                continue
+            cells = line.split("\t")
+            if line.startswith("#CHROM"):
+                places = {name: place for place, name in enumerate(cells)}
+                lines.append("\t".join([*cells[:9], *self.samples["sample_id"]]))
+            elif cells[0] != without_contig:
+                lines.append(
+                    "\t".join([*cells[:9], *(cells[places[name]] for name in self.samples["source"])])
+                )
+        return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def cohort(simulated: Study, hail_session: None, tmp_path: Path) -> Cohort:
+    return Cohort(simulated, tmp_path)
+
+
+def test_run__one_batch(cohort: Cohort):
+    cohort.samples["batch"] = "w1"
+    manifest = cohort.run()
+    assert manifest.counts["people_out"] > 0.9 * N_PEOPLE
+
+
+def test_run__a_batch_without_cases(cohort: Cohort):
+    cohort.samples.loc[cohort.samples["batch"] == "wave2", "status"] = "control"
+    assert (cohort.samples["status"] == "case").sum() >= 20
+    assert cohort.run().counts["people_out"] > 0.9 * N_PEOPLE
+
+
+def test_run__no_chromosome_x(cohort: Cohort):
+    manifest = cohort.run(without_contig="X")
+    assert manifest.counts["people_out"] > 0.9 * N_PEOPLE
+    assert not any(entry.reason == "sex_mismatch" and entry.count for entry in manifest.ledger)
+
+
+def test_run__women_alone(cohort: Cohort):
+    cohort.samples = cohort.samples[cohort.samples["sex"] == "female"]
+    n_women = len(cohort.samples)
+    assert n_women > 30
+    assert cohort.run().counts["people_out"] > 0.9 * n_women
+
+
+def test_run__everybody_twice(cohort: Cohort):
+    once = cohort.samples.head(40)
+    cohort.samples = pd.concat([once, once.assign(sample_id="again_" + once["sample_id"])])
+    manifest = cohort.run()
+    duplicates = sum(entry.count for entry in manifest.ledger if entry.reason == "duplicate")
+    assert duplicates == 40
+    assert 36 <= manifest.counts["people_out"] <= 40
+
+
+def test_run__no_controls(cohort: Cohort):
+    cohort.samples["status"] = "case"
+    with pytest.raises(InputError, match="column 'status': found case, wanted two values"):
+        cohort.run()
+
+
+def test_run__five_people(cohort: Cohort):
+    cohort.samples = cohort.samples.head(5).assign(status=["case", "control", "case", "control", "case"])
+    with pytest.raises(InputError, match="found 5.*wanted at least 10") as told:
+        cohort.run(kinship="skip")
+    assert any("families" in fault for fault in told.value.faults)
