@@ -74,6 +74,7 @@ class AncestryThresholds(ConfigModel):
     max_distance: float = Field(
         gt=0, description="standard deviations from every group, beyond which a person is an outlier"
     )
+    min_share: float = Field(ge=0, le=1, description="share of people; an ancestry that more share stays")
 
 
 class VariantThresholds(ConfigModel):

@@ -129,7 +129,8 @@ def find_groups(
     values = scores.filter(like="pc").to_numpy()[:, :GROUPING_COMPONENTS]
     inside = values[np.asarray(fitted)]
     best, labels = thresholds.min_silhouette, np.zeros(len(values), dtype=int)
-    for k in range(2, thresholds.max_groups + 1):
+    # A silhouette needs fewer groups than people.
+    for k in range(2, min(thresholds.max_groups, len(inside) - 1) + 1):
         model = KMeans(n_clusters=k, random_state=seed, n_init=10).fit(inside)
         quality = silhouette_score(inside, model.labels_, sample_size=5000, random_state=seed)
         if quality > best:
@@ -144,8 +145,9 @@ def find_between_groups(
 ) -> pd.Series:
     """People of an ancestry that hardly anybody shares: nothing can be compared with them.
 
-    They are further than `max_distance` from every ancestry group, and fewer than `min_stratum` people are
-    near them: many alike are a minority that no group was made of, and stay. Distances are Mahalanobis', on
+    They are further than `max_distance` from every ancestry group, and fewer than `min_stratum` people, and
+    fewer than the share `min_share` of all, are near them: many alike are a minority that no group was made
+    of, and stay. Distances are Mahalanobis', on
     the leading components, with the robust centre and covariance of the nearest group (minimum covariance
     determinant, Rousseeuw & Van Driessen 1999); groups of fewer people than `min_stratum` have none.
 
@@ -156,7 +158,7 @@ def find_between_groups(
     fitted
         Who was fitted on: centres and neighbours are of these alone.
     thresholds
-        The distance, in standard deviations.
+        The distance, in standard deviations, and the share.
     min_stratum
         Least number of people to be compared with.
 
@@ -177,11 +179,12 @@ def find_between_groups(
         distance = group.mahalanobis(values)
         closer = distance < nearest
         nearest[closer], precision[closer] = distance[closer], group.precision_
+    alike = min(float(min_stratum), thresholds.min_share * inside.sum())
     far = np.isfinite(nearest) & (nearest > thresholds.max_distance**2)
     for place in np.flatnonzero(far):
         steps = values[inside] - values[place]
         apart = np.einsum("pk,kl,pl->p", steps, precision[place], steps)
-        far[place] = (apart <= thresholds.max_distance**2).sum() < min_stratum
+        far[place] = (apart <= thresholds.max_distance**2).sum() < alike
     return pd.Series(far, index=people.index)
 
 

@@ -46,8 +46,12 @@ class Cohort:
 
     def config(self, **changes: object) -> EtlConfig:
         own = Study(self._study.cohort, self.folder / "out", self._study.truth)
-        paths = {"samples__path": self.folder / "samples.tsv", "input__vcf": self.folder / "calls.*.vcf.bgz"}
-        return own.config(**paths, **changes)
+        own_settings = {
+            "samples__path": self.folder / "samples.tsv",
+            "input__vcf": self.folder / "calls.*.vcf.bgz",
+            "thresholds__relatedness__min_markers": 300,
+        }
+        return own.config(**own_settings, **changes)
 
     def _chosen(self, vcf: str, without_contig: str | None) -> str:
         lines, places = [], {}
@@ -113,6 +117,6 @@ def test_run__no_controls(cohort: Cohort):
 
 def test_run__five_people(cohort: Cohort):
     cohort.samples = cohort.samples.head(5).assign(status=["case", "control", "case", "control", "case"])
-    with pytest.raises(InputError, match="found 5.*wanted at least 10") as told:
+    with pytest.raises(InputError, match=r"found 5.*wanted at least 10") as told:
         cohort.run(kinship="skip")
     assert any("families" in fault for fault in told.value.faults)

@@ -37,6 +37,10 @@ def test_find_groups__one_cloud_is_one_group(profile: Profile):
     assert set(find_groups(scores_of(80), [True] * 80, profile.ancestry, seed=1)) == {"group1"}
 
 
+def test_find_groups__hardly_anybody(profile: Profile):
+    assert set(find_groups(scores_of(3), [True] * 3, profile.ancestry, seed=1)) == {"group1"}
+
+
 def test_find_groups__people_who_are_not_fitted_move_nobody(profile: Profile):
     scores = scores_of(40, 40, 3)
     fitted = [True] * 80 + [False] * 3
@@ -156,11 +160,12 @@ def between_groups(profile: Profile, n_between: int) -> list[bool]:
 
 
 def test_find_between_groups__few_people_whom_nobody_is_like(profile: Profile):
-    assert between_groups(profile, 5) == [False] * 120 + [True] * 5
+    assert between_groups(profile, 2) == [False] * 120 + [True] * 2
 
 
 def test_find_between_groups__a_minority_of_its_own_stays(profile: Profile):
     assert not any(between_groups(profile, 40))
+    assert not any(between_groups(profile, 6)), "five of a hundred are a minority as well"
 
 
 def test_find_between_groups__nobody_without_a_large_group(profile: Profile):
