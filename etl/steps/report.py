@@ -133,7 +133,7 @@ def _facts(run: Run, records: dict[str, Record]) -> dict[str, str | int | float]
         "genes": records["annotation"].facts["genes"],
         "reference genome": run.config.reference,
         "mean depth and quality are over": str(ingest["depth_over"]),
-        "ancestry components above noise": records["ancestry"].facts["components_above_noise"],
+        "ancestry components kept": records["ancestry"].facts["components_kept"],
     }
     if unordered := int(ingest["records_out_of_order"]):
         facts["records out of order (read like all others)"] = unordered
@@ -194,6 +194,7 @@ def _numbers(run: Run, records: dict[str, Record]) -> dict[str, object]:
         "markers": records["relatedness"].facts["markers"],
         "fitted_on": ancestry["fitted_on"],
         "components_above_noise": ancestry["components_above_noise"],
+        "components_kept": ancestry["components_kept"],
         "n_components": len(ancestry["eigenvalues"]),
         "hail": software["hail"],
         "spark": software["pyspark"],

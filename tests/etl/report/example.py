@@ -101,7 +101,7 @@ def full_report(n_people: int = 60, n_batches: int = 2) -> ReportData:
         numbers={
             **{"people_in": 60, "people_out": 24, "variants_in": 10, "variants_out": 7, "profile": "bipex"},
             **{"kinship": "estimate", "markers": 1673, "fitted_on": 20, "hail": "0.2", "spark": "3.5"},
-            **{"components_above_noise": 1, "n_components": 2},
+            **{"components_above_noise": 1, "components_kept": 1, "n_components": 2},
         },
     )
     return replace(data, gates=judge(data, gate_limits()))
