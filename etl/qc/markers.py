@@ -7,13 +7,13 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
+from statistics import NormalDist
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from etl.cohort.calls import keep_people, read_calls
 from etl.cohort.passes import IS_GOOD_SITE, Parts, map_parts, rewrite_parts
@@ -133,7 +133,7 @@ def _has_excess_heterozygotes(
     expected_V = 2 * frequency_V * (1 - frequency_V) * n_called_V
     with np.errstate(divide="ignore", invalid="ignore"):
         excess_V = (n_het_V / expected_V - 1) * np.sqrt(n_called_V)
-    return excess_V > norm.isf(min_p)
+    return excess_V > -NormalDist().inv_cdf(min_p)
 
 
 def _is_snv(ref: str, alt: str) -> bool:
