@@ -47,7 +47,7 @@ def estimate_kinship(
     """Kinship by PC-Relate, of close pairs by the larger of it and KING-robust.
 
     PC-Relate is estimated for all pairs, not for those alone that KING finds: KING is too low where ancestry
-    differs, and leaving pairs out would save a third of the time at most.
+    differs, and PC-Relate is two of the six matrix products.
 
     It shrinks the kinship of recently admixed people towards 0 where few of them are in the cohort; a pair
     that KING-robust puts at first degree or closer gets the larger of the two: a family that is one pair too
