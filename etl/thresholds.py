@@ -52,7 +52,7 @@ class RelatednessThresholds(ConfigModel):
     min_marker_maf: float = Field(gt=0, lt=0.5, description="minor allele frequency of markers")
     min_marker_call_rate: float = Field(ge=0, le=1)
     min_marker_hwe_p: float = Field(
-        ge=0, le=1, description="one-sided, for an excess of heterozygotes among all people"
+        gt=0, lt=1, description="one-sided, for an excess of heterozygotes among all people"
     )
     max_r2: float = Field(gt=0, le=1, description="squared correlation left by LD pruning")
     window_bp: int = Field(gt=0, description="base pairs, LD pruning")

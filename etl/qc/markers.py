@@ -7,16 +7,16 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
+from statistics import NormalDist
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from scipy.stats import norm
 
-from etl.cohort.calls import keep_people, read_calls
-from etl.cohort.passes import IS_GOOD_SITE, Parts, map_parts, rewrite_parts
+from etl.cohort.calls import Calls, keep_people, read_calls
+from etl.cohort.passes import IS_GOOD_SITE, Parts, rewrite_parts
 from etl.cohort.schema import COHORT_SCHEMA, FAILED, HAPLOID_ALT, HET, HOM_ALT, KEY, NOT_CALLED
 from etl.genome import GenomeName
 from etl.qc.long_range_ld import outside_long_range_ld
@@ -26,8 +26,15 @@ from etl.thresholds import RelatednessThresholds
 VARIANTS_AT_ONCE = 256
 """Markers that a task unpacks together: here every person has a slot."""
 
-CANDIDATE_COLUMNS = (*KEY, "variant", "person", "call")
-MARKER_SCHEMA = pa.schema([*(COHORT_SCHEMA.field(name) for name in KEY), pa.field("packed", pa.binary())])
+CANDIDATE_COLUMNS = (*KEY, "person", "call")
+CANDIDATE_SCHEMA = pa.schema(
+    [
+        *(COHORT_SCHEMA.field(name) for name in KEY),
+        pa.field("packed", pa.binary()),
+        pa.field("draw", pa.uint64()),
+    ]
+)
+"""A possible marker: genotypes of the people kept in PLINK's bits, and its place in the draw."""
 
 _BITS = np.empty(5, dtype=np.uint8)
 _BITS[[NOT_CALLED, FAILED, HET, HOM_ALT, HAPLOID_ALT]] = (
@@ -72,17 +79,11 @@ def select_markers(cohort: str, kept_P: Sequence[str | None], selection: Selecti
     people = tuple(name for name in kept_P if name is not None)
     index_P = np.full(len(kept_P), -1, dtype=np.int32)
     index_P[[name is not None for name in kept_P]] = np.arange(len(people))
-    find = partial(find_candidates, index_P=index_P, thresholds=thresholds, seed=selection.seed)
     where = _may_be_common(len(people), thresholds) & outside_long_range_ld(selection.reference)
-    may_be = Parts(cohort, CANDIDATE_COLUMNS, where)
-    candidates = map_parts(may_be, find).collect()
-    draw_V, variant_V = np.concatenate(candidates, axis=1)
-    chosen = variant_V[np.argsort(draw_V, kind="stable")[: thresholds.max_markers]].astype(np.int64)
+    packing = partial(pack_candidates, index_P=index_P, thresholds=thresholds, seed=selection.seed)
     # By way of files: what Spark hands to the driver as a result is limited.
-    packing = partial(pack_genotypes, index_P=index_P)
-    drawn = Parts(cohort, (*KEY, "person", "call"), pc.field("variant").isin(pa.array(chosen)))
-    rewrite_parts(drawn, scratch, MARKER_SCHEMA, packing)
-    return _in_genome_order(pq.read_table(scratch), people)
+    rewrite_parts(Parts(cohort, CANDIDATE_COLUMNS, where), scratch, CANDIDATE_SCHEMA, packing)
+    return _in_genome_order(_drawn(scratch, thresholds.max_markers), people)
 
 
 def _may_be_common(n_people: int, thresholds: RelatednessThresholds) -> pc.Expression:
@@ -93,33 +94,46 @@ def _may_be_common(n_people: int, thresholds: RelatednessThresholds) -> pc.Expre
     return IS_GOOD_SITE & (pc.field("region") == "autosome") & (carried >= math.floor(least))
 
 
-def find_candidates(
+def pack_candidates(
     batches: Iterator[pa.RecordBatch],
     *,
     index_P: NDArray[np.int32],
     thresholds: RelatednessThresholds,
     seed: int,
-) -> NDArray[np.uint64]:
-    """What a task does: draw and number of the variants that may be markers, 2 × V.
+) -> Generator[pa.RecordBatch, None, None]:
+    """What a task does: the variants that may be markers, in batches of CANDIDATE_SCHEMA.
 
     Call rate and frequency are those of the people who are kept.
     """
     n_people = int(index_P.max(initial=-1)) + 1
-    found: list[tuple[int, int]] = []
-    for batch in batches:
-        calls = keep_people(read_calls(batch), index_P)
-        n_missing_V = np.bincount(calls.variant_E[calls.missing_E], minlength=batch.num_rows)
-        n_alleles_V = np.bincount(calls.variant_E, _ALLELES[calls.call_E], minlength=batch.num_rows)
-        n_called_V = n_people - n_missing_V
-        with np.errstate(divide="ignore", invalid="ignore"):
-            frequency_V = n_alleles_V / (2 * n_called_V)
-        n_het_V = np.bincount(calls.variant_E[calls.call_E == HET], minlength=batch.num_rows)
-        good_V = n_called_V >= thresholds.min_marker_call_rate * n_people
-        good_V &= ~_has_excess_heterozygotes(n_het_V, frequency_V, n_called_V, thresholds.min_marker_hwe_p)
-        good_V &= np.minimum(frequency_V, 1 - frequency_V) >= thresholds.min_marker_maf
-        sites = batch.filter(pa.array(good_V)).select([*KEY, "variant"]).to_pylist()
-        found += [(_draw(site, seed), site["variant"]) for site in sites if _is_snv(site["ref"], site["alt"])]
-    return np.array(found, dtype=np.uint64).reshape(-1, 2).T
+    for whole in batches:
+        for first in range(0, whole.num_rows, VARIANTS_AT_ONCE):
+            batch = whole.slice(first, VARIANTS_AT_ONCE)
+            calls = keep_people(read_calls(batch), index_P)
+            keys = batch.select(KEY).to_pylist()
+            fits_V = _may_be_marker(calls, n_people, thresholds)
+            fits_V &= np.fromiter((_is_snv(key["ref"], key["alt"]) for key in keys), bool, len(keys))
+            bits_VP = np.full((batch.num_rows, n_people), HOM_REF_BITS, dtype=np.uint8)
+            bits_VP[calls.variant_E, calls.person_E] = _BITS[calls.call_E]
+            chosen = np.flatnonzero(fits_V)
+            columns = {
+                **{name: [keys[place][name] for place in chosen] for name in KEY},
+                "packed": [row.tobytes() for row in pack(bits_VP[chosen])],
+                "draw": [_draw(keys[place], seed) for place in chosen],
+            }
+            yield pa.RecordBatch.from_pydict(columns, schema=CANDIDATE_SCHEMA)
+
+
+def _may_be_marker(calls: Calls, n_people: int, thresholds: RelatednessThresholds) -> NDArray[np.bool_]:
+    n_missing_V = np.bincount(calls.variant_E[calls.missing_E], minlength=calls.n_variants)
+    n_alleles_V = np.bincount(calls.variant_E, _ALLELES[calls.call_E], minlength=calls.n_variants)
+    n_het_V = np.bincount(calls.variant_E[calls.call_E == HET], minlength=calls.n_variants)
+    n_called_V = n_people - n_missing_V
+    with np.errstate(divide="ignore", invalid="ignore"):
+        frequency_V = n_alleles_V / (2 * n_called_V)
+    fits_V = n_called_V >= thresholds.min_marker_call_rate * n_people
+    fits_V &= np.minimum(frequency_V, 1 - frequency_V) >= thresholds.min_marker_maf
+    return fits_V & ~_has_excess_heterozygotes(n_het_V, frequency_V, n_called_V, thresholds.min_marker_hwe_p)
 
 
 def _has_excess_heterozygotes(
@@ -133,7 +147,7 @@ def _has_excess_heterozygotes(
     expected_V = 2 * frequency_V * (1 - frequency_V) * n_called_V
     with np.errstate(divide="ignore", invalid="ignore"):
         excess_V = (n_het_V / expected_V - 1) * np.sqrt(n_called_V)
-    return excess_V > norm.isf(min_p)
+    return excess_V > -NormalDist().inv_cdf(min_p)
 
 
 def _is_snv(ref: str, alt: str) -> bool:
@@ -146,19 +160,11 @@ def _draw(site: Mapping[str, object], seed: int) -> int:
     return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little")
 
 
-def pack_genotypes(
-    batches: Iterator[pa.RecordBatch], *, index_P: NDArray[np.int32]
-) -> Generator[pa.RecordBatch, None, None]:
-    """What a task does: the key of each variant, and the genotypes of the people kept in PLINK's bits."""
-    n_people = int(index_P.max(initial=-1)) + 1
-    for whole in batches:
-        for first in range(0, whole.num_rows, VARIANTS_AT_ONCE):
-            batch = whole.slice(first, VARIANTS_AT_ONCE)
-            calls = keep_people(read_calls(batch), index_P)
-            bits_VP = np.full((batch.num_rows, n_people), HOM_REF_BITS, dtype=np.uint8)
-            bits_VP[calls.variant_E, calls.person_E] = _BITS[calls.call_E]
-            packed = pa.array([row.tobytes() for row in pack(bits_VP)], pa.binary())
-            yield pa.RecordBatch.from_arrays([*map(batch.column, KEY), packed], schema=MARKER_SCHEMA)
+def _drawn(scratch: str, n: int) -> pa.Table:
+    """The candidates with the lowest draws."""
+    draws = pq.read_table(scratch, columns=["draw"])["draw"].to_numpy()
+    last = np.sort(draws)[:n].max(initial=0)
+    return pq.read_table(scratch, columns=[*KEY, "packed"], filters=pc.field("draw") <= pa.scalar(last))
 
 
 def _in_genome_order(table: pa.Table, people: tuple[str, ...]) -> Markers:

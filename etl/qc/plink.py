@@ -104,7 +104,7 @@ def pack(bits_MP: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Four codes to a byte, the first person in the lowest bits; the last byte is filled up with zeros."""
     n_markers, n_people = bits_MP.shape
     padded = np.zeros((n_markers, packed_width(n_people), 4), dtype=np.uint8)
-    padded.reshape(n_markers, -1)[:, :n_people] = bits_MP
+    padded.reshape(n_markers, 4 * packed_width(n_people))[:, :n_people] = bits_MP
     return np.bitwise_or.reduce(padded << _SHIFTS, axis=2)
 
 

@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from etl.qc.ancestry import choose_unrelated
-from etl.qc.components import principal_components
-from etl.qc.kinship import ExpectedFrequencies, king, opposite_homozygotes, pc_relate
+from etl.qc.components import find_components
+from etl.qc.kinship import MARKERS_AT_ONCE, ExpectedFrequencies, king, opposite_homozygotes, pc_relate
 from etl.qc.pair_blocks import Estimate, close_pairs
 from etl.qc.plink import MarkerFile, Markers
 from etl.qc.relatedness import MIN_KINSHIP_FIRST_DEGREE
@@ -35,6 +35,8 @@ class Kinship:
     """first, second (sample ids, ascending) and kinship."""
     scores_PK: NDArray[np.float64]
     """Along the markers' people."""
+    n_above_noise: int
+    """Leading components that tell ancestries apart."""
     fitted_P: NDArray[np.bool_]
     """Whom the components are fitted on."""
 
@@ -45,7 +47,7 @@ def estimate_kinship(
     """Kinship by PC-Relate, of close pairs by the larger of it and KING-robust.
 
     PC-Relate is estimated for all pairs, not for those alone that KING finds: KING is too low where ancestry
-    differs, and leaving pairs out would save a third of the time at most.
+    differs, and PC-Relate is two of the six matrix products.
 
     It shrinks the kinship of recently admixed people towards 0 where few of them are in the cohort; a pair
     that KING-robust puts at first degree or closer gets the larger of the two: a family that is one pair too
@@ -60,7 +62,7 @@ def estimate_kinship(
     people
         sample_id and call_rate of the markers' people.
     thresholds
-        What makes two people relatives, the number of components, PC-Relate's smallest frequency.
+        What makes two people relatives, the largest number of components, PC-Relate's smallest frequency.
 
     Returns
     -------
@@ -69,8 +71,10 @@ def estimate_kinship(
     """
     by_king = _close(partial(king, file), markers)
     found = with_components(by_king, markers, people, thresholds)
+    # Components of noise fit relatives who are still among the people fitted, and hide their kinship.
+    ancestry_PK = found.scores_PK[:, : found.n_above_noise]
     expected = ExpectedFrequencies.fit(
-        markers, found.scores_PK, found.fitted_P, min_maf=thresholds.min_individual_maf
+        markers, ancestry_PK, found.fitted_P, min_maf=thresholds.min_individual_maf
     )
     by_components = _close(partial(pc_relate, file, expected), markers)
     both = pd.concat([by_components, by_king[by_king["kinship"] >= MIN_KINSHIP_FIRST_DEGREE]])
@@ -95,7 +99,22 @@ def with_components(
     unrelated = choose_unrelated(unlabelled, pairs, thresholds.min_kinship_family)
     fitted_P = np.isin(np.array(markers.people, dtype=object), list(unrelated))
     n_components = max(1, min(thresholds.n_components, len(unrelated) - 1))
-    return Kinship(pairs, principal_components(markers, fitted_P, n_components), fitted_P)
+    found = find_components(markers, fitted_P, n_components)
+    return Kinship(pairs, found.scores_PK, found.n_above_noise, fitted_P)
+
+
+def standard_error(markers: Markers) -> float:
+    """Of PC-Relate's kinship of two strangers of one ancestry: ½ √Σ(pq)² / Σpq over the markers.
+
+    ½ / √M where all M markers are equally frequent; rare ones tell less.
+    """
+    spreads = []
+    for first in range(0, len(markers), MARKERS_AT_ONCE):
+        dosage_MP = markers.dosages(first, min(first + MARKERS_AT_ONCE, len(markers)))
+        frequency_M = np.nanmean(dosage_MP, axis=1) / 2
+        spreads.append(frequency_M * (1 - frequency_M))
+    spread_M = np.concatenate(spreads)
+    return float(0.5 * np.sqrt(np.square(spread_M).sum()) / spread_M.sum())
 
 
 def _close(estimate: Estimate, markers: Markers) -> pd.DataFrame:

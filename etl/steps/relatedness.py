@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 
-import numpy as np
 import pandas as pd
 
 from contract.errors import InputError
@@ -15,7 +14,7 @@ from etl.qc.folds import assign_folds, declared_folds
 from etl.qc.ld_pruning import prune
 from etl.qc.markers import Selection, select_markers
 from etl.qc.plink import Markers, write_plink
-from etl.qc.related_pairs import Kinship, estimate_kinship, measure_ibs0, with_components
+from etl.qc.related_pairs import Kinship, estimate_kinship, measure_ibs0, standard_error, with_components
 from etl.qc.relatedness import (
     DISCORDANT,
     DUPLICATE,
@@ -119,7 +118,7 @@ def _kinship(
         pairs = read_kinship(config.kinship.table, everybody)
         return with_components(pairs, markers, people, thresholds), []
     told = f"{len(markers)} independent markers (common autosomal SNVs, pruned by linkage disequilibrium)"
-    error = f"kinship has a standard error of about {0.5 / np.sqrt(len(markers)):.3f}"
+    error = f"kinship has a standard error of about {standard_error(markers):.3f}"
     if len(markers) < thresholds.min_markers:
         raise InputError(
             f"{config.input.vcf[0]}: kinship: found {told}, wanted at least {thresholds.min_markers}: "

@@ -29,3 +29,20 @@ def family(n_markers: int, n_strangers: int) -> np.ndarray:
     dosage = np.column_stack([*people, children[0].sum(1), strangers]).astype(int)
     dosage[rng.random(dosage.shape) < 0.01] = -1
     return dosage
+
+
+def half_siblings(n_markers: int, n_strangers: int) -> np.ndarray:
+    """Dosages of children of one mother, with fathers of her and of another ancestry in turn; then strangers.
+
+    Six mothers have two children each. Half of the strangers are of either ancestry; F_ST is 0.2.
+    """
+    rng = np.random.default_rng(5)
+    ancestral = rng.uniform(0.1, 0.9, (n_markers, 1))
+    hers, others = rng.beta(ancestral * 4, (1 - ancestral) * 4, (n_markers, 2)).T[:, :, None]
+    mothers = rng.random((2, n_markers, 6)) < hers
+    children = [
+        np.where(rng.random((n_markers, 6)) < 0.5, *mothers).astype(int) + (rng.random((n_markers, 6)) < of)
+        for of in (hers, others)
+    ]
+    strangers = [rng.binomial(2, of, (n_markers, n_strangers // 2)) for of in (hers, others)]
+    return np.column_stack([np.stack(children, axis=2).reshape(n_markers, 12), *strangers])

@@ -7,10 +7,11 @@ import pytest
 
 from contract.config import load_config
 from etl.config import PROFILES
+from etl.qc.kinship import king
 from etl.qc.plink import HOM_ALT_BITS, HOM_REF_BITS, MarkerFile, Markers, pack, read_plink, write_plink
-from etl.qc.related_pairs import estimate_kinship, measure_ibs0, with_components
+from etl.qc.related_pairs import estimate_kinship, measure_ibs0, standard_error, with_components
 from etl.thresholds import Profile, RelatednessThresholds
-from tests.etl.qc.families import family, markers_of
+from tests.etl.qc.families import family, half_siblings, markers_of
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,30 @@ def test_estimate_kinship__finds_the_family_and_nobody_else(limits: RelatednessT
     # The parents, or one child and nobody else of the five.
     assert found.fitted_P[5:].all()
     assert 1 <= found.fitted_P[:5].sum() <= 2
+
+
+@pytest.mark.usefixtures("hail_session")
+def test_estimate_kinship__relatives_of_different_ancestry_whom_king_misses(
+    limits: RelatednessThresholds, tmp_path: Path
+):
+    markers = markers_of(half_siblings(3000, 200))
+    file = write_plink(markers, str(tmp_path / "markers"))
+    siblings = {(first, first + 1) for first in range(0, 12, 2)}
+    by_king = king(file, slice(0, 12), slice(0, 12))
+    assert max(by_king[pair] for pair in siblings) < limits.min_kinship_family
+    found = estimate_kinship(markers, file, called(markers), limits)
+    close = found.pairs[found.pairs["kinship"] >= limits.min_kinship_family]
+    assert {(int(row.first[1:]), int(row.second[1:])) for row in close.itertuples()} == siblings
+    # One component is ancestry; the others fit the families, and would hide them.
+    assert found.n_above_noise == 1
+
+
+def test_standard_error__rare_markers_tell_less():
+    # 16 markers of frequency ½; and with as many of frequency 1/8, whose pq is 7/16 as large.
+    common, rare = [0, 1, 1, 2] * 2, [0, 0, 0, 0, 0, 0, 0, 2]
+    assert standard_error(markers_of(np.array([common] * 16))) == pytest.approx(0.5 / 4)
+    both = markers_of(np.array([common, rare] * 16))
+    assert standard_error(both) == pytest.approx(0.5 * np.sqrt(1 + (7 / 16) ** 2) / (1 + 7 / 16) / 4)
 
 
 def test_measure_ibs0__people_without_markers_are_missing():
