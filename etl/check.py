@@ -15,7 +15,7 @@ from etl.config import EtlConfig
 from etl.genome import genome
 from etl.ingest.files import inspect_headers, missing_fields
 from etl.ingest.header import VcfHeader
-from etl.ingest.intervals import read_intervals
+from etl.ingest.intervals import read_intervals, read_low_complexity
 from etl.ingest.kinship_table import read_kinship
 from etl.ingest.samples import match_samples, read_samples
 from etl.ingest.sites import check_fasta
@@ -27,7 +27,7 @@ def check(config: EtlConfig) -> list[str]:
     """All faults that can be seen before any work: an empty list means that a run may start.
 
     Reads the profile, the VCF headers and first records, the samples table, the gene table, the capture
-    intervals and the contigs of the reference's sequence.
+    intervals, regions of low complexity and the contigs of the reference's sequence.
     """
     faults: list[str] = []
 
@@ -47,6 +47,9 @@ def check(config: EtlConfig) -> list[str]:
     intervals = config.intervals
     if intervals is not None:
         attempt(lambda: read_intervals(intervals, config.reference))
+    regions = config.low_complexity
+    if regions is not None:
+        attempt(lambda: read_low_complexity(regions, config.reference))
     kinship = config.kinship
     if samples is not None and not isinstance(kinship, str):
         attempt(lambda: read_kinship(kinship.table, samples["sample_id"].tolist()))

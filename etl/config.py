@@ -146,6 +146,9 @@ class EtlConfig(ConfigModel):
         default_factory=dict, description="single thresholds that differ from the profile's"
     )
     intervals: IntervalsConfig | None = Field(None, description="capture intervals; null: everywhere")
+    low_complexity: str | None = Field(
+        None, description="BED file of low-complexity regions (Li 2014): variants inside are not used"
+    )
     reference_fasta: str | None = Field(
         None, description="the reference's sequence, plain or bgzipped; variants of another REF are not used"
     )

@@ -85,6 +85,9 @@ class VariantThresholds(ConfigModel):
     min_call_rate: float = Field(ge=0, le=1, description="overall, in cases, and in controls")
     max_call_rate_difference: float = Field(ge=0, le=1, description="cases against controls, absolute")
     min_hwe_p: float = Field(ge=0, le=1, description="exact test in controls within each ancestry group")
+    min_inbreeding: float = Field(
+        ge=-1, le=1, description="inbreeding coefficient; below it too many people are heterozygous"
+    )
     min_batch_p: float = Field(
         ge=0, le=1, description="one batch of controls against the others, alleles, stratified by ancestry"
     )

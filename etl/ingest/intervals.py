@@ -1,4 +1,4 @@
-"""Capture intervals: which stretches of the genome the study's sequencing aimed at."""
+"""Stretches of the genome from BED files: what a capture aimed at, and what is of low complexity."""
 
 from __future__ import annotations
 
@@ -33,11 +33,13 @@ class Intervals:
         return place >= 0 and bool(self.ends[contig][place] >= first)
 
 
-def read_intervals(config: IntervalsConfig, reference: GenomeName) -> Intervals:
+def read_intervals(
+    config: IntervalsConfig, reference: GenomeName, setting: str = "intervals.bed"
+) -> Intervals:
     """Read a BED file (0-based, half open; plain or compressed, any path or URL) and widen its intervals.
 
     Contig names with and without 'chr' are understood; intervals on contigs that are not primary are left
-    out.
+    out. `setting` is what the configuration calls the file.
 
     Raises
     ------
@@ -45,7 +47,7 @@ def read_intervals(config: IntervalsConfig, reference: GenomeName) -> Intervals:
         If the file is absent or unreadable, a line has no two positions that ascend, an interval ends behind
         its contig, or none lies on a primary contig.
     """
-    table = _read_bed(config.bed)
+    table = _read_bed(config.bed, setting)
     table = table[~table["contig"].str.startswith(_HEADER_WORDS)]
     start, end = (pd.to_numeric(table[name], errors="coerce") for name in ("start", "end"))
     bad = ~((start >= 0) & (end > start))
@@ -70,6 +72,11 @@ def read_intervals(config: IntervalsConfig, reference: GenomeName) -> Intervals:
     return _merged(widened.dropna().sort_values(["contig", "start"]))
 
 
+def read_low_complexity(bed: str, reference: GenomeName) -> Intervals:
+    """Regions of low complexity, where calls are mostly wrong; see `read_intervals`."""
+    return read_intervals(IntervalsConfig(bed=bed, padding=0), reference, "low_complexity")
+
+
 def _merged(table: pd.DataFrame) -> Intervals:
     starts, ends = {}, {}
     for name, rows in table.groupby("contig"):
@@ -81,7 +88,7 @@ def _merged(table: pd.DataFrame) -> Intervals:
     return Intervals(starts, ends)
 
 
-def _read_bed(url: str) -> pd.DataFrame:
+def _read_bed(url: str, setting: str) -> pd.DataFrame:
     try:
         return pd.read_csv(
             url,
@@ -97,5 +104,5 @@ def _read_bed(url: str) -> pd.DataFrame:
     except (OSError, ValueError, EOFError, zlib.error, ImportError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
-            fault(url, "intervals.bed", found=f"no readable file ({reason})", wanted="a BED file")
+            fault(url, setting, found=f"no readable file ({reason})", wanted="a BED file")
         ) from None

@@ -27,6 +27,7 @@ SITE_REASONS = (
     "too_many_alleles",
     "filter_not_pass",
     "outside_intervals",
+    "low_complexity",
 )
 """Values of the cohort's column `site_reasons`, in the order in which they are written."""
 
@@ -39,6 +40,7 @@ class SiteRules:
     max_alleles: int
     require_pass: bool
     intervals: Intervals | None
+    low_complexity: Intervals | None
     reference_fasta: str | None
 
     def reasons(self, record: Record, place: int) -> list[str]:
@@ -53,6 +55,8 @@ class SiteRules:
             found.append("filter_not_pass")
         if self.intervals and not self.intervals.overlap(record.contig, record.position, last):
             found.append("outside_intervals")
+        if self.low_complexity and self.low_complexity.overlap(record.contig, record.position, last):
+            found.append("low_complexity")
         return found
 
     def at_telomere(self, record: Record) -> bool:

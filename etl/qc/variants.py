@@ -38,6 +38,7 @@ VARIANT_REASONS = (
     "call_rate_controls",
     "call_rate_difference",
     "hwe",
+    "excess_heterozygosity",
     "batch_difference",
     "monomorphic",
 )
@@ -52,6 +53,9 @@ HISTOGRAMS = {
 """Variant metrics that are drawn, with the range of their axes; what lies outside counts at its end."""
 
 N_BINS = 50
+
+MIN_PEOPLE_TESTED = 100
+"""The standard error of an inbreeding coefficient is then 0.1, a third of what it is compared with."""
 
 
 @dataclass
@@ -113,6 +117,27 @@ def smallest_p(counted: pa.RecordBatch, exact_p: ExactP) -> Values:
     return smallest_V
 
 
+def inbreeding(counted: pa.RecordBatch) -> Values:
+    """Inbreeding coefficient of those tested for equilibrium: 1 − heterozygotes over expected ones.
+
+    Both are summed over ancestry groups, in each of which 2 n p (1 − p) are expected. Strongly negative
+    values are the mark of reads that map to several places (gnomAD's InbreedingCoeff). NaN where fewer than
+    MIN_PEOPLE_TESTED have a call, or nobody carries the variant.
+    """
+    hom_ref_G, het_G, hom_var_G = genotype_counts(counted).T.astype(np.float64)
+    n_groups_V = np.diff(counted.column(GENOTYPES[0]).offsets.to_numpy())
+    variant_G = np.repeat(np.arange(len(n_groups_V)), n_groups_V)
+    called_G = hom_ref_G + het_G + hom_var_G
+    with np.errstate(invalid="ignore", divide="ignore"):
+        frequency_G = (het_G + 2 * hom_var_G) / (2 * called_G)
+        expected_G = np.nan_to_num(2 * called_G * frequency_G * (1 - frequency_G))
+        called_V, het_V, expected_V = (
+            np.bincount(variant_G, values_G, minlength=len(n_groups_V))
+            for values_G in (called_G, het_G, expected_G)
+        )
+        return np.where((called_V >= MIN_PEOPLE_TESTED) & (expected_V > 0), 1 - het_V / expected_V, np.nan)
+
+
 def variant_failures(
     counted: pa.RecordBatch, hwe_p_V: Values, thresholds: VariantThresholds
 ) -> dict[str, Flags]:
@@ -128,6 +153,7 @@ def variant_failures(
         controls_V < thresholds.min_call_rate,
         np.abs(cases_V - controls_V) > thresholds.max_call_rate_difference,
         hwe_p_V < thresholds.min_hwe_p,
+        inbreeding(counted) < thresholds.min_inbreeding,
         batch_p_V < thresholds.min_batch_p,
         n_carriers_V == 0,
     )

@@ -20,7 +20,7 @@ from etl.genome import genome
 from etl.ingest.files import missing_fields, read_headers
 from etl.ingest.header import VcfHeader, people_digest
 from etl.ingest.htslib import NUMBER_FIELDS, RecordSettings
-from etl.ingest.intervals import read_intervals
+from etl.ingest.intervals import read_intervals, read_low_complexity
 from etl.ingest.ranges import CAN_BE_CUT, plan_ranges
 from etl.ingest.repeats import remove_repeats
 from etl.ingest.sites import RECORD_REASONS, SiteRules
@@ -66,7 +66,7 @@ def read_settings(config: EtlConfig, profile: Profile, headers: Sequence[VcfHead
     Raises
     ------
     InputError
-        If the capture intervals can't be read.
+        If the capture intervals or the regions of low complexity can't be read.
     """
     judged = config.genotype_qc == "apply"
     formats = {name for header in headers for name in header.format_fields}
@@ -84,6 +84,11 @@ def read_settings(config: EtlConfig, profile: Profile, headers: Sequence[VcfHead
             max_alleles=profile.variant.max_alleles,
             require_pass=profile.variant.require_pass,
             intervals=read_intervals(config.intervals, config.reference) if config.intervals else None,
+            low_complexity=(
+                read_low_complexity(absolute(config.low_complexity), config.reference)
+                if config.low_complexity
+                else None
+            ),
             reference_fasta=absolute(config.reference_fasta) if config.reference_fasta else None,
         ),
         half_calls=config.input.half_calls,

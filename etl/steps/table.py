@@ -21,12 +21,16 @@ def _ingest(config: EtlConfig, profile: Profile) -> dict[str, object]:
         "genotype": profile.genotype.model_dump(mode="json"),
         "sites": profile.variant.model_dump(mode="json", include={"max_alleles", "require_pass"}),
         "intervals": config.intervals.model_dump(mode="json") if config.intervals else None,
+        "low_complexity": config.low_complexity,
         "reference_fasta": config.reference_fasta,
     }
 
 
 def _ingest_inputs(config: EtlConfig) -> list[str]:
-    others = [config.intervals.bed if config.intervals else None, config.reference_fasta]
+    others = [
+        *(config.intervals.bed if config.intervals else None, config.low_complexity),
+        config.reference_fasta,
+    ]
     return find_files(config.input) + [path for path in others if path]
 
 

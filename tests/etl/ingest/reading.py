@@ -29,7 +29,13 @@ def settings(
     """How to read a file: every call is trusted unless `judged`; `changes` are of SiteRules or half_calls."""
     header = read_header(str(path))
     numbers = tuple(name for name in NUMBER_FIELDS if judged or name != "PL")
-    rules = {"max_alleles": 6, "require_pass": True, "intervals": None, "reference_fasta": None}
+    rules = {
+        "max_alleles": 6,
+        "require_pass": True,
+        "intervals": None,
+        "low_complexity": None,
+        "reference_fasta": None,
+    }
     half_calls = changes.pop("half_calls", "missing")
     return ReadSettings(
         records=RecordSettings(

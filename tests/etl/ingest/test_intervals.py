@@ -5,7 +5,7 @@ import pytest
 
 from contract.errors import InputError
 from etl.config import IntervalsConfig
-from etl.ingest.intervals import Intervals, read_intervals
+from etl.ingest.intervals import Intervals, read_intervals, read_low_complexity
 from tests.etl.ingest.reading import read
 from tests.etl.mini import RECORDS, vcf_text, write_bgzip
 
@@ -79,3 +79,20 @@ def test_reading__depth_is_summed_over_good_sites_inside_the_intervals(tmp_path:
     assert totals.sums_4P is not None
     assert totals.sums_4P[:2].tolist() == [[1] * 4, [30] * 4]
     assert totals.sums_4P[2:].tolist() == [[1] * 4, [60, 99, 60, 99]]
+
+
+def test_read_low_complexity__variants_inside_are_marked(tmp_path: Path):
+    bed = tmp_path / "low.bed"
+    bed.write_text("chr1\t1099\t1100\n")
+    path = write_bgzip(tmp_path / "a.vcf.bgz", vcf_text(records=RECORDS))
+    table, _ = read(path, low_complexity=read_low_complexity(str(bed), "GRCh38"))
+    marked = dict(
+        zip(table.column("position").to_pylist(), table.column("site_reasons").to_pylist(), strict=True)
+    )
+    assert marked.pop(1100) == ["low_complexity"]
+    assert set(map(tuple, marked.values())) == {()}
+
+
+def test_read_low_complexity__no_such_file(tmp_path: Path):
+    with pytest.raises(InputError, match=r"none\.bed: low_complexity: found no readable file"):
+        read_low_complexity(str(tmp_path / "none.bed"), "GRCh38")

@@ -26,7 +26,14 @@ from etl.qc.variant_counts import (
     make_strata,
 )
 from etl.qc.variant_table import passing_variants
-from etl.qc.variants import N_BINS, VARIANT_SCHEMA, VariantTotals, flag_variants
+from etl.qc.variants import (
+    N_BINS,
+    VARIANT_SCHEMA,
+    VariantTotals,
+    flag_variants,
+    inbreeding,
+    variant_failures,
+)
 from etl.thresholds import Profile
 from tests.etl.cohort_rows import cohort_table, hail_matrix, variant, write_cohort
 
@@ -294,3 +301,34 @@ def _batch_tables(people: pd.DataFrame, calls: list[str]) -> list[list[list[int]
         sums = by.unstack(0, fill_value=0).loc[by.loc[False].index]
         tables.append([sums[name, other].tolist() for name in by.columns for other in (False, True)])
     return tables
+
+
+def test_inbreeding__by_hand():
+    # 120 controls of two ancestry groups: 60 heterozygotes and nobody else; 15, 30, 15 in equilibrium.
+    people = pd.DataFrame(
+        {
+            "sample_id": [f"P{number}" for number in range(120)],
+            "sample_index": range(120),
+            "is_case": 0,
+            "sex": "female",
+            "ancestry": ["a"] * 60 + ["b"] * 60,
+            "batch": "w1",
+            "training": True,
+        }
+    )
+    equilibrium = ["0/0"] * 15 + ["0/1"] * 30 + ["1/1"] * 15
+    rows = counted(
+        people,
+        [
+            variant("chr1", 1000, " ".join(["0/1"] * 60 + equilibrium)),
+            variant("chr1", 2000, " ".join(equilibrium * 2)),
+            variant("chr1", 3000, " ".join(["0/0"] * 120)),
+            variant("chr1", 4000, " ".join(["./."] * 30 + ["0/1"] * 90)),
+        ],
+    )
+    # Expected: 60 / 2 in either group, where half of the alleles are alternate.
+    found = inbreeding(rows)
+    assert found[:2] == pytest.approx([1 - 90 / 60, 0])
+    assert np.isnan(found[2:]).all(), "nobody carries it; too few people have a call"
+    failed = variant_failures(rows, np.full(4, 1.0), load_config(Profile, PROFILES / "bipex.yaml").variant)
+    assert failed["excess_heterozygosity"].tolist() == [True, False, False, False]
