@@ -82,12 +82,16 @@ def principal_components(markers: Markers, fitted_P: NDArray[np.bool_], n_compon
     return _Decomposition.of(markers, fitted_P, n_components).scores_PK
 
 
-def find_components(markers: Markers, fitted_P: NDArray[np.bool_], n_components: int) -> Components:
+def find_components(
+    markers: Markers, fitted_P: NDArray[np.bool_], n_components: int, *, leave_out: bool = True
+) -> Components:
     """`principal_components`, told from noise, and with the scores of people who were not fitted corrected.
 
     On components that are kept these scores are multiplied by `Noise.projection_gain` over what
     `_reproduced` finds. Theory alone takes markers for independent: what linkage disequilibrium is left makes
     components that look real and are not, since nobody else shows them.
+
+    `leave_out` costs some further fits; without it components above noise are kept and corrected by theory.
     """
     found = _Decomposition.of(markers, fitted_P, n_components)
     n_people, scores_PK = int(fitted_P.sum()), found.scores_PK
@@ -105,7 +109,7 @@ def find_components(markers: Markers, fitted_P: NDArray[np.bool_], n_components:
     edges_K = np.array([noise.edge for noise in noises[:-1]])
     n_above_noise = int(np.cumprod(eigenvalues_K > edges_K).sum())
     gain_K = noises[n_above_noise].projection_gain(eigenvalues_K[:n_above_noise])
-    reproduced_K = _reproduced(found, gain_K)
+    reproduced_K = _reproduced(found, gain_K) if leave_out else np.ones(n_above_noise)
     n_kept = int(np.cumprod(np.abs(reproduced_K - 1) <= 1 - LEAST_REPRODUCED).sum())
     gain_K = gain_K[:n_kept] / reproduced_K[:n_kept]
     scores_PK[:, :n_kept] *= np.where(fitted_P[:, np.newaxis], 1.0, gain_K)

@@ -99,7 +99,7 @@ def with_components(
     unrelated = choose_unrelated(unlabelled, pairs, thresholds.min_kinship_family)
     fitted_P = np.isin(np.array(markers.people, dtype=object), list(unrelated))
     n_components = max(1, min(thresholds.n_components, len(unrelated) - 1))
-    found = find_components(markers, fitted_P, n_components)
+    found = find_components(markers, fitted_P, n_components, leave_out=False)
     return Kinship(pairs, found.scores_PK, found.n_above_noise, fitted_P)
 
 
