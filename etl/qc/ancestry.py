@@ -24,8 +24,12 @@ GROUPING_COMPONENTS = 3
 UPPER_ONLY = ("n_singleton",)
 """Metrics of which only high values are suspect (gnomAD, sample_qc/filtering.py)."""
 
-COUNTS = ("n_singleton",)
-"""Metrics that are counts; all others are ratios of two counts."""
+RATIOS = {
+    "r_ti_tv": ("n_transition", "n_transversion"),
+    "r_insertion_deletion": ("n_insertion", "n_deletion"),
+    "r_het_hom_var": ("n_het", "n_hom_var"),
+}
+"""Metrics that are ratios, and the counts above and below; all others are counts themselves."""
 
 PEOPLE_PER_COMPONENT = 10
 """Fewer people don't tell how a metric follows a component."""
@@ -201,14 +205,16 @@ def find_outliers(
     leading components explain linearly is taken away first (gnomAD's regression filter), by Huber's robust
     regression on those compared with.
 
-    Ratios of counts are compared as arcsin √(a / (a + b)) and counts as their square root, whose spread does
-    not depend on their size (Anscombe 1948): a ratio of few insertions and deletions is skewed, and its upper
-    tail alone would drop every fiftieth person. Where counts are large this is the usual comparison.
+    Ratios of counts a and b are compared as arcsin √((a + 3/8) / (a + b + 3/4)) and counts as their square
+    root, whose spread does not depend on their size (Anscombe 1948): a ratio of few insertions and deletions
+    is skewed, and its upper tail alone would drop every fiftieth person. Where counts are large this is the
+    usual comparison.
 
     Parameters
     ----------
     people
-        batch, ancestry and the metrics; pc1, pc2, … where there are any.
+        batch, ancestry, and the metrics or the counts that they are ratios of; pc1, pc2, … where there are
+        any.
     fitted
         Whether a person counts for medians and deviations.
     thresholds
@@ -224,9 +230,9 @@ def find_outliers(
     scores = people.filter(regex=r"^pc\d+$").iloc[:, :GROUPING_COMPONENTS]
     flags: dict[str, pd.Series] = {}
     for metric, max_deviations in thresholds.max_deviations:
-        if metric not in people:
+        if not {*RATIOS.get(metric, (metric,))} <= {*people}:
             continue
-        values = _stabilised(metric, people[metric].astype("float64"))
+        values = _stabilised(metric, people)
         deviation = pd.Series(0.0, index=people.index)
         for members, alike in comparisons:
             left = values - _explained(values, scores, alike)
@@ -240,9 +246,12 @@ def find_outliers(
     return flags
 
 
-def _stabilised(metric: str, values: pd.Series) -> pd.Series:
+def _stabilised(metric: str, people: pd.DataFrame) -> pd.Series:
     """Values of a spread that does not depend on them."""
-    return np.sqrt(values) if metric in COUNTS else np.arcsin(np.sqrt(values / (1 + values)))
+    if metric not in RATIOS:
+        return np.sqrt(people[metric].astype("float64"))
+    above, below = (people[name].astype("float64") for name in RATIOS[metric])
+    return np.arcsin(np.sqrt((above + 3 / 8) / (above + below + 3 / 4)))
 
 
 def _explained(values: pd.Series, scores: pd.DataFrame, alike: pd.Series) -> pd.Series | float:

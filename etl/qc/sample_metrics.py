@@ -7,6 +7,9 @@ import pandas as pd
 from etl.qc.person_sums import GRID, Measured
 from etl.thresholds import SampleThresholds
 
+COUNTS = ("n_transition", "n_transversion", "n_insertion", "n_deletion", "n_het", "n_hom_var")
+"""Alternate alleles by kind, and calls, that ratios are made of."""
+
 
 def measure_samples(measured: Measured) -> pd.DataFrame:
     """Metrics of every person on autosomes.
@@ -15,7 +18,8 @@ def measure_samples(measured: Measured) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Along the VCF's people: call_rate (share of the sites with a call that passes), n_singleton (alleles
-        seen once in the cohort), n_snp and the ratios of `hl.sample_qc` (missing where a divisor is 0), and
+        seen once in the cohort), n_snp, COUNTS and their ratios as in `hl.sample_qc` (missing where a divisor
+        is 0), and
         charr where anybody has it: mean share of reference reads in homozygous alternate calls over the
         reference allele's frequency (Lu et al. 2023, CHARR), missing for people without such calls.
     """
@@ -25,6 +29,7 @@ def measure_samples(measured: Measured) -> pd.DataFrame:
             "call_rate": 1 - people["n_missing"] / measured.totals["n_sites"],
             "n_singleton": people["n_singleton"],
             "n_snp": people["n_transition"] + people["n_transversion"],
+            **{name: people[name] for name in COUNTS},
             "r_ti_tv": _ratio(people["n_transition"], people["n_transversion"]),
             "r_het_hom_var": _ratio(people["n_het"], people["n_hom_var"]),
             "r_insertion_deletion": _ratio(people["n_insertion"], people["n_deletion"]),

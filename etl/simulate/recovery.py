@@ -36,6 +36,9 @@ KINDS = {
 }
 """Bad variants, as the table names them; any reason counts."""
 
+DEGREES = {"duplicate": 0.5, "first degree": 0.25, "second degree": 0.125}
+"""Degree of relatives -> their expected kinship."""
+
 WITHOUT_CARRIERS = "monomorphic"
 """Reason that clean variants may have: whoever carried them was dropped."""
 
@@ -201,15 +204,17 @@ def _pairs(
     }
     measured = {name for name, told in findings.person_reasons.items() if not HARD & set(told.split(","))}
     rows = []
-    for kind in dict.fromkeys(pair.kind for pair in truth.related_pairs):
-        limit = min_duplicate if kind == "duplicate" else min_kinship
+    for degree, expected in DEGREES.items():
+        limit = min_duplicate if degree == "duplicate" else min_kinship
         pairs = [
-            frozenset((pair.sample_a, pair.sample_b)) for pair in truth.related_pairs if pair.kind == kind
+            frozenset((pair.sample_a, pair.sample_b))
+            for pair in truth.related_pairs
+            if pair.kinship == expected
         ]
         pairs = [pair for pair in pairs if pair <= measured]
         rows.append(
             (
-                f"pair: {kind.replace('_', ' ')}",
+                f"pair: {degree}",
                 len(pairs),
                 sum(kinship.get(pair, 0) >= limit for pair in pairs),
             )

@@ -6,6 +6,7 @@ import pytest
 from contract.config import load_config
 from etl.config import PROFILES
 from etl.qc.ancestry import (
+    RATIOS,
     choose_unrelated,
     find_between_groups,
     find_groups,
@@ -58,9 +59,13 @@ def outlier_limits(profile: Profile, **own: float) -> SampleThresholds:
     )
 
 
-def ratios(*places: float) -> list[float]:
-    """Ratios that are compared at these places, in thousandths: arcsin of the root of r / (1 + r)."""
-    return [float(np.tan((500 + place) / 1000) ** 2) for place in places]
+def counts(metric: str, *places: float) -> dict[str, list[float]]:
+    """Counts of a ratio that are compared at these places, in thousandths of the transformed share."""
+    total = 10_000
+    shares = [float(np.sin((500 + place) / 1000) ** 2) for place in places]
+    above = [share * (total + 3 / 4) - 3 / 8 for share in shares]
+    names = RATIOS[metric]
+    return {names[0]: above, names[1]: [total - value for value in above]}
 
 
 ALIKE = (1, 2, 3, 4, 5)
@@ -72,7 +77,7 @@ def test_find_outliers__by_hand(profile: Profile):
         {
             "batch": "w1",
             "ancestry": "group1",
-            "r_ti_tv": ratios(*ALIKE, 8.9, 9, -3, np.nan),
+            **counts("r_ti_tv", *ALIKE, 8.9, 9, -3, np.nan),
             "n_singleton": np.square([21.0, 22, 23, 24, 25, 23, 23, 1, 29]),  # the same, around 23
         }
     )
@@ -86,11 +91,17 @@ def test_find_outliers__by_hand(profile: Profile):
 def test_find_outliers__few_insertions_and_deletions_are_no_outliers(profile: Profile):
     rng = np.random.default_rng(1)
     n = 2_000
-    ratio = rng.poisson(20, n) / np.maximum(rng.poisson(11, n), 1)
-    people = pd.DataFrame({"batch": "w1", "ancestry": "group1", "r_insertion_deletion": ratio})
+    people = pd.DataFrame(
+        {
+            "batch": "w1",
+            "ancestry": "group1",
+            "n_insertion": rng.poisson(3, n),
+            "n_deletion": rng.poisson(7, n),
+        }
+    )
     flagged = find_outliers(people, pd.Series([True] * n), outlier_limits(profile))
     assert flagged["outlier_r_insertion_deletion"].sum() <= 2, "without any artefact"
-    people.loc[:9, "r_insertion_deletion"] = 100
+    people.loc[:9, "n_insertion"] = 100
     flagged = find_outliers(people, pd.Series([True] * n), outlier_limits(profile))
     assert flagged["outlier_r_insertion_deletion"][:10].all()
 
@@ -100,7 +111,7 @@ def test_find_outliers__within_batch_and_ancestry(profile: Profile):
         {
             "batch": ["w1"] * 5 + ["w2"] * 5,
             "ancestry": "group1",
-            "r_ti_tv": ratios(*ALIKE, *(place + 100 for place in ALIKE)),
+            **counts("r_ti_tv", *ALIKE, *(place + 100 for place in ALIKE)),
         }
     )
     flags = find_outliers(people, pd.Series([True] * 10), outlier_limits(profile))
@@ -113,7 +124,7 @@ def test_find_outliers__a_small_batch_is_compared_within_its_ancestry(profile: P
             "batch": ["w1"] * 10 + ["w2", "w2", "w2"],
             "ancestry": ["a"] * 5 + ["b"] * 5 + ["b", "b", "c"],
             # The minority b lies far from a; of the two in the small batch one is an outlier of b.
-            "r_ti_tv": ratios(*ALIKE, *(place + 100 for place in ALIKE), 103, 180, 50),
+            **counts("r_ti_tv", *ALIKE, *(place + 100 for place in ALIKE), 103, 180, 50),
         }
     )
     flags = find_outliers(people, pd.Series([True] * 13), outlier_limits(profile))
@@ -122,8 +133,9 @@ def test_find_outliers__a_small_batch_is_compared_within_its_ancestry(profile: P
 
 
 def test_find_outliers__each_metric_by_its_own_limit(profile: Profile):
-    names = ("r_ti_tv", "r_insertion_deletion", "r_het_hom_var")
-    people = pd.DataFrame({name: ratios(*ALIKE, 9) for name in names})
+    people = pd.DataFrame(
+        {name: values for metric in RATIOS for name, values in counts(metric, *ALIKE, 9).items()}
+    )
     people = people.assign(batch="w1", ancestry="group1", n_singleton=np.square([21, 22, 23, 24, 25, 29]))
     fitted = pd.Series([True] * 5 + [False])
     flags = find_outliers(people, fitted, outlier_limits(profile, r_het_hom_var=5, n_singleton=3))
@@ -144,7 +156,7 @@ def test_find_outliers__what_follows_ancestry_is_no_outlier(profile: Profile):
     # Heterozygotes grow with the share of an ancestry; the last one has too many for theirs alone.
     places = 100 * share + rng.normal(0, 3, n)
     people.loc[n - 1, ["pc1"]], places[-1] = 0.2, 85
-    people["r_het_hom_var"] = ratios(*places)
+    people = people.assign(**counts("r_het_hom_var", *places))
     flags = find_outliers(people, pd.Series([True] * n), outlier_limits(profile))
     assert np.flatnonzero(flags["outlier_r_het_hom_var"]).tolist() == [n - 1]
 

@@ -5,7 +5,7 @@ import pytest
 from contract.config import load_config
 from etl.config import PROFILES
 from etl.qc.person_sums import GRID, PERSON_SUMS, Measured
-from etl.qc.sample_metrics import hard_failures, join_reasons, mean_depth, measure_samples
+from etl.qc.sample_metrics import COUNTS, hard_failures, join_reasons, mean_depth, measure_samples
 from etl.thresholds import Profile
 
 
@@ -85,6 +85,7 @@ def test_measure_samples__by_hand():
         "call_rate": 0.97,
         "n_singleton": 2,
         "n_snp": 8,
+        **{name: first[name] for name in COUNTS},
         "r_ti_tv": 3,
         "r_het_hom_var": 1.25,
         "r_insertion_deletion": 0.25,
