@@ -117,7 +117,7 @@ def find_groups(
     Parameters
     ----------
     scores
-        pc1, pc2, … in the order of people.
+        pc1, pc2, … in the order of people; without any, all are one group.
     fitted
         Whether centres may be fitted on that person.
     thresholds
@@ -130,11 +130,12 @@ def find_groups(
     pandas.Series
         'group1' (the largest) and so on.
     """
-    values = scores.filter(like="pc").to_numpy()[:, :GROUPING_COMPONENTS]
+    values = scores.filter(regex=r"^pc\d+$").to_numpy()[:, :GROUPING_COMPONENTS]
     inside = values[np.asarray(fitted)]
     best, labels = thresholds.min_silhouette, np.zeros(len(values), dtype=int)
     # A silhouette needs fewer groups than people.
-    for k in range(2, min(thresholds.max_groups, len(inside) - 1) + 1):
+    most = min(thresholds.max_groups, len(inside) - 1) if values.shape[1] else 1
+    for k in range(2, most + 1):
         model = KMeans(n_clusters=k, random_state=seed, n_init=10).fit(inside)
         quality = silhouette_score(inside, model.labels_, sample_size=5000, random_state=seed)
         if quality > best:
@@ -169,7 +170,7 @@ def find_between_groups(
     Returns
     -------
     pandas.Series
-        bool along `people`; nobody where no group is large enough.
+        bool along `people`; nobody where no group is large enough, or no component is there.
     """
     values = people.filter(regex=r"^pc\d+$").to_numpy()[:, :GROUPING_COMPONENTS]
     inside = fitted.to_numpy(dtype=bool)
@@ -177,7 +178,7 @@ def find_between_groups(
     precision = np.zeros((len(people), values.shape[1], values.shape[1]))
     for name in sorted(people["ancestry"].unique()):
         members = inside & (people["ancestry"] == name).to_numpy()
-        if members.sum() < min_stratum:
+        if members.sum() < min_stratum or not values.shape[1]:
             continue
         group = MinCovDet(support_fraction=CORE, random_state=0).fit(values[members])
         distance = group.mahalanobis(values)
@@ -208,7 +209,7 @@ def find_outliers(
     Ratios of counts a and b are compared as arcsin √((a + 3/8) / (a + b + 3/4)) and counts as their square
     root, whose spread does not depend on their size (Anscombe 1948): a ratio of few insertions and deletions
     is skewed, and its upper tail alone would drop every fiftieth person. Where counts are large this is the
-    usual comparison.
+    usual comparison. Nobody is judged by less than the spread that chance alone gives such counts.
 
     Parameters
     ----------
@@ -232,26 +233,29 @@ def find_outliers(
     for metric, max_deviations in thresholds.max_deviations:
         if not {*RATIOS.get(metric, (metric,))} <= {*people}:
             continue
-        values = _stabilised(metric, people)
+        values, chance = _stabilised(metric, people)
         deviation = pd.Series(0.0, index=people.index)
         for members, alike in comparisons:
             left = values - _explained(values, scores, alike)
             reference = left[alike].dropna()
             spread = SCALE * median_abs_deviation(reference) if len(reference) else 0.0
             if spread > 0:
-                deviation[members] = (left[members] - reference.median()) / spread
+                # Where nearly all have the same few counts the observed spread says too little.
+                deviation[members] = (left - reference.median())[members] / chance[members].clip(lower=spread)
         if metric not in UPPER_ONLY:
             deviation = deviation.abs()
         flags[f"outlier_{metric}"] = deviation > max_deviations
     return flags
 
 
-def _stabilised(metric: str, people: pd.DataFrame) -> pd.Series:
-    """Values of a spread that does not depend on them."""
+def _stabilised(metric: str, people: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Values of a spread that does not depend on them, and the standard deviation that chance alone gives."""
     if metric not in RATIOS:
-        return np.sqrt(people[metric].astype("float64"))
+        return people[metric].astype("float64") ** 0.5, pd.Series(0.5, index=people.index)
     above, below = (people[name].astype("float64") for name in RATIOS[metric])
-    return np.arcsin(np.sqrt((above + 3 / 8) / (above + below + 3 / 4)))
+    total = above + below
+    share = (above + 3 / 8) / (total + 3 / 4)
+    return share.pow(0.5).map(np.arcsin), 0.5 / (total + 1 / 2).pow(0.5)
 
 
 def _explained(values: pd.Series, scores: pd.DataFrame, alike: pd.Series) -> pd.Series | float:

@@ -38,23 +38,23 @@ def work(run: Run) -> StepResult:
     components = fit_components(markers, unrelated, run.profile.ancestry)
     people = people.merge(score_frame(markers.people, components.scores_PK), on="sample_id")
     fitted = people["sample_id"].isin(unrelated)
+    # Components that others don't show are drawn, and nothing else: they tell who was fitted on.
+    noise = [f"pc{place + 1}" for place in range(components.n_kept, len(components.eigenvalues_K))]
     if run.config.samples.ancestry:
         people["ancestry"] = people["known_ancestry"].fillna("unknown")
     else:
         people["ancestry"] = find_groups(
-            people, fitted.tolist(), run.profile.ancestry, seed=run.config.folds.seed
+            people.drop(columns=noise), fitted.tolist(), run.profile.ancestry, seed=run.config.folds.seed
         )
     outside = people["fold"] != run.config.folds.test
     outliers = {
         "outlier_ancestry": find_between_groups(
-            people, fitted, run.profile.ancestry, run.profile.sample.min_stratum
+            people.drop(columns=noise), fitted, run.profile.ancestry, run.profile.sample.min_stratum
         ),
-        **find_outliers(people, outside, run.profile.sample),
+        **find_outliers(people.drop(columns=noise), outside, run.profile.sample),
     }
     people["reasons"] = join_reasons(outliers, people.index)
     people.assign(is_fitted=fitted).to_parquet(run.output(COMPONENTS))
-    # Components that others don't show are drawn, and no covariates: they tell who was fitted on.
-    noise = [f"pc{place + 1}" for place in range(components.n_kept, len(components.eigenvalues_K))]
     kept = _kept(people.drop(columns=noise), run)
     kept.to_parquet(run.output(SAMPLES))
     ledger = [

@@ -42,6 +42,11 @@ def test_find_groups__hardly_anybody(profile: Profile):
     assert set(find_groups(scores_of(3), [True] * 3, profile.ancestry, seed=1)) == {"group1"}
 
 
+def test_find_groups__no_component(profile: Profile):
+    scores = pd.DataFrame({"sample_id": list("ABC")})
+    assert set(find_groups(scores, [True] * 3, profile.ancestry, seed=1)) == {"group1"}
+
+
 def test_find_groups__people_who_are_not_fitted_move_nobody(profile: Profile):
     scores = scores_of(40, 40, 3)
     fitted = [True] * 80 + [False] * 3
@@ -61,7 +66,7 @@ def outlier_limits(profile: Profile, **own: float) -> SampleThresholds:
 
 def counts(metric: str, *places: float) -> dict[str, list[float]]:
     """Counts of a ratio that are compared at these places, in thousandths of the transformed share."""
-    total = 10_000
+    total = 100_000_000  # chance plays no part
     shares = [float(np.sin((500 + place) / 1000) ** 2) for place in places]
     above = [share * (total + 3 / 4) - 3 / 8 for share in shares]
     names = RATIOS[metric]
@@ -79,11 +84,14 @@ def test_find_outliers__by_hand(profile: Profile):
             "ancestry": "group1",
             **counts("r_ti_tv", *ALIKE, 8.9, 9, -3, np.nan),
             "n_singleton": np.square([21.0, 22, 23, 24, 25, 23, 23, 1, 29]),  # the same, around 23
+            "n_insertion": [0, 0, 0, 0, 1, 0, 0, 0, 0],
+            "n_deletion": [1, 0, 1, 0, 0, 0, 1, 0, 1],  # too few to be an outlier of anything
         }
     )
     fitted = pd.Series([True] * 5 + [False] * 4)
     flags = find_outliers(people, fitted, outlier_limits(profile))
-    assert set(flags) == {"outlier_r_ti_tv", "outlier_n_singleton"}
+    assert set(flags) == {"outlier_r_ti_tv", "outlier_n_singleton", "outlier_r_insertion_deletion"}
+    assert not flags["outlier_r_insertion_deletion"].any()
     assert flags["outlier_r_ti_tv"].tolist() == [False] * 6 + [True, True, False]
     assert flags["outlier_n_singleton"].tolist() == [False] * 8 + [True]  # only too many are suspect
 
