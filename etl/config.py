@@ -85,7 +85,10 @@ class SamplesConfig(ConfigModel):
     sex: SexColumn | None = None
     batch: str | None = Field(None, description="column: sequencing batch, wave or capture kit")
     family: str | None = Field(None, description="column: declared family; empty for none")
-    ancestry: str | None = Field(None, description="column: known ancestry; null: groups found by PCA")
+    ancestry: str | None = Field(
+        None,
+        description="column: known ancestry, empty for people to be placed; null: groups found by PCA",
+    )
     fold: str | None = Field(
         None, description="column: folds of your own, 0 to 9; null: assigned, families kept together"
     )

@@ -42,6 +42,10 @@ class ReadSettings:
     """None: every call is trusted."""
 
 
+READ_SUMS = ("n_dp", "sum_dp", "n_gq", "sum_gq", "n_dp_x", "sum_dp_x", "n_dp_y", "sum_dp_y")
+"""Numbers and sums of a person's DP and GQ; the last ones are those of X, outside its pseudo-autosomal
+regions, and of Y alone."""
+
 Place = tuple[str, int]
 """Contig and position."""
 
@@ -51,8 +55,8 @@ class Totals:
     """Counts of one or several ranges; axis P is people."""
 
     counts: dict[str, int] = field(default_factory=dict)
-    sums_4P: NDArray[np.int64] | None = None
-    """n_dp, sum_dp, n_gq, sum_gq over good sites, before the genotype rules."""
+    sums_8P: NDArray[np.int64] | None = None
+    """READ_SUMS over good sites, before the genotype rules."""
     keys_V: list[NDArray[np.uint64]] = field(default_factory=list)
     """Digests of the variants' names: equal ones are looked at again, so that two rarely need to be."""
 
@@ -74,7 +78,7 @@ class Totals:
 
     def __add__(self, other: Totals) -> Totals:
         names = self.counts.keys() | other.counts.keys()
-        sums = [sums for sums in (self.sums_4P, other.sums_4P) if sums is not None]
+        sums = [sums for sums in (self.sums_8P, other.sums_8P) if sums is not None]
         return Totals(
             {name: self.counts.get(name, 0) + other.counts.get(name, 0) for name in sorted(names)},
             np.add.reduce(sums) if sums else None,
@@ -125,7 +129,7 @@ class Reading:
         self._keys: list[bytes] = []
         self._first: Place | None = None
         self._last: Place = ("", 0)
-        self._totals = Totals(sums_4P=np.zeros((4, settings.records.n_people), dtype=np.int64))
+        self._totals = Totals(sums_8P=np.zeros((len(READ_SUMS), settings.records.n_people), dtype=np.int64))
 
     def totals(self) -> Totals:
         """What was counted so far."""
@@ -189,7 +193,7 @@ class Reading:
             site = self._site(record, place, region, reasons)
             rows.add(site, list_calls(genotypes, place + 1, len(record.alts) + 1, self._settings.limits))
         if good:
-            self._add_sums(genotypes)
+            self._add_sums(genotypes, region)
 
     def _site(self, record: Record, place: int, region: str, reasons: list[str]) -> dict[str, object]:
         position, ref, alt = minimal_representation(record.position, record.ref, record.alts[place])
@@ -240,13 +244,16 @@ class Reading:
             wanted = f"0 to {len(record.alts)}: the record has {len(record.alts)} alternate alleles"
             raise InputError(fault(self._part.path, where, found=f"GT with allele {largest}", wanted=wanted))
 
-    def _add_sums(self, genotypes: Genotypes) -> None:
-        sums_4P = self._totals.sums_4P
-        assert sums_4P is not None
-        for row, values_P in ((0, genotypes.dp_P), (2, genotypes.gq_P)):
+    def _add_sums(self, genotypes: Genotypes, region: str) -> None:
+        sums_8P = self._totals.sums_8P
+        assert sums_8P is not None
+        added = [(0, genotypes.dp_P), (2, genotypes.gq_P)]
+        if region in ("x", "y"):
+            added.append((4 if region == "x" else 6, genotypes.dp_P))
+        for row, values_P in added:
             if values_P is not None:
-                sums_4P[row] += values_P >= 0
-                sums_4P[row + 1] += np.maximum(values_P, 0)
+                sums_8P[row] += values_P >= 0
+                sums_8P[row + 1] += np.maximum(values_P, 0)
 
 
 def variant_digest(contig: str, position: int, ref: str, alt: str) -> bytes:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import median_abs_deviation
 from sklearn.cluster import KMeans
 from sklearn.covariance import MinCovDet
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import HuberRegressor
 from sklearn.metrics import silhouette_score
 
@@ -33,6 +34,9 @@ RATIOS = {
 
 PEOPLE_PER_COMPONENT = 10
 """Fewer people don't tell how a metric follows a component."""
+
+LEAST_PROBABLE = 0.9
+"""Probability of an ancestry below which a person has none (gnomAD v2 and v3)."""
 
 CORE = 0.75
 """Share of a group that its centre and covariance are taken from."""
@@ -143,6 +147,35 @@ def find_groups(
     by_size = pd.Series(labels).value_counts().index
     names = {label: f"group{rank + 1}" for rank, label in enumerate(by_size)}
     return pd.Series([names[label] for label in labels], index=scores.index)
+
+
+def assign_ancestry(scores: pd.DataFrame, known: pd.Series, *, seed: int) -> pd.Series:
+    """Known ancestry, and for people without one that of the labelled people whom they are like.
+
+    A random forest on the leading components, as gnomAD's `assign_population_pcs`: labelled people may be a
+    reference that was called together with the cohort. Whom it places with a probability below
+    `LEAST_PROBABLE` is of unknown ancestry; so is everybody without a label where no component is there.
+
+    Parameters
+    ----------
+    scores
+        pc1, pc2, … in the order of people.
+    known
+        Labels, missing for none.
+    seed
+        Of the forest.
+    """
+    values = scores.filter(regex=r"^pc\d+$").to_numpy()
+    labelled = known.notna().to_numpy()
+    found = known.astype(object).where(labelled, "unknown")
+    if labelled.all() or not labelled.any() or not values.shape[1]:
+        return found
+    forest = RandomForestClassifier(n_estimators=100, random_state=seed)
+    forest.fit(values[labelled], found[labelled].astype(str))
+    chance = forest.predict_proba(values[~labelled])
+    likely = np.array(forest.classes_, dtype=object)[chance.argmax(axis=1)]
+    found[~labelled] = np.where(chance.max(axis=1) >= LEAST_PROBABLE, likely, "unknown")
+    return found
 
 
 def find_between_groups(

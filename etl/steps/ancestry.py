@@ -7,6 +7,7 @@ import pandas as pd
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
 from etl.qc.ancestry import (
+    assign_ancestry,
     choose_unrelated,
     find_between_groups,
     find_groups,
@@ -41,7 +42,9 @@ def work(run: Run) -> StepResult:
     # Components that others don't show are drawn, and nothing else: they tell who was fitted on.
     noise = [f"pc{place + 1}" for place in range(components.n_kept, len(components.eigenvalues_K))]
     if run.config.samples.ancestry:
-        people["ancestry"] = people["known_ancestry"].fillna("unknown")
+        people["ancestry"] = assign_ancestry(
+            people.drop(columns=noise), people["known_ancestry"], seed=run.config.folds.seed
+        )
     else:
         people["ancestry"] = find_groups(
             people.drop(columns=noise), fitted.tolist(), run.profile.ancestry, seed=run.config.folds.seed

@@ -24,7 +24,7 @@ from etl.ingest.intervals import read_intervals, read_low_complexity
 from etl.ingest.ranges import CAN_BE_CUT, plan_ranges
 from etl.ingest.repeats import remove_repeats
 from etl.ingest.sites import RECORD_REASONS, SiteRules
-from etl.ingest.vcf import ReadSettings, Totals, read_range
+from etl.ingest.vcf import READ_SUMS, ReadSettings, Totals, read_range
 from etl.steps.base import Run
 from etl.thresholds import Profile
 from etl.workspace import StepResult
@@ -120,8 +120,8 @@ def _warn_of_uncut(headers: Sequence[VcfHeader]) -> None:
 
 def _sums(samples: Sequence[str], totals: Totals) -> pd.DataFrame:
     frame = pd.DataFrame({"person": range(len(samples)), "sample_id": samples}).astype({"person": "int32"})
-    assert totals.sums_4P is not None
-    for name, values in zip(("n_dp", "sum_dp", "n_gq", "sum_gq"), totals.sums_4P, strict=True):
+    assert totals.sums_8P is not None
+    for name, values in zip(READ_SUMS, totals.sums_8P, strict=True):
         frame[name] = values
     return frame
 

@@ -9,7 +9,7 @@ from contract.manifest import LedgerEntry
 from etl.ingest.samples import match_samples, read_samples
 from etl.qc.person_sums import sum_over_people
 from etl.qc.sample_metrics import hard_failures, join_reasons, mean_depth, measure_samples
-from etl.qc.sex import impute_sex
+from etl.qc.sex import call_karyotypes, impute_sex, odd_karyotypes
 from etl.steps.base import Run
 from etl.steps.ingest import COHORT, SUMS
 from etl.steps.table import INGEST
@@ -28,11 +28,13 @@ def work(run: Run) -> StepResult:
     if faults:
         raise InputError(faults)
     measured = sum_over_people(run.path(INGEST, COHORT), len(sums), has_depth=bool((sums["n_dp"] > 0).any()))
+    sex = impute_sex(measured, run.profile.sample)
     metrics = pd.concat(
         [
             samples.set_index("sample_id").loc[sums["sample_id"]].reset_index(),
             measure_samples(measured),
-            impute_sex(measured, run.profile.sample),
+            sex,
+            call_karyotypes(sums, sex["imputed_sex"], run.profile.sample),
             mean_depth(sums),
         ],
         axis=1,
@@ -56,7 +58,7 @@ def work(run: Run) -> StepResult:
     return StepResult(
         ledger=ledger,
         facts={"people": len(metrics), "people_kept": kept, "passes_over_calls": 1},
-        warnings=[] if seed is None else [null_run],
+        warnings=[*([] if seed is None else [null_run]), *odd_karyotypes(metrics["karyotype"])],
         fitted_on={
             "people's metrics, sex, contamination": "everybody, without labels: measured before there are "
             "folds; how common a site is counts all people of the file"

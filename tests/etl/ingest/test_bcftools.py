@@ -193,7 +193,7 @@ def compare_rows(found: Outcome, other: Outcome) -> None:
     assert other.rows is not None, other.faults
     assert other.rows.drop(["variant"]).equals(found.rows.drop(["variant"]))
     assert other.totals.counts == found.totals.counts
-    assert np.array_equal(other.totals.sums_4P, found.totals.sums_4P)
+    assert np.array_equal(other.totals.sums_8P, found.totals.sums_8P)
 
 
 def compare_all(paths: list[Path], folder: Path) -> Compared:

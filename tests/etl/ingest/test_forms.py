@@ -74,7 +74,7 @@ def same(found: Outcome, wanted: Outcome) -> bool:
     return (
         found.rows.drop(["variant"]).equals(wanted.rows.drop(["variant"]))
         and (counts, found.reasons) == (wanted_counts, wanted.reasons)
-        and np.array_equal(found.totals.sums_4P, wanted.totals.sums_4P)
+        and np.array_equal(found.totals.sums_8P, wanted.totals.sums_8P)
     )
 
 

@@ -115,8 +115,8 @@ def test_reading__numbers_that_are_none(tmp_path: Path, value: str, number: int)
     found = seen(written(tmp_path, f"1 1000 . A G . . . GT:DP:GQ 0/1:{value}:{value} 0/0:30:40 0/0:30:40"))
     assert found.rows is not None
     assert found.rows.column("dp").to_pylist() == found.rows.column("gq").to_pylist() == [[number]]
-    assert found.totals.sums_4P is not None
-    assert found.totals.sums_4P[0].tolist() == [int(number >= 0), 1, 1]
+    assert found.totals.sums_8P is not None
+    assert found.totals.sums_8P[0].tolist() == [int(number >= 0), 1, 1]
 
 
 def test_reading__empty_format(tmp_path: Path):

@@ -71,14 +71,14 @@ def test_reading__depth_is_summed_over_good_sites_inside_the_intervals(tmp_path:
     )
     everywhere, totals = read(path)
     assert everywhere.column("site_reasons").to_pylist() == [[], ["filter_not_pass"], []]
-    assert totals.sums_4P is not None
-    assert totals.sums_4P[:2].tolist() == [[2] * 4, [80] * 4]
+    assert totals.sums_8P is not None
+    assert totals.sums_8P[:2].tolist() == [[2] * 4, [80] * 4]
     targets = intervals(tmp_path, "chr1\t1090\t1150\n")
     captured, totals = read(path, intervals=targets)
     assert captured.column("site_reasons").to_pylist() == [[], ["filter_not_pass"], ["outside_intervals"]]
-    assert totals.sums_4P is not None
-    assert totals.sums_4P[:2].tolist() == [[1] * 4, [30] * 4]
-    assert totals.sums_4P[2:].tolist() == [[1] * 4, [60, 99, 60, 99]]
+    assert totals.sums_8P is not None
+    assert totals.sums_8P[:2].tolist() == [[1] * 4, [30] * 4]
+    assert totals.sums_8P[2:4].tolist() == [[1] * 4, [60, 99, 60, 99]]
 
 
 def test_read_low_complexity__variants_inside_are_marked(tmp_path: Path):

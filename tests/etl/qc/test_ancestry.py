@@ -7,6 +7,7 @@ from contract.config import load_config
 from etl.config import PROFILES
 from etl.qc.ancestry import (
     RATIOS,
+    assign_ancestry,
     choose_unrelated,
     find_between_groups,
     find_groups,
@@ -54,6 +55,30 @@ def test_find_groups__people_who_are_not_fitted_move_nobody(profile: Profile):
     moved.iloc[80:] += 50
     before, after = (find_groups(s, fitted, profile.ancestry, seed=1)[:80] for s in (scores, moved))
     assert pd.crosstab(before, after).gt(0).sum().eq(1).all()
+
+
+def test_assign_ancestry__people_are_placed_among_labelled_ones():
+    scores = scores_of(40, 40, 3)
+    known = pd.Series(["afr"] * 40 + ["eur"] * 39 + [None] * 4)
+    # The last three lie far from both groups, so that the trees disagree about them.
+    found = assign_ancestry(scores, known, seed=1)
+    assert found[:79].tolist() == known[:79].tolist()
+    assert found[79] == "eur"
+    assert assign_ancestry(scores, known, seed=1).equals(found)
+
+
+def test_assign_ancestry__between_the_labels_is_unknown():
+    scores = scores_of(40, 40)
+    scores.loc[80] = [2.5, 0, 0]
+    known = pd.Series(["afr"] * 40 + ["eur"] * 40 + [None])
+    assert assign_ancestry(scores, known, seed=1)[80] == "unknown"
+
+
+def test_assign_ancestry__no_component_or_no_label():
+    known = pd.Series(["afr", None])
+    assert assign_ancestry(pd.DataFrame(index=range(2)), known, seed=1).tolist() == ["afr", "unknown"]
+    none = pd.Series([None, None])
+    assert set(assign_ancestry(scores_of(2), none, seed=1)) == {"unknown"}
 
 
 def outlier_limits(profile: Profile, **own: float) -> SampleThresholds:

@@ -4,7 +4,7 @@ import pytest
 from contract.config import load_config
 from etl.config import PROFILES
 from etl.qc.person_sums import GRID, PERSON_SUMS, Measured
-from etl.qc.sex import impute_sex
+from etl.qc.sex import call_karyotypes, impute_sex, odd_karyotypes
 from etl.thresholds import Profile, SampleThresholds
 
 
@@ -50,3 +50,41 @@ def test_impute_sex__too_few_sites(limits: SampleThresholds):
     found = impute_sex(on_x((0, 20, 10), (0, 21, 10.5)), limits)
     assert found["imputed_sex"].tolist() == ["male", None]
     assert found["f_stat"].isna().tolist() == [False, True]
+
+
+def depths(*copies: tuple[float, float], sites_on_y: int = 10) -> pd.DataFrame:
+    """Sums of people with these copies of X and Y: 40 reads on 100 autosomal sites; kits catch half of X."""
+    return pd.DataFrame(
+        [
+            {
+                "n_dp": 130 + sites_on_y,
+                "sum_dp": int(4000 + 30 * 10 * x + sites_on_y * 20 * y),
+                "n_dp_x": 30,
+                "sum_dp_x": int(30 * 10 * x),
+                "n_dp_y": sites_on_y,
+                "sum_dp_y": int(sites_on_y * 20 * y),
+            }
+            for x, y in copies
+        ]
+    )
+
+
+COPIES = [(2, 0), (2, 0), (2, 0), (1, 1), (1, 1), (1, 1), (2, 1), (1, 0), (1, 2), (1.5, 0)]
+SEX = pd.Series(["female"] * 3 + ["male"] * 3 + ["female", "male", "male", "female"])
+
+
+def test_call_karyotypes__beside_women_and_men(limits: SampleThresholds):
+    found = call_karyotypes(depths(*COPIES), SEX, limits)
+    assert found["karyotype"].tolist() == ["XX"] * 3 + ["XY"] * 3 + ["XXY", "X", "XYY", "unclear"]
+    assert found["x_copies"][:4].tolist() == pytest.approx([2, 2, 2, 1])
+    assert odd_karyotypes(found["karyotype"]) == [
+        "3 people have a sex karyotype other than XX and XY by depth (XXY 1, X 1, XYY 1): they stay"
+    ]
+
+
+def test_call_karyotypes__without_y_or_without_men(limits: SampleThresholds):
+    no_y = call_karyotypes(depths(*COPIES, sites_on_y=3), SEX, limits)
+    no_men = call_karyotypes(depths(*COPIES), SEX.replace("male", None), limits)
+    for found in (no_y, no_men):
+        assert found.isna().all(axis=None)
+    assert odd_karyotypes(no_y["karyotype"]) == []
