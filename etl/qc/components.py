@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from etl.qc.eigenvectors import Matrix, leading_eigenvectors
 from etl.qc.plink import Markers
 
 VALUES_AT_ONCE = 2**20
@@ -17,16 +18,8 @@ VALUES_AT_ONCE = 2**20
 VALUES_KEPT = 2**27
 """Genotypes up to which the unpacked ones are kept, 1 GB: the search passes over them some thirty times."""
 
-SPARE = 6
-"""Directions searched for beyond those asked for: they make the search converge sooner."""
-MAX_ROUNDS = 80
-ROUNDS_BETWEEN_CHECKS = 5
-TOLERANCE = 1e-8
-"""Residual of an eigenvector, in units of the largest eigenvalue, at which the search ends."""
 ROUGH_TOLERANCE = 1e-3
 """Likewise, where a spread is all that is asked for."""
-NEGLIGIBLE = 1e-10
-"""Share of a vector's length that may be rounding error."""
 
 N_PARTS = 4
 LEAST_LEFT_OUT = 10
@@ -43,8 +36,6 @@ SMALLEST = 1e-12
 
 PROBED_VALUES = 500_000
 """People times random vectors: the sum of squares then has a relative standard error of 0.002."""
-
-Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -108,8 +99,9 @@ def find_components(
     ]
     edges_K = np.array([noise.edge for noise in noises[:-1]])
     n_above_noise = int(np.cumprod(eigenvalues_K > edges_K).sum())
-    gain_K = noises[n_above_noise].projection_gain(eigenvalues_K[:n_above_noise])
-    reproduced_K = _reproduced(found, gain_K) if leave_out else np.ones(n_above_noise)
+    noise = noises[n_above_noise]
+    gain_K = noise.projection_gain(eigenvalues_K[:n_above_noise])
+    reproduced_K = _reproduced(found, noise, n_above_noise) if leave_out else np.ones(n_above_noise)
     n_kept = int(np.cumprod(np.abs(reproduced_K - 1) <= 1 - LEAST_REPRODUCED).sum())
     gain_K = gain_K[:n_kept] / reproduced_K[:n_kept]
     scores_PK[:, :n_kept] *= np.where(fitted_P[:, np.newaxis], 1.0, gain_K)
@@ -143,12 +135,13 @@ def _covariance(genotypes: _Normalised, fitted_P: NDArray[np.bool_], columns: Ma
     return genotypes.times(genotypes.scores(columns) * fitted_P[:, None])
 
 
-def _reproduced(found: _Decomposition, gain_K: NDArray[np.float64]) -> NDArray[np.float64]:
+def _reproduced(found: _Decomposition, noise: Noise, n_components: int) -> NDArray[np.float64]:
     """Spread of people left out over that of the others, corrected, K: fitted on parts of the people.
 
-    Each of `N_PARTS` parts of the people is left out in turn; the correction is that of the whole fit.
+    Each of `N_PARTS` parts of the people is left out in turn. The correction is that of the fit on the
+    others, who are fewer: it is larger than that of the whole fit.
     """
-    n_components, fitted = len(gain_K), np.flatnonzero(found.fitted_P)
+    fitted = np.flatnonzero(found.fitted_P)
     ratios = []
     for part in range(N_PARTS if n_components and len(fitted) >= N_PARTS * LEAST_LEFT_OUT else 0):
         left_out = fitted[part::N_PARTS]
@@ -162,8 +155,11 @@ def _reproduced(found: _Decomposition, gain_K: NDArray[np.float64]) -> NDArray[n
             tolerance=ROUGH_TOLERANCE,
         )
         scores_PK = found.genotypes.scores(loadings_MK[:, :n_components])
-        ratios.append(scores_PK[left_out].std(axis=0) / scores_PK[others_P].std(axis=0))
-    return gain_K * np.mean(ratios, axis=0) if ratios else np.ones(n_components)
+        gain_K = replace(noise, n_people=int(others_P.sum())).projection_gain(
+            np.square(scores_PK[others_P]).sum(axis=0)
+        )
+        ratios.append(gain_K * scores_PK[left_out].std(axis=0) / scores_PK[others_P].std(axis=0))
+    return np.mean(ratios, axis=0) if ratios else np.ones(n_components)
 
 
 def _rest_of_squares(covariance: Callable[[Matrix], Matrix], loadings_MK: Matrix, n_people: int) -> float:
@@ -219,61 +215,6 @@ class Noise:
         cosine_K = 1 - aspect * (self.variance / excess_K) ** 2
         cosine_K /= 1 + aspect * self.variance / excess_K
         return np.sqrt(observed_K / (self.variance + excess_K * np.maximum(cosine_K, 0.0)))
-
-
-def leading_eigenvectors(
-    apply: Callable[[Matrix], Matrix],
-    size: int,
-    count: int,
-    *,
-    start: Matrix | None = None,
-    tolerance: float = TOLERANCE,
-) -> Matrix:
-    """Eigenvectors of the largest eigenvalues of a symmetric positive matrix that is only applied.
-
-    Block Lanczos with full reorthogonalisation (Golub & Underwood 1977; Musco & Musco 2015 on its error).
-    Signs as in `principal_components`.
-
-    Parameters
-    ----------
-    apply
-        The matrix times a few columns.
-    size
-        Its rows.
-    count
-        Eigenvectors wanted.
-    start
-        Columns that are near them; by default fixed random ones.
-    tolerance
-        Residual, in units of the largest eigenvalue, at which the search ends.
-    """
-    if start is None:
-        start = np.random.default_rng(0).standard_normal((size, min(count + SPARE, size)))
-    basis = added = np.linalg.qr(start)[0]
-    applied = apply(basis)
-    for done in range(1, MAX_ROUNDS + 1):
-        added = _new_directions(applied[:, -added.shape[1] :], basis)
-        is_last = added.shape[1] == 0 or done == MAX_ROUNDS
-        if is_last or done % ROUNDS_BETWEEN_CHECKS == 0:
-            values, vectors = np.linalg.eigh(basis.T @ applied)
-            values, vectors = values[::-1][:count], vectors[:, ::-1][:, :count]
-            residual = np.linalg.norm(applied @ vectors - basis @ vectors * values, axis=0)
-            if is_last or np.all(residual <= tolerance * values[0]):
-                break
-        basis, applied = np.hstack([basis, added]), np.hstack([applied, apply(added)])
-    found = basis @ vectors
-    largest = np.abs(found).argmax(axis=0)
-    return found * np.where(found[largest, range(count)] < 0, -1.0, 1.0)
-
-
-def _new_directions(columns: Matrix, basis: Matrix) -> Matrix:
-    """Orthonormal directions of the columns outside the basis: none where it holds them all."""
-    scale = np.linalg.norm(columns)
-    rest = columns - basis @ (basis.T @ columns)
-    directions, lengths, _ = np.linalg.svd(rest, full_matrices=False)
-    # What is left of a column inside the basis is rounding error, and no direction.
-    directions = directions[:, lengths > NEGLIGIBLE * scale]
-    return np.linalg.qr(directions - basis @ (basis.T @ directions))[0]
 
 
 @dataclass(frozen=True)

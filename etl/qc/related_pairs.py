@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from etl.qc.ancestry import choose_unrelated
 from etl.qc.components import find_components
 from etl.qc.kinship import MARKERS_AT_ONCE, ExpectedFrequencies, king, opposite_homozygotes, pc_relate
 from etl.qc.pair_blocks import Estimate, close_pairs
 from etl.qc.plink import MarkerFile, Markers
 from etl.qc.relatedness import MIN_KINSHIP_FIRST_DEGREE
+from etl.qc.unrelated import choose_unrelated
 from etl.thresholds import RelatednessThresholds
 
 ENDS = ("first", "second")

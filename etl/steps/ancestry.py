@@ -6,17 +6,11 @@ import pandas as pd
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
-from etl.qc.ancestry import (
-    assign_ancestry,
-    choose_unrelated,
-    find_between_groups,
-    find_groups,
-    find_outliers,
-    fit_components,
-    score_frame,
-)
+from etl.qc.ancestry import assign_ancestry, find_groups, fit_components, score_frame
+from etl.qc.outliers import find_between_groups, find_outliers
 from etl.qc.plink import read_plink
 from etl.qc.sample_metrics import join_reasons
+from etl.qc.unrelated import choose_unrelated
 from etl.steps.base import Run
 from etl.steps.relatedness import KINSHIP, MARKERS, PEOPLE
 from etl.steps.sample_metrics import METRICS

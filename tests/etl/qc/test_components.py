@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 from gnomad.sample_qc.ancestry import run_pca_with_relateds
 
-from etl.qc.components import find_components, leading_eigenvectors, principal_components
+from etl.qc.components import find_components, principal_components
+from etl.qc.eigenvectors import leading_eigenvectors
 from etl.qc.plink import Markers, pack, write_plink
 from tests.etl.qc.hail_markers import markers_matrix
 
