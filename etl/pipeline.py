@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
@@ -29,6 +31,8 @@ from etl.workspace import Record, Workspace
 PACKAGE = Path(__file__).resolve().parent
 ENGINES = ("cyvcf2", "hail", "pyspark")
 """Libraries that compute results: with another version of one, steps run again."""
+SLOW_IMPORTS = ("etl.steps.relatedness", "etl.steps.ancestry", "etl.report.html")
+"""What brings scikit-learn and plotly; neither brings Hail, which has a time of its own."""
 BRIEF_BYTES = 2 * 2**30
 """Size of compressed VCF files below which a run is one of minutes."""
 CHANGES = ("size", "mtime", "ETag", "etag", "LastModified", "last_modified", "updated")
@@ -112,8 +116,17 @@ def run(config: EtlConfig, *, console: Console, engine: Engine | None = None) ->
     if not to_do:
         return
     with nullcontext(engine) if engine else _engine(config) as started:
+        threading.Thread(target=_import_ahead, daemon=True).start()
         for status in to_do:
             _run_step(status, config, console, started)
+
+
+def _import_ahead() -> None:
+    """Import what later steps need, while Java starts and this process waits for it: it takes seconds."""
+    for name in SLOW_IMPORTS:
+        # Whatever is wrong is told by the step that needs it.
+        with suppress(Exception):
+            import_module(name)
 
 
 def _run_step(status: StepStatus, config: EtlConfig, console: Console, engine: Engine) -> None:
