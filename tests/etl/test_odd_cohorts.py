@@ -1,7 +1,6 @@
 """Cohorts that are not as one wishes: each works, or is refused with its reason."""
 
 import gzip
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -13,11 +12,9 @@ from contract.manifest import Manifest, read_manifest
 from etl.config import EtlConfig
 from etl.pipeline import run
 from tests.etl.mini import write_bgzip
-from tests.etl.study import Study
+from tests.etl.study import Study, choose_people
 
 pytestmark = pytest.mark.slow
-
-Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 class Cohort:
@@ -33,9 +30,10 @@ class Cohort:
         self.samples = table[~table["sample_id"].isin(bad)].assign(source=lambda t: t["sample_id"])
 
     def run(self, *, without_contig: str | None = None, **changes: object) -> Manifest:
+        sources = dict(zip(self.samples["sample_id"], self.samples["source"], strict=True))
         for path in self._study.cohort.glob("calls.*.vcf.bgz"):
             text = gzip.decompress(path.read_bytes()).decode()
-            write_bgzip(self.folder / path.name, self._chosen(text, without_contig))
+            write_bgzip(self.folder / path.name, choose_people(text, sources, without_contig=without_contig))
         self.samples.drop(columns="source").to_csv(self.folder / "samples.tsv", sep="\t", index=False)
         config = self.config(**changes)
         run(config, console=Console(quiet=True))
@@ -49,22 +47,6 @@ class Cohort:
             "thresholds__relatedness__min_markers": 300,
         }
         return own.config(**own_settings, **changes)
-
-    def _chosen(self, vcf: str, without_contig: str | None) -> str:
-        lines, places = [], {}
-        for line in vcf.splitlines():
-            if line.startswith("##"):
-                lines.append(line)
-                continue
-            cells = line.split("\t")
-            if line.startswith("#CHROM"):
-                places = {name: place for place, name in enumerate(cells)}
-                lines.append("\t".join([*cells[:9], *self.samples["sample_id"]]))
-            elif cells[0] != without_contig:
-                lines.append(
-                    "\t".join([*cells[:9], *(cells[places[name]] for name in self.samples["source"])])
-                )
-        return "\n".join(lines) + "\n"
 
 
 @pytest.fixture
