@@ -40,9 +40,9 @@ def find_between_groups(
 
     They are further than `max_distance` from every ancestry group, and fewer than `min_stratum` people, and
     fewer than the share `min_share` of all, are near them: many alike are a minority that no group was made
-    of, and stay. Distances are Mahalanobis', on
-    the leading components, with the robust centre and covariance of the nearest group (minimum covariance
-    determinant, Rousseeuw & Van Driessen 1999); groups of fewer people than `min_stratum` have none.
+    of, and stay. Distances are Mahalanobis', on the leading components, with the robust centre and covariance
+    of the nearest group (minimum covariance determinant, Rousseeuw & Van Driessen 1999); groups of fewer
+    people than `min_stratum` have none.
 
     Parameters
     ----------

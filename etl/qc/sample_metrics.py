@@ -19,9 +19,8 @@ def measure_samples(measured: Measured) -> pd.DataFrame:
     pandas.DataFrame
         Along the VCF's people: call_rate (share of the sites with a call that passes), n_singleton (alleles
         seen once in the cohort), n_snp, COUNTS and their ratios as in `hl.sample_qc` (missing where a divisor
-        is 0), and
-        charr where anybody has it: mean share of reference reads in homozygous alternate calls over the
-        reference allele's frequency (Lu et al. 2023, CHARR), missing for people without such calls.
+        is 0), and charr where anybody has it: mean share of reference reads in homozygous alternate calls
+        over the reference allele's frequency (Lu et al. 2023, CHARR), missing for people without such calls.
     """
     people = measured.people
     metrics = pd.DataFrame(
