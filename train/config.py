@@ -25,6 +25,9 @@ class DataConfig(ConfigModel):
     validation_folds: tuple[int, ...] | None = Field(
         None, description="folds for early stopping; null: the lowest fold that is not the test fold"
     )
+    held_out_folds: tuple[int, ...] = Field(
+        (), description="folds that the fit does not see, beside the sealed one: those of a cross-validation"
+    )
     batch_size: int = Field(64, ge=1, description="people per optimizer step, over all ranks together")
     streams: int = Field(
         8,

@@ -128,7 +128,7 @@ def prepare(config: TrainConfig, world_size: int) -> Prepared:
     root = config.data.dataset
     manifest = read_manifest(root)
     genes = read_genes(root, manifest)
-    training, validation = choose_folds(manifest, config.data.validation_folds)
+    training, validation = choose_folds(manifest, config.data.validation_folds, config.data.held_out_folds)
     groups = list_row_groups(manifest, training)
     schedule = plan_schedule(groups, world_size, config.data, config.seed)
     people = read_people(root, manifest, (*training, *validation), covariates=config.data.covariates)
@@ -140,17 +140,27 @@ def prepare(config: TrainConfig, world_size: int) -> Prepared:
     return Prepared(config, manifest, genes, training, validation, people, scaler, schedule)
 
 
-def choose_folds(manifest: Manifest, wanted: Sequence[int] | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Training and validation folds; the test fold is in neither.
+def choose_folds(
+    manifest: Manifest, wanted: Sequence[int] | None, held_out: Sequence[int] = ()
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Training and validation folds; the test fold and those held out are in neither.
 
     Raises
     ------
     InputError
-        If a validation fold is unknown or the test fold, or none is left for training.
+        If a validation fold or one held out is unknown or the test fold, or none is left for training.
     """
     open_folds = [
         fold.index for fold in manifest.folds if fold.index != manifest.test_fold and fold.n_samples
     ]
+    if not set(held_out) <= set(open_folds):
+        found = f"{list(held_out)} (test fold {manifest.test_fold})"
+        raise InputError(
+            fault(
+                "configuration", "data.held_out_folds", found=found, wanted=f"some of the folds {open_folds}"
+            )
+        )
+    open_folds = [fold for fold in open_folds if fold not in held_out]
     validation = tuple(wanted) if wanted is not None else tuple(open_folds[:1])
     bad = [fold for fold in validation if fold not in open_folds]
     training = tuple(fold for fold in open_folds if fold not in validation)

@@ -33,6 +33,13 @@ def test_choose_folds__test_fold_unknown_fold_or_nothing_left(dataset: str, want
         choose_folds(read_manifest(dataset), wanted)
 
 
+def test_choose_folds__held_out_folds_are_in_neither(dataset: str):
+    training, validation = choose_folds(read_manifest(dataset), None, [0, 4])
+    assert (training, validation) == ((2, 3, 5, 6, 7, 8), (1,))
+    with pytest.raises(InputError, match=r"data.held_out_folds: found \[9\] .*wanted some of the folds"):
+        choose_folds(read_manifest(dataset), None, [9])
+
+
 def test_fit__finds_the_planted_genes(evaluated_run: Path):
     weight_G, _ = load_bundle(evaluated_run / BUNDLE_NAME).model().gene_weights()
     assert set(weight_G.abs().topk(3).indices.tolist()) == set(CAUSAL)
