@@ -103,6 +103,8 @@ def _apply_override(settings: dict[str, Any], override: str) -> None:
             below = {}
             level[parent] = below
         level = below
+    if last == "kind" and parents and level.get("kind", value) != value:
+        level.clear()  # the other settings are those of another kind
     level[last] = value
 
 

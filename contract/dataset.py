@@ -20,7 +20,13 @@ from numpy.typing import NDArray
 
 from contract.errors import InputError, fault
 from contract.manifest import MANIFEST_NAME, Manifest, PartFile, write_manifest
-from contract.schema import GENE_SCHEMA, SAMPLE_SCHEMA, STATS_SCHEMA, check_schema
+from contract.schema import (
+    SAMPLE_SCHEMA,
+    STATS_SCHEMA,
+    check_schema,
+    gene_properties,
+    gene_schema,
+)
 from contract.storage import open_storage
 
 GENES_NAME = "genes.parquet"
@@ -77,8 +83,8 @@ def write_part(root: str, path: str, rows: pa.Table, row_group_size: int) -> Par
 
 
 def write_genes(root: str, genes: pd.DataFrame) -> None:
-    """Write genes.parquet; `genes` has the columns of `GENE_SCHEMA` in genome order."""
-    _write_frame(posixpath.join(root, GENES_NAME), genes, GENE_SCHEMA)
+    """Write genes.parquet; `genes` has the columns of `GENE_SCHEMA` in genome order, and any properties."""
+    _write_frame(posixpath.join(root, GENES_NAME), genes, gene_schema(gene_properties(genes.columns)))
 
 
 def write_stats(root: str, stats: pd.DataFrame) -> None:
@@ -135,7 +141,7 @@ def fold_stats(fold: int, indices: NDArray[Any], values: NDArray[Any], n: int, n
 
 
 def read_genes(root: str, manifest: Manifest | None = None) -> pd.DataFrame:
-    """The gene axis in genome order, columns of `GENE_SCHEMA`.
+    """The gene axis in genome order, columns of `GENE_SCHEMA` and any properties (NaN where unknown).
 
     Parameters
     ----------
@@ -150,7 +156,7 @@ def read_genes(root: str, manifest: Manifest | None = None) -> pd.DataFrame:
         If the file is absent, damaged, of another schema or of another length than the manifest says.
     """
     path = posixpath.join(str(root), GENES_NAME)
-    genes: pd.DataFrame = _read_table(path, GENE_SCHEMA).to_pandas()
+    genes: pd.DataFrame = _read_table(path, None).to_pandas()
     if manifest is not None and len(genes) != manifest.n_genes:
         wanted = f"{manifest.n_genes} ({MANIFEST_NAME}: n_genes)"
         raise InputError(fault(path, "rows", found=f"{len(genes)} genes", wanted=wanted))
@@ -250,7 +256,8 @@ def _write_bytes(path: str, content: bytes) -> None:
     filesystem.mv(inside + ".partial", inside)
 
 
-def _read_table(path: str, schema: pa.Schema) -> pa.Table:
+def _read_table(path: str, schema: pa.Schema | None) -> pa.Table:
+    """A whole table, its schema checked; None: that of genes with whatever properties it has."""
     filesystem, inside = open_storage(path)
     try:
         with filesystem.open(inside, "rb") as stream:
@@ -258,5 +265,5 @@ def _read_table(path: str, schema: pa.Schema) -> pa.Table:
     except (OSError, pa.ArrowException) as error:
         found = "no such file" if isinstance(error, FileNotFoundError) else f"no readable file ({error})"
         raise InputError(fault(path, "whole file", found=found, wanted="a file of the dataset")) from None
-    check_schema(table.schema, schema, path)
+    check_schema(table.schema, schema or gene_schema(gene_properties(table.schema.names)), path)
     return table

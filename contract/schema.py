@@ -5,6 +5,8 @@ A gene feature is addressed by its flat index = channel × n_genes + gene. Only 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 from contract.errors import InputError, fault
@@ -41,7 +43,8 @@ GENE_SCHEMA = pa.schema(
     ]
 )
 """One row per gene in genome order; `position` is its place on the feature axis, from 0; `start` and `end`
-are 1-based and closed, in the manifest's reference genome."""
+are 1-based and closed, in the manifest's reference genome. Columns of doubles may follow: properties of genes
+such as LOEUF or s_het, null where unknown, which models may use as priors."""
 
 STATS_SCHEMA = pa.schema(
     [
@@ -55,6 +58,16 @@ STATS_SCHEMA = pa.schema(
 )
 """Per fold × channel × gene over all samples of the fold, zeros counted in `n`. Features that are zero in
 every sample of a fold are left out: their sums are 0."""
+
+
+def gene_schema(properties: Iterable[str]) -> pa.Schema:
+    """`GENE_SCHEMA` with columns for properties of genes."""
+    return pa.schema([*GENE_SCHEMA, *(pa.field(name, pa.float64()) for name in properties)])
+
+
+def gene_properties(names: Iterable[str]) -> list[str]:
+    """Names of columns that are properties of genes: all that the contract does not name itself."""
+    return [name for name in names if name not in GENE_SCHEMA.names]
 
 
 def check_schema(found: pa.Schema, wanted: pa.Schema, path: str) -> None:

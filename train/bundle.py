@@ -34,7 +34,7 @@ GENES_NAME = "genes.parquet"
 class BundleFacts(ConfigModel):
     """What a model expects of a dataset, and how it was made."""
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     model: ModelConfig
     reference_genome: str
     channels: list[Channel]
@@ -47,8 +47,14 @@ class BundleFacts(ConfigModel):
     validation_folds: list[int]
     test_fold: int
     permuted_labels: bool
-    best_epoch: int = Field(description="epoch (from 1) whose weights these are")
+    best_epoch: int = Field(description="epoch (from 1) of the lowest validation loss; 0: before the first")
     validation_loss: float
+    direct_loss: float | None = Field(
+        None, description="validation loss of gene effects and covariates alone; null: not such a model"
+    )
+    convolutions_gain: float = Field(0.0, description="how much lower the last better epoch's loss was")
+    convolutions_gain_deviation: float = Field(0.0, description="its standard error over people")
+    effects: dict[str, Any] = Field(default_factory=dict, description="how the gene effects came about")
     config: dict[str, Any]
     manifest_digest: str
     versions: dict[str, str]

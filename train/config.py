@@ -47,16 +47,36 @@ class DataConfig(ConfigModel):
     permute_labels: bool = Field(False, description="null run: labels shuffled among people, by the seed")
 
 
+class EffectsConfig(ConfigModel):
+    """Gene effects by empirical Bayes, the network's direct path; see train.effects."""
+
+    polygenic: bool = Field(
+        True, description="try a prior under which every gene has an effect, beside the sparse one"
+    )
+    neighbours: int = Field(15, ge=0, description="genes to either side whose products are tried; 0: none")
+    properties: bool = Field(
+        True, description="let the probability of an effect depend on the gene properties of the dataset"
+    )
+    shuffle_properties: bool = Field(
+        False, description="control: properties shuffled among genes, by the seed"
+    )
+    groups: int = Field(
+        5, ge=2, description="groups of folds for cross-fitting: each is scored by a fit without it"
+    )
+
+
 class GeneCNNConfig(ConfigModel):
     """The project's network; see train.model.GeneCNN."""
 
     kind: Literal["gene_cnn"] = "gene_cnn"
-    gene_start: float = Field(
-        0.01,
-        gt=0,
-        description="root of a gene weight's two halves before training; smaller: fewer genes",
+    effects: EffectsConfig = EffectsConfig()
+    convolution: bool = Field(
+        True, description="false: gene effects and covariates alone, no convolutions to train"
     )
-    burdens: int = Field(4, ge=1, description="mixtures of channels that go into the convolutions")
+    shuffle_genes: bool = Field(
+        False, description="control: genes shuffled within their chromosome, by the seed"
+    )
+    burdens: int = Field(3, ge=1, description="mixtures of channels that go into the convolutions")
     filters: int = Field(8, ge=1, description="convolution filters along the genome")
     kernel_size: int = Field(5, ge=1, description="genes seen by one filter, odd")
     layers: int = Field(1, ge=1, description="convolutions along the genome")
@@ -80,7 +100,7 @@ class PaperCNNConfig(ConfigModel):
     filters: int = Field(16, ge=1, description="convolution filters")
     kernel_size: int = Field(3, ge=1, description="neighbouring features seen by one filter")
     dense: int = Field(128, ge=1, description="units of the dense layer")
-    dropout: float = Field(0.5, ge=0, lt=1, description="share of units left out in training")
+    dropout: float = Field(0.5, ge=0, lt=1, description="share of units left out, after each of three layers")
     batch_norm: bool = True
 
 
@@ -96,28 +116,36 @@ ModelConfig = Annotated[
 
 
 class OptimizerConfig(ConfigModel):
-    """Gradient descent with momentum, warm-up, clipping and a plateau schedule."""
+    """Gradient descent with momentum (or Adam), warm-up, clipping and a plateau schedule."""
 
-    learning_rate: float = Field(1e-2, gt=0, description="of the shared weights, after warm-up")
-    gene_rate: float = Field(3e-2, gt=0, description="of the weights of single genes, after warm-up")
+    method: Literal["sgd", "adam"] = Field("sgd", description="sgd: with momentum; adam: as the paper has it")
+    learning_rate: float = Field(1e-2, gt=0, description="after warm-up")
     momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(1e-3, ge=0, description="of shared weights; norms and biases have none")
-    clip_norm: float = Field(1.0, gt=0, description="largest norm of the averaged gradient")
+    weight_decay: float = Field(1e-3, ge=0, description="of weights; norms and biases have none")
+    l1: float = Field(0.0, ge=0, description="added to the loss: this times the sum of absolute weights")
+    l2: float = Field(0.0, ge=0, description="added to the loss: this times the sum of squared weights")
+    clip_norm: float | None = Field(1.0, gt=0, description="largest norm of the averaged gradient")
     warmup_steps: int = Field(20, ge=0, description="steps over which the learning rates rise from 0")
     plateau_factor: float = Field(0.5, gt=0, lt=1, description="learning rates are multiplied by this")
-    plateau_patience: int = Field(3, ge=0, description="epochs without a better validation loss before that")
+    plateau_patience: int = Field(1, ge=0, description="epochs without a better validation loss before that")
+    decay_factor: float = Field(1.0, gt=0, le=1, description="learning rate is multiplied by this …")
+    decay_steps: int = Field(10_000, ge=1, description="… each time so many steps are done")
     minimum_rate: float = Field(1e-5, ge=0, description="the schedule takes no rate lower")
 
 
 class StoppingConfig(ConfigModel):
     """When training ends; the weights of the best validation loss are kept."""
 
-    max_epochs: int = Field(100, ge=1)
-    min_steps: int = Field(
-        300, ge=0, description="steps before patience and plateaus count: gene weights rise slowly at first"
-    )
+    max_epochs: int = Field(50, ge=1)
+    min_steps: int = Field(0, ge=0, description="steps before patience and plateaus count")
     patience: int = Field(
-        15, ge=1, description="epochs without a better validation loss before training stops"
+        3, ge=1, description="epochs without a better validation loss before training stops"
+    )
+    min_evidence: float = Field(
+        1.64,
+        ge=0,
+        description="standard errors by which validation people must be better off with the convolutions "
+        "than with gene effects alone, else these are switched off (1.64: one-sided 5 %)",
     )
     min_delta: float = Field(
         1e-4, ge=0, description="a validation loss is better when it is lower by this much"

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from train.config import OptimizerConfig, TrainConfig
@@ -33,7 +33,11 @@ Batches = Callable[[int, int], Iterator[Batch]]
 
 @dataclass
 class Progress:
-    """How far a run has come; `history` holds one entry per finished epoch."""
+    """How far a run has come; `history` holds one entry per finished epoch.
+
+    `start_loss` is the validation loss before the first step, of a model that starts from something; `gain`
+    is how much lower the best one is, and `gain_deviation` the standard error of that over people.
+    """
 
     epoch: int = 0
     step: int = 0
@@ -42,6 +46,9 @@ class Progress:
     best_loss: float = math.inf
     best_epoch: int = -1
     stale_epochs: int = 0
+    start_loss: float | None = None
+    gain: float = 0.0
+    gain_deviation: float = 0.0
     finished: bool = False
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -76,6 +83,7 @@ class Trainer:
         )
         self.progress = Progress()
         self.best_weights = _copy(model.state_dict())
+        self.start_loss_M: NDArray[np.float64] = np.empty(0)
         self.autocast = (
             config.run.mixed_precision and device.type == "cuda" and torch.cuda.is_bf16_supported()
         )
@@ -88,6 +96,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "progress": asdict(self.progress),
+            "start_loss_M": torch.from_numpy(self.start_loss_M),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -97,11 +106,12 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.progress = Progress(**state["progress"])
+        self.start_loss_M = state["start_loss_M"].numpy()
 
     def logits(self, network: nn.Module, batch: Batch) -> Tensor:
         """Logits of a batch that is on the device."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
-            logit_B: Tensor = network(self.densify(batch), batch.covariates_BP)
+            logit_B: Tensor = network(self.densify(batch), batch.covariates_BP, batch.group_B)
         return logit_B.float()
 
     def train_step(self, batch: Batch) -> tuple[float, float]:
@@ -116,19 +126,30 @@ class Trainer:
         batch = batch.to(self.device)
         self.optimizer.zero_grad()
         loss = case_loss(self.logits(self.replica, batch), batch.is_case_B)
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss + self._penalty()).backward()  # type: ignore[no-untyped-call]
         self.comm.average_gradients(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip_norm).item()
+        limit = self.config.optimizer.clip_norm or math.inf
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit).item()
         if not math.isfinite(norm):
             found = f"gradient norm {norm}, loss {loss.item()} on rank {self.comm.rank}"
             raise TrainingError(self._blame(found, wanted="finite numbers; the weights were not changed"))
         self.comm.step(self.optimizer)
         return loss.item(), norm
 
+    def begin(self, scores: Scores, is_case_M: NDArray[np.int8]) -> None:
+        """Note how well the model does before its first step: what training has to improve on."""
+        known = is_case_M != UNKNOWN
+        self.start_loss_M = person_losses(is_case_M[known], scores.logit_M[known])
+        progress = self.progress
+        progress.start_loss = progress.best_loss = float(self.start_loss_M.mean())
+        self.best_weights = self.model.without_rest(_copy(self.model.state_dict()))
+        progress.finished = not self.model.has_rest
+
     def finish_epoch(self, loss: float, scores: Scores, is_case_M: NDArray[np.int8]) -> dict[str, float]:
         """Judge the epoch by the validation people; the same on every rank because its inputs are."""
         known = is_case_M != UNKNOWN
-        validation_loss = log_loss(is_case_M[known], scores.logit_M[known])
+        loss_M = person_losses(is_case_M[known], scores.logit_M[known])
+        validation_loss = float(loss_M.mean())
         if not (math.isfinite(loss) and math.isfinite(validation_loss)):
             found = f"training loss {loss}, validation loss {validation_loss}"
             raise TrainingError(self._blame(found, wanted="finite numbers"))
@@ -136,7 +157,8 @@ class Trainer:
         better = validation_loss < progress.best_loss - self.config.stopping.min_delta
         if better:
             progress.best_loss, progress.best_epoch = validation_loss, progress.epoch
-            self.best_weights = _copy(self.model.state_dict())
+            if self._convinces(loss_M):
+                self.best_weights = _copy(self.model.state_dict())
         entry = {
             "epoch": progress.epoch,
             "training_loss": loss,
@@ -156,11 +178,33 @@ class Trainer:
         progress.history.append(entry)
         return entry
 
+    def _convinces(self, loss_M: NDArray[np.float64]) -> bool:
+        """Whether an epoch is better than the start by more than validation people differ by chance."""
+        if self.progress.start_loss is None:
+            return True
+        gain_M = self.start_loss_M - loss_M
+        self.progress.gain = float(gain_M.mean())
+        self.progress.gain_deviation = float(gain_M.std(ddof=1) / math.sqrt(len(gain_M)))
+        return self.progress.gain > self.config.stopping.min_evidence * self.progress.gain_deviation
+
+    def _penalty(self) -> Tensor:
+        """L1 and L2 of the weights that feed into later layers; 0 where none is asked for."""
+        l1, l2 = self.config.optimizer.l1, self.config.optimizer.l2
+        total = torch.zeros((), device=self.device)
+        if l1 or l2:
+            for name, weight in self.model.named_parameters():
+                if weight.dim() > 1 and not name.startswith("head"):
+                    total = total + l1 * weight.abs().sum() + l2 * weight.square().sum()
+        return total
+
     def _warm_up(self) -> None:
-        steps, warmup_steps = self.progress.total_steps, self.config.optimizer.warmup_steps
-        if steps < warmup_steps:
+        steps, settings = self.progress.total_steps, self.config.optimizer
+        if steps < settings.warmup_steps:
             for group, rate in zip(self.optimizer.param_groups, self.full_rates, strict=True):
-                group["lr"] = rate * (steps + 1) / warmup_steps
+                group["lr"] = rate * (steps + 1) / settings.warmup_steps
+        elif steps and steps % settings.decay_steps == 0:
+            for group in self.optimizer.param_groups:
+                group["lr"] *= settings.decay_factor
 
     def _blame(self, found: str, *, wanted: str) -> str:
         progress = self.progress
@@ -171,16 +215,16 @@ class Trainer:
 
 
 def make_optimizer(model: Network, config: OptimizerConfig) -> Optimizer:
-    """Gradient descent with momentum; weights of single genes have a rate of their own and no decay."""
-    genes = model.gene_parameters()
-    own_gene = {id(weight) for weight in genes}
-    shared = [weight for weight in model.parameters() if id(weight) not in own_gene]
+    """Gradient descent with momentum, or Adam; norms and biases have no decay."""
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
     groups: list[dict[str, Any]] = [
-        {"params": [weight for weight in shared if weight.dim() > 1], "weight_decay": config.weight_decay},
-        {"params": [weight for weight in shared if weight.dim() <= 1]},
-        {"params": genes, "lr": config.gene_rate},
+        {"params": [weight for weight in trained if weight.dim() > 1], "weight_decay": config.weight_decay},
+        {"params": [weight for weight in trained if weight.dim() <= 1]},
     ]
-    return SGD([g for g in groups if g["params"]], lr=config.learning_rate, momentum=config.momentum)
+    groups = [group for group in groups if group["params"]]
+    if config.method == "adam":
+        return Adam(groups, lr=config.learning_rate)
+    return SGD(groups, lr=config.learning_rate, momentum=config.momentum)
 
 
 def case_loss(logit_B: Tensor, is_case_B: Tensor) -> Tensor:
@@ -190,9 +234,9 @@ def case_loss(logit_B: Tensor, is_case_B: Tensor) -> Tensor:
     return (each_B * known_B).mean()
 
 
-def log_loss(is_case_M: NDArray[np.int8], logit_M: NDArray[np.float64]) -> float:
-    """Mean cross-entropy of people with a label."""
-    return float(np.mean(np.logaddexp(0, logit_M) - is_case_M * logit_M))
+def person_losses(is_case_M: NDArray[np.int8], logit_M: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cross-entropy of each person, who has a label."""
+    return np.asarray(np.logaddexp(0, logit_M) - is_case_M * logit_M)
 
 
 def run_epochs(
@@ -226,6 +270,9 @@ def run_epochs(
     """
     progress = trainer.progress
     with StopRequest() as request:
+        if trainer.model.starts_somewhere and not progress.total_steps and not progress.finished:
+            trainer.begin(*validate())
+            save()
         while not progress.finished:
             started = time.perf_counter()
             timing = run_steps(trainer, training(progress.epoch, progress.step), request, save)

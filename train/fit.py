@@ -6,33 +6,43 @@ import itertools
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
 from contract.config import digest, dump_config
-from contract.dataset import read_genes, read_stats
 from contract.errors import InputError, fault
-from contract.manifest import Manifest, read_manifest
 from contract.provenance import software_versions
 from train.bundle import Bundle, BundleFacts, genes_digest, save_bundle
 from train.checkpoint import load_state, save_state
-from train.config import TrainConfig
+from train.config import GeneCNNConfig, TrainConfig
 from train.data import RowGroupReader, open_reader, prefetch, scoring_rows, training_rows
+from train.direct import (
+    OUT_OF_FOLD_NAME,
+    described_genes,
+    fit_effects_of_run,
+    gene_cnn_of,
+    gene_order,
+    install,
+    load_path,
+    out_of_fold_table,
+    save_path,
+)
 from train.distributed import Comm
+from train.effects.crossfit import DirectPath
 from train.engine import Scores, Trainer, run_epochs, score
 from train.memory import keep_freed_memory
-from train.model import InputShape, build_model
-from train.order import RowGroup, Schedule, list_row_groups, plan_schedule
-from train.people import UNKNOWN, People, permute_labels, read_people, require_both_classes
-from train.scaling import Batch, Densifier, Scaler, fit_scaler, make_batch
+from train.model import GeneCNN, InputShape, build_model
+from train.order import RowGroup
+from train.people import UNKNOWN
+from train.prepare import Prepared, prepare
+from train.scaling import Batch, Densifier, make_batch
 
 PACKAGES = ("torch", "petastorm", "pyarrow", "numpy", "scikit-learn", "horovod", "pydantic")
 RUN_NAME = "run.json"
@@ -44,25 +54,6 @@ READING = {"dataset", "reader", "cache", "cache_mb", "prefetch"}
 """Keys of `data` that say where and how rows are read, not which."""
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Checked inputs of a run, the same on every rank. The test fold's files are not among them."""
-
-    config: TrainConfig
-    manifest: Manifest
-    genes: pd.DataFrame
-    training_folds: tuple[int, ...]
-    validation_folds: tuple[int, ...]
-    people: People
-    scaler: Scaler
-    schedule: Schedule
-
-    @property
-    def validation_groups(self) -> tuple[RowGroup, ...]:
-        """Row groups of the validation folds."""
-        return list_row_groups(self.manifest, self.validation_folds)
 
 
 def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
@@ -87,12 +78,13 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
     prepared = prepare(config, comm.size)
     out = Path(config.run.out)
     state = on_leader(comm, lambda: _open_run(out, prepared, comm))
-    trainer = build_trainer(prepared, comm)
+    reader = open_reader(config.data.dataset, prepared.manifest, config.data)
+    path = on_leader(comm, lambda: _direct_path(out, prepared, reader, console))
+    trainer = build_trainer(prepared, comm, path)
     if state is not None:
         trainer.restore(state)
     if comm.is_leader:
         _announce(console, prepared, comm, trainer)
-    reader = open_reader(config.data.dataset, prepared.manifest, config.data)
 
     def save() -> None:
         if comm.is_leader:
@@ -112,67 +104,31 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
 
     run_epochs(trainer, training, validate, save, tell)
     if comm.is_leader and not (out / BUNDLE_NAME).exists():
-        save_bundle(out / BUNDLE_NAME, _bundle(prepared, trainer))
+        save_bundle(out / BUNDLE_NAME, _bundle(prepared, trainer, path))
     comm.barrier()
     return out
 
 
-def prepare(config: TrainConfig, world_size: int) -> Prepared:
-    """Read and check everything that the run needs beside the features.
-
-    Raises
-    ------
-    InputError
-        If the dataset, the folds, the labels or the number of ranks do not serve.
-    """
-    root = config.data.dataset
-    manifest = read_manifest(root)
-    genes = read_genes(root, manifest)
-    training, validation = choose_folds(manifest, config.data.validation_folds, config.data.held_out_folds)
-    groups = list_row_groups(manifest, training)
-    schedule = plan_schedule(groups, world_size, config.data, config.seed)
-    people = read_people(root, manifest, (*training, *validation), covariates=config.data.covariates)
-    if config.data.permute_labels:
-        people = permute_labels(people, config.seed)
-    require_both_classes(people, training, "the training folds")
-    require_both_classes(people, validation, "the validation folds")
-    scaler = fit_scaler(read_stats(root), manifest, people, training, config.data.scaling)
-    return Prepared(config, manifest, genes, training, validation, people, scaler, schedule)
+def _direct_path(
+    out: Path, prepared: Prepared, reader: RowGroupReader, console: Console
+) -> DirectPath | None:
+    if not isinstance(prepared.config.model, GeneCNNConfig):
+        return None
+    path = load_path(out)
+    if path is None:
+        console.print("fitting the effects of genes …")
+        started = time.perf_counter()
+        path = fit_effects_of_run(prepared, reader, threads=len(os.sched_getaffinity(0)))
+        save_path(out, path)
+        partial = out / (OUT_OF_FOLD_NAME + ".partial")
+        out_of_fold_table(prepared, path).to_parquet(partial, index=False)
+        partial.replace(out / OUT_OF_FOLD_NAME)
+        console.print(_effects_line(path, time.perf_counter() - started))
+    return path
 
 
-def choose_folds(
-    manifest: Manifest, wanted: Sequence[int] | None, held_out: Sequence[int] = ()
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Training and validation folds; the test fold and those held out are in neither.
-
-    Raises
-    ------
-    InputError
-        If a validation fold or one held out is unknown or the test fold, or none is left for training.
-    """
-    open_folds = [
-        fold.index for fold in manifest.folds if fold.index != manifest.test_fold and fold.n_samples
-    ]
-    if not set(held_out) <= set(open_folds):
-        found = f"{list(held_out)} (test fold {manifest.test_fold})"
-        raise InputError(
-            fault(
-                "configuration", "data.held_out_folds", found=found, wanted=f"some of the folds {open_folds}"
-            )
-        )
-    open_folds = [fold for fold in open_folds if fold not in held_out]
-    validation = tuple(wanted) if wanted is not None else tuple(open_folds[:1])
-    bad = [fold for fold in validation if fold not in open_folds]
-    training = tuple(fold for fold in open_folds if fold not in validation)
-    if bad or not validation or not training:
-        found = f"{list(validation)} (test fold {manifest.test_fold})"
-        wanted_text = f"some but not all of the folds {open_folds}"
-        raise InputError(fault("configuration", "data.validation_folds", found=found, wanted=wanted_text))
-    return training, validation
-
-
-def build_trainer(prepared: Prepared, comm: Comm) -> Trainer:
-    """Model and optimizer with the same weights on every rank."""
+def build_trainer(prepared: Prepared, comm: Comm, path: DirectPath | None) -> Trainer:
+    """Model and optimizer with the same weights on every rank; `path` are the effects of a GeneCNN."""
     config, people = prepared.config, prepared.people
     device = choose_device(config, comm)
     shape = InputShape(
@@ -182,9 +138,13 @@ def build_trainer(prepared: Prepared, comm: Comm) -> Trainer:
     model = build_model(config.model, shape)
     labels = people.is_case_M[np.isin(people.fold_M, prepared.training_folds)]
     model.start_from(float(np.mean(labels[labels != UNKNOWN])))
+    model.to(device)
+    if isinstance(model, GeneCNN) and path is not None:
+        order_G = gene_order(prepared.genes, gene_cnn_of(config), config.seed)
+        install(model, path, prepared.scaler, order_G)
     model.load_state_dict(comm.share(model.state_dict()))
     densify = Densifier(prepared.scaler, shape.n_channels, device)
-    return Trainer(model.to(device), config, comm, densify, device)
+    return Trainer(model, config, comm, densify, device)
 
 
 def choose_device(config: TrainConfig, comm: Comm) -> torch.device:
@@ -225,7 +185,7 @@ def training_batches(
     """Batches of an epoch for this rank from a step on, made ahead by a thread."""
     rows = training_rows(reader, prepared.schedule, epoch, rank=comm.rank, world_size=comm.size)
     batches = (
-        make_batch(part, prepared.people, prepared.scaler)
+        make_batch(part, prepared.people, prepared.scaler, prepared.group_of_fold)
         for part in itertools.islice(rows, first_step, None)
     )
     return prefetch(batches, prepared.config.data.prefetch)
@@ -238,7 +198,8 @@ def scoring_batches(
     data = prepared.config.data
     size = max(1, data.batch_size // comm.size)
     rows = scoring_rows(reader, groups, batch_size=size, rank=comm.rank, world_size=comm.size)
-    return prefetch((make_batch(part, prepared.people, prepared.scaler) for part in rows), data.prefetch)
+    batches = (make_batch(part, prepared.people, prepared.scaler, prepared.group_of_fold) for part in rows)
+    return prefetch(batches, data.prefetch)
 
 
 def on_leader(comm: Comm, action: Callable[[], Result]) -> Result:
@@ -323,8 +284,10 @@ def _clear(out: Path, *, keep_reads: bool) -> None:
             path.unlink()
 
 
-def _bundle(prepared: Prepared, trainer: Trainer) -> Bundle:
-    manifest, config = prepared.manifest, prepared.config
+def _bundle(prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> Bundle:
+    manifest, config, genes = prepared.manifest, prepared.config, prepared.genes
+    if path is not None:
+        genes = described_genes(genes, path, [channel.name for channel in manifest.channels])
     facts = BundleFacts(
         model=config.model,
         reference_genome=manifest.reference_genome,
@@ -337,12 +300,16 @@ def _bundle(prepared: Prepared, trainer: Trainer) -> Bundle:
         test_fold=manifest.test_fold,
         permuted_labels=config.data.permute_labels,
         best_epoch=trainer.progress.best_epoch + 1,
+        direct_loss=trainer.progress.start_loss,
+        convolutions_gain=trainer.progress.gain,
+        convolutions_gain_deviation=trainer.progress.gain_deviation,
+        effects=path.facts if path is not None else {},
         validation_loss=trainer.progress.best_loss,
         config=config.model_dump(mode="json"),
         manifest_digest=digest(manifest),
         versions=software_versions(PACKAGES),
     )
-    return Bundle(facts, prepared.genes, prepared.scaler, trainer.best_weights)
+    return Bundle(facts, genes, prepared.scaler, trainer.best_weights)
 
 
 def _announce(console: Console, prepared: Prepared, comm: Comm, trainer: Trainer) -> None:
@@ -366,6 +333,12 @@ def _announce(console: Console, prepared: Prepared, comm: Comm, trainer: Trainer
         console.print(f"finished before, after {progress.epoch} epochs: nothing to do")
     elif progress.total_steps:
         console.print(f"going on from epoch {progress.epoch + 1}, step {progress.step + 1}")
+
+
+def _effects_line(path: DirectPath, seconds: float) -> str:
+    found = f"about {path.inclusion_G.sum():.0f} genes with an effect"
+    gate = "products of neighbours help" if path.gate else "products of neighbours do not help"
+    return f"effects of genes fitted in {seconds:.0f} s: {found}; {gate}"
 
 
 def _epoch_line(entry: dict[str, float]) -> str:

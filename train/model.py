@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from contract.errors import InputError, fault
 from train.config import GeneCNNConfig, ModelConfig, PaperCNNConfig
+from train.effects.neighbours import neighbours_within
 
 
 @dataclass(frozen=True)
@@ -90,82 +91,169 @@ class GenomeConvolution(nn.Module):
         return torch.relu(self.norm(self.convolution(x_BF1L))) * present_L
 
 
-class GeneWeights(nn.Module):
-    """One weight for each gene, as the difference of two squares that start small.
+class DirectPath(nn.Module):
+    """From features through a weight for each gene and channel straight to the logit.
 
-    Gradient descent lets such weights grow at a rate proportional to their size, so that the genes that
-    matter most rise first and the rest stays near zero; early stopping decides how many (Woodworth et al.
-    2020, "Kernel and rich regimes in overparametrized models"). It takes plain gradient steps: an optimizer
-    that rescales each coordinate would undo it.
+    The weights come from empirical Bayes (train.effects) and do not move with gradients, which would overfit
+    them: only `scale` is trained. A gene's part may be gated by its neighbours: r_g (1 + gate × n_g), where r
+    are features times the reader's weights and n sums of the neighbours' features times the scout's.
+
+    While training, people of group k are scored by the fit that has not seen that group, so that the other
+    layers learn what is left for people whom the weights do not know.
     """
 
-    def __init__(self, n_genes: int, start: float) -> None:
+    scout_CG: Tensor
+    reader_CG: Tensor
+    constant_G: Tensor
+    centre: Tensor
+    gate: Tensor
+    order_G: Tensor
+    low_G: Tensor
+    high_G: Tensor
+
+    def __init__(self, shape: InputShape, reach: int) -> None:
         super().__init__()
-        self.raising_G = nn.Parameter(torch.full((n_genes,), start))
-        self.lowering_G = nn.Parameter(torch.full((n_genes,), start))
+        sizes = (shape.n_channels, shape.n_genes)
+        self.scale = nn.Parameter(torch.ones(()))
+        self.register_buffer("scout_CG", torch.zeros(sizes))
+        self.register_buffer("reader_CG", torch.zeros(sizes))
+        self.register_buffer("constant_G", torch.zeros(shape.n_genes))
+        self.register_buffer("centre", torch.zeros(()))
+        self.register_buffer("gate", torch.zeros(()))
+        self.register_buffer("order_G", torch.arange(shape.n_genes))
+        near = neighbours_within(shape.contigs, max(reach, 1))
+        self.register_buffer("low_G", torch.from_numpy(near.low_G), persistent=False)
+        self.register_buffer("high_G", torch.from_numpy(near.high_G), persistent=False)
+        self.left_out: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
-    def forward(self) -> tuple[Tensor, Tensor]:
-        """Weight of each gene, and its size relative to the mean over genes (at first 1 for all)."""
-        raising_G, lowering_G = self.raising_G.square(), self.lowering_G.square()
-        size_G = raising_G + lowering_G
-        return raising_G - lowering_G, size_G / size_G.mean()
+    def forward(self, x_BCG: Tensor, group_B: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Logit of each person, and the scout's score of each gene, centred (B, G)."""
+        if group_B is None or not self.left_out:
+            own = (self.scout_CG, self.reader_CG, self.constant_G, self.centre)
+            logit_B, score_BG = self._score(x_BCG, own)
+            return self.scale * logit_B, score_BG
+        logit_B = x_BCG.new_zeros(len(x_BCG))
+        score_BG = x_BCG.new_zeros(len(x_BCG), x_BCG.shape[2])
+        for group in sorted(set(group_B.tolist())):
+            rows = torch.nonzero(group_B == group).squeeze(1)
+            logit_B[rows], score_BG[rows] = self._score(x_BCG[rows], self.left_out[group])
+        return self.scale * logit_B, score_BG
+
+    def _score(self, x_BCG: Tensor, weights: tuple[Tensor, Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        scout_CG, reader_CG, constant_G, centre = weights
+        score_BG = torch.einsum("bcg,cg->bg", x_BCG, scout_CG)
+        if not self.gate:
+            return torch.einsum("bcg,cg->b", x_BCG, reader_CG) + constant_G.sum() - centre, score_BG
+        reader_BG = torch.einsum("bcg,cg->bg", x_BCG, reader_CG) + constant_G
+        ordered_BG = score_BG[:, self.order_G]
+        before_BG = nn.functional.pad(ordered_BG.double().cumsum(1), (1, 0))
+        near_BG = (before_BG[:, self.high_G] - before_BG[:, self.low_G]).to(score_BG.dtype) - ordered_BG
+        gated_BG = reader_BG[:, self.order_G] * (1 + self.gate * near_BG)
+        return gated_BG.sum(1) - centre, score_BG
 
 
-class GeneCNN(nn.Module):
-    """The project's network.
+class GenomeConvolutions(nn.Module):
+    """What single genes do not tell: convolutions along the genome, pooled into windows, and a hidden layer.
 
-    Channels of a gene are mixed by weights that all genes share (pointwise convolutions). One mixture goes
-    through a weight for each gene straight to the logit: the net knows which gene it looks at. The others are
-    scaled by the size of the gene's weight, convolved along the genome, pooled into windows of neighbouring
-    genes and passed through a hidden layer, where covariates join. The sum is the logit of being a case.
+    They see the scout's score of each gene, and mixtures of channels scaled by how likely the gene matters.
     """
 
     present_L: Tensor
     layout_L: Tensor
+    relevance_G: Tensor
 
     def __init__(self, config: GeneCNNConfig, shape: InputShape) -> None:
         super().__init__()
         layout = torch.tensor(padded_layout(shape.contigs, config.window, config.kernel_size // 2))
         self.register_buffer("layout_L", layout.clamp(min=0), persistent=False)
         self.register_buffer("present_L", (layout >= 0).float(), persistent=False)
-        self.burden = ChannelMix(shape.n_channels, 1)
-        self.gene_weights = GeneWeights(shape.n_genes, config.gene_start)
+        self.register_buffer("relevance_G", torch.ones(shape.n_genes))
         self.mix = ChannelMix(shape.n_channels, config.burdens)
         nn.init.normal_(self.mix.weight, std=1 / math.sqrt(shape.n_channels))
-        widths = [config.burdens] + [config.filters] * config.layers
+        widths = [config.burdens + 1] + [config.filters] * config.layers
         self.convolutions = nn.ModuleList(
             GenomeConvolution(n_in, n_out, config.kernel_size, batch_norm=config.batch_norm)
             for n_in, n_out in itertools.pairwise(widths)
         )
         self.pool = nn.AvgPool2d((1, config.window))
-        self.hidden = nn.Linear(config.filters * (len(layout) // config.window), config.hidden)
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(config.hidden + shape.n_covariates, 1)
-        nn.init.zeros_(self.head.weight)
+        self.hidden = nn.Linear(config.filters * (len(layout) // config.window), config.hidden)
 
     @override
-    def forward(self, x_BCG: Tensor, covariates_BP: Tensor) -> Tensor:
-        """Logits, one per person."""
-        weight_G, gate_G = self.gene_weights()
-        gene_logit_B = self.burden(x_BCG).squeeze(2) @ weight_G
-        gate_L = gate_G[self.layout_L] * self.present_L
-        x_BLF = self.mix(x_BCG).index_select(1, self.layout_L) * gate_L[:, None]
+    def forward(self, x_BCG: Tensor, score_BG: Tensor, order_G: Tensor) -> Tensor:
+        """Activations of the hidden layer (B, H); `order_G` is the gene at each place of the genome."""
+        mixed_BGF = self.mix(x_BCG) * self.relevance_G[:, None]
+        joined_BGF = torch.cat([mixed_BGF, score_BG[:, :, None]], dim=2)
+        x_BLF = joined_BGF.index_select(1, order_G[self.layout_L]) * self.present_L[:, None]
         x_BF1L = x_BLF.transpose(1, 2).unsqueeze(2)
         for convolution in self.convolutions:
             x_BF1L = convolution(x_BF1L, self.present_L)
         window_BFW = self.pool(x_BF1L).squeeze(2)
-        hidden_B = self.dropout(torch.relu(self.hidden(self.dropout(window_BFW.flatten(1)))))
-        rest_B: Tensor = self.head(torch.cat([hidden_B, covariates_BP], dim=1)).squeeze(1)
-        logit_B: Tensor = rest_B + gene_logit_B
-        return logit_B
+        return torch.relu(self.hidden(self.dropout(window_BFW.flatten(1))))
 
-    def gene_parameters(self) -> list[nn.Parameter]:
-        """Weights of the direct path, which have a learning rate of their own and no decay."""
-        return [*self.gene_weights.parameters(), *self.burden.parameters()]
+
+class GeneCNN(nn.Module):
+    """The project's network.
+
+    A weight for each gene and channel, found by empirical Bayes, leads straight to the logit (`DirectPath`).
+    What single genes do not tell is left to convolutions, with dropout and a hidden layer; `convolving`
+    switches them off where validation people do not show that they help. Covariates join at the end. The sum
+    is the logit of being a case.
+    """
+
+    convolving: Tensor
+
+    def __init__(self, config: GeneCNNConfig, shape: InputShape) -> None:
+        super().__init__()
+        self.register_buffer("convolving", torch.tensor(config.convolution))
+        self.direct = DirectPath(shape, config.effects.neighbours)
+        self.rest = GenomeConvolutions(config, shape) if config.convolution else None
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(config.hidden, 1, bias=False) if config.convolution else None
+        self.intercept = nn.Parameter(torch.zeros(()))
+        self.covariate_P = nn.Parameter(torch.zeros(shape.n_covariates), requires_grad=shape.n_covariates > 0)
+        if self.head is not None:
+            nn.init.zeros_(self.head.weight)
+
+    @override
+    def forward(self, x_BCG: Tensor, covariates_BP: Tensor, group_B: Tensor | None = None) -> Tensor:
+        """Logits, one per person; `group_B` names the fit of gene effects that does not know the person."""
+        return self.intercept + covariates_BP @ self.covariate_P + self.gene_logit(x_BCG, group_B)
+
+    def gene_logit(self, x_BCG: Tensor, group_B: Tensor | None = None) -> Tensor:
+        """The part of the logit that genes give (B)."""
+        logit_B: Tensor
+        logit_B, score_BG = self.direct(x_BCG, group_B)
+        if self.rest is None or self.head is None or not self.convolving:
+            return logit_B
+        hidden_BH = self.dropout(self.rest(x_BCG, score_BG, self.direct.order_G))
+        summed_B: Tensor = logit_B + self.head(hidden_BH).squeeze(1)
+        return summed_B
+
+    @property
+    def starts_somewhere(self) -> bool:
+        """Whether the model says something before its first step."""
+        return True
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether there is anything to train beside the direct path."""
+        return self.rest is not None
+
+    def without_rest(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The same weights with the convolutions switched off."""
+        return {**weights, "convolving": torch.tensor(False)}
+
+    def hidden_units(self, x_BCG: Tensor) -> Tensor:
+        """Activations of the hidden layer (B, H); H = 0 where the convolutions are off."""
+        if self.rest is None or not self.convolving:
+            return x_BCG.new_empty(len(x_BCG), 0)
+        hidden_BH: Tensor = self.rest(x_BCG, self.direct(x_BCG, None)[1], self.direct.order_G)
+        return hidden_BH
 
     def start_from(self, case_share: float) -> None:
         """Let an untrained model answer with the share of cases."""
-        nn.init.constant_(self.head.bias, math.log(case_share / (1 - case_share)))
+        nn.init.constant_(self.intercept, math.log(case_share / (1 - case_share)))
 
 
 class PaperCNN(nn.Module):
@@ -187,7 +275,7 @@ class PaperCNN(nn.Module):
         for n_in in (shape.n_channels, config.filters):
             blocks += [nn.Conv1d(n_in, config.filters, config.kernel_size), nn.ReLU()]
             blocks += [nn.BatchNorm1d(config.filters)] if config.batch_norm else []
-            blocks.append(nn.MaxPool1d(2))
+            blocks += [nn.MaxPool1d(2), nn.Dropout(config.dropout)]
             n_left = (n_left - config.kernel_size + 1) // 2
         if n_left < 1:
             found = f"{shape.n_genes} genes for the paper's network with kernel_size {config.kernel_size}"
@@ -200,15 +288,25 @@ class PaperCNN(nn.Module):
         self.head = nn.Linear(config.dense, 1)
 
     @override
-    def forward(self, x_BCG: Tensor, covariates_BP: Tensor) -> Tensor:
-        """Logits, one per person; `covariates_BP` is ignored, as in the publication."""
+    def forward(self, x_BCG: Tensor, covariates_BP: Tensor, group_B: Tensor | None = None) -> Tensor:
+        """Logits, one per person; `covariates_BP` and groups are ignored, as in the publication."""
         dense_B = torch.relu(self.dense(self.convolutions(x_BCG).flatten(1)))
         logit_B: Tensor = self.head(self.dropout(self.norm(dense_B))).squeeze(1)
         return logit_B
 
-    def gene_parameters(self) -> list[nn.Parameter]:
-        """None: every weight is shared."""
-        return []
+    @property
+    def starts_somewhere(self) -> bool:
+        """It begins with random weights."""
+        return False
+
+    @property
+    def has_rest(self) -> bool:
+        """Everything is to be trained."""
+        return True
+
+    def without_rest(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """There is nothing to switch off."""
+        return weights
 
     def start_from(self, case_share: float) -> None:
         """Let an untrained model answer near the share of cases."""

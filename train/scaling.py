@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -31,7 +31,10 @@ class Scaler:
 
 @dataclass(frozen=True)
 class Batch:
-    """People on their way into the model; `is_case_B` is -1 where the label is unknown."""
+    """People on their way into the model; `is_case_B` is -1 where the label is unknown.
+
+    `group_B` is the group of folds whose left-out fit of gene effects scores the person, see `Groups`.
+    """
 
     sample_B: Tensor
     row_N: Tensor
@@ -39,6 +42,7 @@ class Batch:
     value_N: Tensor
     covariates_BP: Tensor
     is_case_B: Tensor
+    group_B: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device."""
@@ -83,8 +87,13 @@ def fit_scaler(
     )
 
 
-def make_batch(rows: SparseRows, people: People, scaler: Scaler) -> Batch:
-    """Sparse rows with their people's labels and scaled covariates, as tensors in main memory."""
+def make_batch(
+    rows: SparseRows, people: People, scaler: Scaler, group_of_fold: Mapping[int, int] | None = None
+) -> Batch:
+    """Sparse rows with their people's labels, scaled covariates and groups, as tensors in main memory.
+
+    Without `group_of_fold` everybody is in group 0.
+    """
     at = people.rows(rows.sample_R)
     covariates_BP = (people.covariates_MP[at] - scaler.covariate_mean_P) * scaler.covariate_factor_P
     return Batch(
@@ -94,6 +103,9 @@ def make_batch(rows: SparseRows, people: People, scaler: Scaler) -> Batch:
         value_N=torch.from_numpy(rows.values_N.astype(np.float32)),
         covariates_BP=torch.from_numpy(covariates_BP),
         is_case_B=torch.from_numpy(people.is_case_M[at].astype(np.float32)),
+        group_B=torch.tensor(
+            [group_of_fold[fold] for fold in people.fold_M[at].tolist()] if group_of_fold else [0] * len(at)
+        ),
     )
 
 

@@ -14,7 +14,8 @@ from deploy.bench.sizes import Sizes
 from train.config import TrainConfig
 from train.data import RowGroupReader, open_reader, prefetch
 from train.distributed import Comm
-from train.fit import Prepared, prepare, training_batches
+from train.fit import training_batches
+from train.prepare import Prepared, prepare
 from train.scaling import Densifier
 
 CONFIG = "conf/train/bench.yaml"

@@ -17,7 +17,8 @@ from train.distributed import Comm
 from train.engine import Trainer
 from train.errors import Stopped
 from train.evaluate import METRICS_NAME, evaluate
-from train.fit import BUNDLE_NAME, READS_NAME, RUN_NAME, choose_device, choose_folds, fit, prepare
+from train.fit import BUNDLE_NAME, READS_NAME, RUN_NAME, choose_device, fit
+from train.prepare import choose_folds, prepare
 
 
 def test_choose_folds__lowest_open_fold_validates(dataset: str):
@@ -41,9 +42,12 @@ def test_choose_folds__held_out_folds_are_in_neither(dataset: str):
 
 
 def test_fit__finds_the_planted_genes(evaluated_run: Path):
-    weight_G, _ = load_bundle(evaluated_run / BUNDLE_NAME).model().gene_weights()
-    assert set(weight_G.abs().topk(3).indices.tolist()) == set(CAUSAL)
-    assert (weight_G[list(CAUSAL)] > 0).all()
+    bundle = load_bundle(evaluated_run / BUNDLE_NAME)
+    effect_G = bundle.model().direct.reader_CG[0]
+    assert set(effect_G.abs().topk(3).indices.tolist()) == set(CAUSAL)
+    assert (effect_G[list(CAUSAL)] > 0).all()
+    assert set(bundle.genes["inclusion"].nlargest(3).index) == set(CAUSAL)
+    assert (bundle.genes.loc[list(CAUSAL), "effect_plof"] > 0).all()
 
 
 def test_fit__same_seed_same_series(make_config: ConfigMaker, tmp_path: Path):

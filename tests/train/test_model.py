@@ -3,7 +3,16 @@ import torch
 
 from contract.errors import InputError
 from train.config import GeneCNNConfig, PaperCNNConfig
-from train.model import GeneCNN, GenomeConvolution, InputShape, PaperCNN, build_model, padded_layout
+from train.model import (
+    DirectPath,
+    GeneCNN,
+    GenomeConvolution,
+    GenomeConvolutions,
+    InputShape,
+    PaperCNN,
+    build_model,
+    padded_layout,
+)
 
 
 def test_padded_layout__by_hand():
@@ -43,11 +52,11 @@ def test_genome_convolution__never_crosses_chromosome_ends():
     assert gradient[..., second].abs().sum() == 0
 
 
-def test_gene_cnn__windows_hold_one_chromosome():
+def test_genome_convolutions__windows_hold_one_chromosome():
     config = GeneCNNConfig(window=4, kernel_size=3)
-    model = GeneCNN(config, InputShape(1, 0, ("1",) * 5 + ("2",) * 3))
-    windows = model.layout_L.view(-1, 4)
-    present = model.present_L.view(-1, 4).bool()
+    rest = GenomeConvolutions(config, InputShape(1, 0, ("1",) * 5 + ("2",) * 3))
+    windows = rest.layout_L.view(-1, 4)
+    present = rest.present_L.view(-1, 4).bool()
     for genes, here in zip(windows, present, strict=True):
         assert len({gene.item() >= 5 for gene in genes[here]}) <= 1
 
@@ -60,13 +69,47 @@ def test_gene_cnn__untrained_answer_is_the_case_share():
     torch.testing.assert_close(probability_B, torch.full((5,), 0.25), atol=1e-3, rtol=0)
 
 
-def test_gene_cnn__knows_which_gene_it_looks_at():
-    model = GeneCNN(GeneCNNConfig(), InputShape(1, 0, ("1",) * 8)).eval()
-    with torch.no_grad():
-        model.gene_weights.raising_G[2] = 1.0
-    x_BCG = torch.eye(8)[:, None, :]
-    logit_B = model(x_BCG, torch.empty(8, 0))
-    assert logit_B.argmax().item() == 2
+def test_direct_path__logit_by_hand():
+    # Two channels, three genes, the third on another chromosome: a neighbour of none.
+    direct = DirectPath(InputShape(2, 0, ("1", "1", "2")), reach=5)
+    direct.scout_CG.copy_(torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.5, 0.0]]))
+    direct.reader_CG.copy_(torch.tensor([[1.0, 1.0, 1.0], [0.0, 2.0, 0.0]]))
+    direct.constant_G.copy_(torch.tensor([0.5, 0.0, 0.0]))
+    direct.centre.fill_(0.25)
+    x_BCG = torch.tensor([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]])
+    # Readers: 1 + 0.5, 2 + 10, 3; scouts: 1, 4 + 2.5, 9.
+    logit_B, score_BG = direct(x_BCG, None)
+    assert logit_B.item() == pytest.approx(1.5 + 12 + 3 - 0.25)
+    assert score_BG[0].tolist() == pytest.approx([1.0, 6.5, 9.0])
+    direct.gate.fill_(0.1)
+    gated = 1.5 * (1 + 0.1 * 6.5) + 12 * (1 + 0.1 * 1.0) + 3
+    assert direct(x_BCG, None)[0].item() == pytest.approx(gated - 0.25)
+
+
+def test_direct_path__people_in_training_are_scored_by_the_fit_without_them():
+    direct = DirectPath(InputShape(1, 0, ("1", "1")), reach=1)
+    direct.reader_CG.copy_(torch.tensor([[10.0, 10.0]]))
+    zero = torch.zeros(1, 2)
+    direct.left_out = [
+        (zero, torch.tensor([[1.0, 0.0]]), torch.zeros(2), torch.zeros(())),
+        (zero, torch.tensor([[0.0, 2.0]]), torch.zeros(2), torch.zeros(())),
+    ]
+    x_BCG = torch.ones(3, 1, 2)
+    assert direct(x_BCG, torch.tensor([1, 0, 1]))[0].tolist() == [2.0, 1.0, 2.0]
+    assert direct(x_BCG, None)[0].tolist() == [20.0] * 3
+
+
+def test_gene_cnn__switched_off_convolutions_say_nothing():
+    torch.manual_seed(0)
+    model = GeneCNN(GeneCNNConfig(), InputShape(1, 0, ("1",) * 40)).eval()
+    torch.nn.init.ones_(model.head.weight)
+    x_BCG, none = torch.randn(4, 1, 40), torch.empty(4, 0)
+    on = model(x_BCG, none)
+    model.load_state_dict(model.without_rest(model.state_dict()))
+    off = model(x_BCG, none)
+    assert model.hidden_units(x_BCG).shape == (4, 0)
+    assert on.abs().max() > 1e-3
+    assert off.tolist() == [0.0] * 4
 
 
 def test_gene_cnn__even_kernel():

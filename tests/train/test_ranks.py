@@ -26,7 +26,8 @@ from train.checkpoint import load_state
 from train.config import TrainConfig
 from train.data import open_reader
 from train.engine import seed_step
-from train.fit import BUNDLE_NAME, build_trainer, prepare, training_batches
+from train.fit import BUNDLE_NAME, build_trainer, training_batches
+from train.prepare import prepare
 
 PROJECT = Path(__file__).resolve().parents[2]
 LIMIT = 150  # seconds; a collective that only some ranks enter would wait for ever

@@ -1,0 +1,202 @@
+"""The network's direct path of a run: gene effects fitted on its people, kept in its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from torch import Tensor
+
+from contract.errors import InputError, fault
+from contract.schema import gene_properties as property_names
+from train.config import GeneCNNConfig, TrainConfig
+from train.data import RowGroupReader
+from train.effects.columns import GeneColumns, gather_columns
+from train.effects.crossfit import Cohort, DirectPath, fit_direct_path
+from train.effects.neighbours import neighbours_within
+from train.effects.prior import property_basis
+from train.model import GeneCNN
+from train.order import list_row_groups
+from train.people import UNKNOWN
+from train.prepare import Prepared
+from train.scaling import Scaler
+from train.sparse import SparseRows
+
+EFFECTS_NAME, EFFECTS_FACTS_NAME = "effects.safetensors", "effects.json"
+OUT_OF_FOLD_NAME = "out_of_fold.parquet"
+
+
+def gene_cnn_of(config: TrainConfig) -> GeneCNNConfig:
+    """The settings of a run's network, which must be a GeneCNN."""
+    if not isinstance(config.model, GeneCNNConfig):
+        raise TypeError(f"{config.model.kind} has no gene effects")
+    return config.model
+
+
+def gene_order(genes: pd.DataFrame, config: GeneCNNConfig, seed: int) -> NDArray[np.int64]:
+    """Gene at each place: as on the genome, or shuffled within its chromosome for a control."""
+    places = np.arange(len(genes))
+    if not config.shuffle_genes:
+        return places
+    rng = np.random.default_rng([seed, 13])
+    for _, members in pd.Series(places).groupby(genes["contig"].to_numpy(), sort=False):
+        places[members] = rng.permutation(members.to_numpy())
+    return places
+
+
+def gene_properties(genes: pd.DataFrame, config: GeneCNNConfig, seed: int) -> pd.DataFrame | None:
+    """Columns of the gene table beyond the contract's, if any are used; shuffled for a control."""
+    names = property_names(genes.columns)
+    if not names or not config.effects.properties:
+        return None
+    properties = genes[names].astype(float)
+    if config.effects.shuffle_properties:
+        order = np.random.default_rng([seed, 17]).permutation(len(properties))
+        properties = properties.iloc[order].reset_index(drop=True)
+    return properties
+
+
+def fit_effects_of_run(prepared: Prepared, reader: RowGroupReader, threads: int) -> DirectPath:
+    """Effects from everybody outside the sealed fold and those held out, validation people included.
+
+    Nothing is tuned on the validation people here: each person is scored by a fit without their group.
+
+    Parameters
+    ----------
+    prepared
+        Inputs of the run; its model is a GeneCNN.
+    reader
+        Of the dataset.
+    threads
+        Fits at a time.
+    """
+    config, people = prepared.config, prepared.people
+    model = gene_cnn_of(config)
+    known_M = people.is_case_M != UNKNOWN
+    rows_M = np.flatnonzero(known_M)
+    groups = prepared.group_of_fold
+    properties = gene_properties(prepared.genes, model, config.seed)
+    scaled_MP = (people.covariates_MP[rows_M] - prepared.scaler.covariate_mean_P) * (
+        prepared.scaler.covariate_factor_P
+    )
+    cohort = Cohort(
+        columns=_read_columns(prepared, reader, known_M),
+        is_case_M=people.is_case_M[rows_M],
+        covariates_MP=scaled_MP.astype(np.float64),
+        group_M=np.array([groups[fold] for fold in people.fold_M[rows_M].tolist()], np.int64),
+        basis_GD=None if properties is None else property_basis(properties),
+    )
+    reach = model.effects.neighbours
+    order_G = gene_order(prepared.genes, model, config.seed)
+    neighbours = neighbours_within(tuple(prepared.genes["contig"]), reach, order_G) if reach else None
+    return fit_direct_path(cohort, neighbours, polygenic=model.effects.polygenic, threads=threads)
+
+
+def _read_columns(prepared: Prepared, reader: RowGroupReader, known_M: NDArray[np.bool_]) -> GeneColumns:
+    people, place_M = prepared.people, np.cumsum(known_M) - 1
+    groups = list_row_groups(prepared.manifest, (*prepared.training_folds, *prepared.validation_folds))
+
+    def blocks() -> Iterable[tuple[NDArray[np.int64], SparseRows]]:
+        for rows in reader.read(groups):
+            at = people.rows(rows.sample_R)
+            kept = np.flatnonzero(known_M[at])
+            yield place_M[at[kept]], rows if len(kept) == len(rows) else rows.take(kept)
+
+    manifest = prepared.manifest
+    return gather_columns(blocks, int(known_M.sum()), len(manifest.channels), manifest.n_features)
+
+
+def save_path(folder: Path, path: DirectPath) -> None:
+    """Keep the effects of a run, so that it goes on with the same ones."""
+    arrays = {name: np.asarray(value) for name, value in vars(path).items() if name != "facts"}
+    partial = folder / (EFFECTS_NAME + ".partial")
+    save_file({name: np.ascontiguousarray(array, np.float64) for name, array in arrays.items()}, partial)
+    (folder / EFFECTS_FACTS_NAME).write_text(json.dumps(path.facts, indent=1))
+    partial.replace(folder / EFFECTS_NAME)
+
+
+def load_path(folder: Path) -> DirectPath | None:
+    """The effects that `save_path` left; None where there are none.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged.
+    """
+    if not (folder / EFFECTS_NAME).exists():
+        return None
+    try:
+        arrays = load_file(folder / EFFECTS_NAME)
+        facts = json.loads((folder / EFFECTS_FACTS_NAME).read_text())
+        gate, intercept = (arrays.pop(name).item() for name in ("gate", "intercept"))
+        return DirectPath(gate=gate, intercept=intercept, facts=facts, **arrays)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        wanted = "effects of this trainer; run.overwrite=true fits them anew"
+        raise InputError(fault(folder, EFFECTS_NAME, found=f"damaged ({error})", wanted=wanted)) from None
+
+
+def install(model: GeneCNN, path: DirectPath, scaler: Scaler, order_G: NDArray[np.int64]) -> None:
+    """Put the effects into the network, in the scale of its features, and start covariates where they stood.
+
+    Features of the network are (x - mean) × factor. One with factor 0 does not vary among the training people
+    and is silent.
+    """
+    direct, shape = model.direct, model.direct.scout_CG.shape
+    factor_CG = scaler.factor_F.astype(np.float64).reshape(shape)
+    safe_CG = np.where(factor_CG > 0, factor_CG, 1.0)
+    mean_CG = scaler.mean_F.astype(np.float64).reshape(shape)
+
+    def tensors(k: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        scout_CG, reader_CG = (
+            np.where(factor_CG > 0, effects[k].T, 0.0) for effects in (path.scout_KGC, path.reader_KGC)
+        )
+        arrays = (scout_CG / safe_CG, reader_CG / safe_CG, (reader_CG * mean_CG).sum(0), path.centre_K[k])
+        scout, reader, constant, centre = (
+            torch.as_tensor(array, dtype=torch.float32, device=direct.scale.device) for array in arrays
+        )
+        return scout, reader, constant, centre
+
+    n_groups = len(path.centre_K) - 1
+    direct.left_out = [tensors(k) for k in range(n_groups)]
+    with torch.no_grad():
+        for buffer, value in zip(
+            (direct.scout_CG, direct.reader_CG, direct.constant_G, direct.centre), tensors(-1), strict=True
+        ):
+            buffer.copy_(value)
+        direct.gate.fill_(path.gate)
+        direct.order_G.copy_(torch.from_numpy(order_G))
+        model.intercept.fill_(path.intercept)
+        model.covariate_P.copy_(torch.from_numpy(path.covariate_weight_P))
+        if model.rest is not None:
+            model.rest.relevance_G.copy_(torch.from_numpy(path.inclusion_G))
+
+
+def out_of_fold_table(prepared: Prepared, path: DirectPath) -> pd.DataFrame:
+    """Scores of everybody outside the sealed fold with a known label, each by a fit without their group.
+
+    Columns sample_index, fold, logit (genes and covariates), gene_logit (genes alone); ascending.
+    """
+    people = prepared.people
+    rows_M = np.flatnonzero(people.is_case_M != UNKNOWN)
+    table = pd.DataFrame(
+        {
+            "sample_index": people.sample_M[rows_M],
+            "fold": people.fold_M[rows_M],
+            "logit": path.logit_M,
+            "gene_logit": path.gene_logit_M,
+        }
+    )
+    return table.sort_values("sample_index", ignore_index=True)
+
+
+def described_genes(genes: pd.DataFrame, path: DirectPath, channels: Sequence[str]) -> pd.DataFrame:
+    """The gene axis with `inclusion`, the probability of an effect, and `effect_<channel>` per allele."""
+    effects = {f"effect_{name}": path.reader_KGC[-1][:, c] for c, name in enumerate(channels)}
+    return genes.assign(inclusion=path.inclusion_G, **effects)

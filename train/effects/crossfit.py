@@ -1,0 +1,250 @@
+"""Gene effects of a cohort, each person scored by a fit without them: the network's direct path.
+
+Several priors are fitted; scores of people who were left out decide how much each counts. No fold is set
+aside for that. The same scores tell whether products with neighbours carry anything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train.effects.columns import GeneColumns, weighted_sums
+from train.effects.head import Head, fit_head
+from train.effects.neighbours import Neighbours, gate_entries
+from train.effects.posterior import Effects, Outcome, fit_effects, prepare_outcome
+from train.effects.prior import Floats, Start
+
+SPARSE_START, POLYGENIC_START = Start(inclusion=0.1), Start(inclusion=1.0)
+REFIT_SWEEPS = 12
+"""Sweeps of a fit with a known prior, from zero."""
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """People whom effects are fitted on.
+
+    Attributes
+    ----------
+    columns
+        Their features.
+    is_case_M
+        1 or 0.
+    covariates_MP
+        Scaled; P may be 0.
+    group_M
+        Group of each person, 0 to K - 1: whole folds, so that relatives share one.
+    basis_GD
+        Properties of genes, see `train.effects.prior.property_basis`; None where there are none.
+    """
+
+    columns: GeneColumns
+    is_case_M: NDArray[np.int8]
+    covariates_MP: Floats
+    group_M: NDArray[np.int64]
+    basis_GD: Floats | None = None
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups, K."""
+        return int(self.group_M.max()) + 1
+
+    @property
+    def n_covariates(self) -> int:
+        """Number of covariates, P."""
+        return self.covariates_MP.shape[1]
+
+
+@dataclass(frozen=True)
+class DirectPath:
+    """Weights of the direct path, in logits per allele.
+
+    The logit of a person is intercept + covariate_weight_P · covariates + Σ_g r_g (1 + gate × n_g) - centre,
+    where r_g is the gene's features times the reader's effects, and n_g the sum over the gene's neighbours of
+    their features, less the mean, times the scout's effects. A gate of 0 leaves the sum of r_g.
+
+    Along the axis K, fits 0 to K - 1 leave the people of that group out; the last one has seen all.
+    `gene_logit_M` and `logit_M` score everybody by the fit without them. `facts` tells how it came about.
+    """
+
+    scout_KGC: Floats
+    reader_KGC: Floats
+    centre_K: Floats
+    inclusion_G: Floats
+    gate: float
+    intercept: float
+    covariate_weight_P: Floats
+    gene_logit_M: Floats
+    logit_M: Floats
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """Fits of all priors, weighed: effects in logits, left-out scores, the regression that weighed them."""
+
+    effect_KGC: Floats
+    centre_K: Floats
+    inclusion_G: Floats
+    score_M: Floats
+    head: Head
+    told: dict[str, Any]
+
+    def times(self, factor: float) -> _Stack:
+        """All scores times a factor."""
+        return replace(
+            self,
+            effect_KGC=factor * self.effect_KGC,
+            centre_K=factor * self.centre_K,
+            score_M=factor * self.score_M,
+        )
+
+
+def fit_direct_path(
+    cohort: Cohort, neighbours: Neighbours | None, *, polygenic: bool = True, threads: int = 1
+) -> DirectPath:
+    """Fit gene effects, decide by left-out scores what counts, and fit once more with neighbours' gates.
+
+    Parameters
+    ----------
+    cohort
+        People outside the sealed fold and any other held out.
+    neighbours
+        Genes whose products are tried; None leaves them out.
+    polygenic
+        Try a prior under which every gene has an effect, beside the sparse one.
+    threads
+        Fits at a time.
+    """
+    stack = _fit_stack(cohort, cohort.columns, polygenic=polygenic, threads=threads)
+    additive = _path(cohort, stack, stack, gate=0.0)
+    if neighbours is None or not stack.score_M.any():
+        return additive
+    people = (stack.effect_KGC, cohort.group_M)
+    product_M = gate_entries(cohort.columns, *people, neighbours, 0.0)[1]
+    product_M -= product_M.mean()
+    products = _regress(cohort, np.column_stack([stack.score_M, product_M]), bounded=(True, False))
+    gain, wanted = stack.head.deviance - products.deviance, math.log(len(product_M))
+    told: dict[str, Any] = {"products_gain": gain, "products_gain_wanted": wanted}
+    scale, weight = products.weight_P[-2:]
+    # One weight more has to pay for itself (Schwarz 1978), else the products are left out.
+    if gain < wanted or scale <= 0:
+        return replace(additive, facts=additive.facts | told)
+    gate = float(weight / scale)
+    gated = gate_entries(cohort.columns, *people, neighbours, gate)[0]
+    second = _fit_stack(cohort, gated, polygenic=polygenic, threads=threads)
+    told |= {"products_log_loss": products.log_loss, "gated_log_loss": second.head.log_loss}
+    if second.head.log_loss <= products.log_loss:
+        return _path(cohort, stack, second, gate=gate, told=told)
+    # Half the gate with the first effects is the products with their weight.
+    kept = replace(stack, score_M=stack.score_M + gate * product_M, head=products).times(scale)
+    return _path(cohort, stack, kept, gate=gate / 2, told=told)
+
+
+def left_out_scores(
+    columns: GeneColumns, effect_KGC: Floats, group_M: NDArray[np.int64]
+) -> tuple[Floats, Floats]:
+    """Each person's features times the effects that were fitted without their group, and what centres them.
+
+    Parameters
+    ----------
+    columns
+        Features of M people.
+    effect_KGC
+        Fits without each group, then the fit that has seen all.
+    group_M
+        Group of each person.
+
+    Returns
+    -------
+    Scores, less the mean that the effects give the people they were fitted on; and those means, by fit.
+    """
+    score_M, centre_K = np.zeros(columns.n_people), np.zeros(len(effect_KGC))
+    for k, effect_GC in enumerate(effect_KGC):
+        every_M = weighted_sums(columns, effect_GC)
+        centre_K[k] = every_M[group_M != k].mean()
+        score_M = np.where(group_M == k, every_M - centre_K[k], score_M)
+    return score_M, centre_K
+
+
+def _fit_stack(cohort: Cohort, columns: GeneColumns, *, polygenic: bool, threads: int) -> _Stack:
+    is_case_M = cohort.is_case_M.astype(np.float64)
+    outcome = prepare_outcome(columns, is_case_M, cohort.covariates_MP, cohort.group_M)
+    kinds: dict[str, tuple[Start, Floats | None]] = {"sparse": (SPARSE_START, None)}
+    if cohort.basis_GD is not None:
+        kinds["sparse_with_properties"] = (SPARSE_START, cohort.basis_GD)
+    if polygenic:
+        kinds["polygenic"] = (POLYGENIC_START, None)
+
+    def fit(name: str) -> list[Effects]:
+        start, basis_GD = kinds[name]
+        seen_all = fit_effects(outcome, start, basis_GD=basis_GD)
+        return [*_refits(outcome, seen_all, cohort.n_groups), seen_all]
+
+    with ThreadPoolExecutor(threads) as pool:
+        fits = dict(zip(kinds, pool.map(fit, kinds), strict=True))
+    return _weigh(cohort, columns, fits)
+
+
+def _refits(outcome: Outcome, seen_all: Effects, n_groups: int) -> list[Effects]:
+    return [fit_effects(outcome, seen_all.prior, left_out=k, sweeps=REFIT_SWEEPS) for k in range(n_groups)]
+
+
+def _weigh(cohort: Cohort, columns: GeneColumns, fits: Mapping[str, list[Effects]]) -> _Stack:
+    effects = [np.stack([fitted.mean_GC for fitted in of_prior]) for of_prior in fits.values()]
+    scores = [left_out_scores(columns, effect_KGC, cohort.group_M) for effect_KGC in effects]
+    score_MJ = np.column_stack([score_M for score_M, _ in scores])
+    head = _regress(cohort, score_MJ, bounded=(True,) * len(fits))
+    weight_J = head.weight_P[cohort.n_covariates :]
+    full = {name: of_prior[-1] for name, of_prior in fits.items()}
+    likely = max((name for name in full if name != "polygenic"), key=lambda name: full[name].bound)
+    return _Stack(
+        sum(weight * effect_KGC for weight, effect_KGC in zip(weight_J, effects, strict=True)),
+        sum(weight * centre_K for weight, (_, centre_K) in zip(weight_J, scores, strict=True)),
+        full[likely].inclusion_G,
+        score_MJ @ weight_J,
+        head,
+        {
+            name: {"weight": float(weight), **_told(fitted)}
+            for weight, (name, fitted) in zip(weight_J, full.items(), strict=True)
+        },
+    )
+
+
+def _told(fitted: Effects) -> dict[str, Any]:
+    return {
+        "genes_expected": float(fitted.inclusion_G.sum()),
+        "bound": fitted.bound,
+        "sweeps": fitted.sweeps,
+        "channel_deviation": np.sqrt(np.diag(fitted.prior.covariance_CC)).tolist(),
+        "channel_mean": fitted.prior.mean_C.tolist(),
+    }
+
+
+def _regress(cohort: Cohort, score_MJ: Floats, *, bounded: tuple[bool, ...]) -> Head:
+    held_P = np.r_[np.zeros(cohort.n_covariates, bool), np.array(bounded)]
+    return fit_head(np.column_stack([cohort.covariates_MP, score_MJ]), cohort.is_case_M, held_P)
+
+
+def _path(
+    cohort: Cohort, scout: _Stack, reader: _Stack, *, gate: float, told: dict[str, Any] | None = None
+) -> DirectPath:
+    weight_P = reader.head.weight_P[: cohort.n_covariates]
+    return DirectPath(
+        scout_KGC=scout.effect_KGC,
+        reader_KGC=reader.effect_KGC,
+        centre_K=reader.centre_K,
+        inclusion_G=scout.inclusion_G,
+        gate=gate,
+        intercept=reader.head.intercept,
+        covariate_weight_P=weight_P,
+        gene_logit_M=reader.score_M,
+        logit_M=reader.head.intercept + cohort.covariates_MP @ weight_P + reader.score_M,
+        facts={"priors": reader.told, **(told or {})},
+    )

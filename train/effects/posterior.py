@@ -1,0 +1,322 @@
+"""Posterior of the gene effects: variational Bayes by coordinate ascent over genes.
+
+The outcome (1 or 0) is modelled as fixed columns (intercept, covariates) plus gene effects plus noise. The
+fixed columns have flat priors and are integrated out exactly, gene effects have the prior of
+`train.effects.prior`. A normal model of a binary outcome is the score-test approximation: effects of rare
+variants are small on the scale of the outcome, and the scale is mended by logistic regression afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from train.effects.columns import GeneColumns, fixed_products, gene_products
+from train.effects.prior import RIDGE, Floats, Prior, Start, first_prior, fit_inclusion
+
+SETTLING_SWEEPS = 2
+"""Sweeps before the prior is learned: the first posterior still carries the order of the genes."""
+
+TOLERANCE = 1e-5
+"""A fit ends when a whole pass moves the prediction by less than this share of the noise."""
+
+NEARLY_OUT = 0.01
+"""Inclusion probability below which a gene is not looked at in every pass."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What effects are fitted to, and the products that every fit on the same features shares.
+
+    `value_M` is centred on nothing; `fixed_MP` holds the intercept and the covariates; `group_M` splits
+    people for cross-fitting; `product_KGCC` and `product_KGCP` are X'X and X'Q by group.
+    """
+
+    columns: GeneColumns
+    value_M: Floats
+    fixed_MP: Floats
+    group_M: NDArray[np.int64]
+    product_KGCC: Floats
+
+    @property
+    def n_groups(self) -> int:
+        """Groups of people."""
+        return len(self.product_KGCC)
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Posterior of all genes, given a prior.
+
+    `mean_GC` is the posterior mean per allele, `inclusion_G` the probability that a gene has any effect,
+    `bound` the lower bound of the log evidence (to compare starts on the same people).
+    """
+
+    mean_GC: Floats
+    inclusion_G: Floats
+    prior: Prior
+    bound: float
+    sweeps: int
+
+
+def prepare_outcome(
+    columns: GeneColumns, value_M: Floats, fixed_MP: Floats, group_M: NDArray[np.int64]
+) -> Outcome:
+    """Compute the products that do not change from fit to fit.
+
+    Parameters
+    ----------
+    columns
+        Features of M people.
+    value_M
+        Outcome.
+    fixed_MP
+        Columns with flat priors, without the intercept.
+    group_M
+        Group of each person, 0 to K - 1.
+    """
+    with_intercept_MP = np.column_stack([np.ones(len(value_M)), fixed_MP])
+    products = gene_products(columns, group_M, int(group_M.max()) + 1)
+    return Outcome(columns, value_M, with_intercept_MP, group_M, products)
+
+
+def fit_effects(
+    outcome: Outcome,
+    start: Start | Prior,
+    *,
+    basis_GD: Floats | None = None,
+    left_out: int | None = None,
+    sweeps: int = 40,
+) -> Effects:
+    """Posterior of the effects of all genes.
+
+    Parameters
+    ----------
+    outcome
+        Features and labels.
+    start
+        Shares to begin with, the prior is learned; or a prior, which is kept.
+    basis_GD
+        Properties of genes that the inclusion probability depends on; None: the same for all.
+    left_out
+        A group of people that the fit does not see.
+    sweeps
+        Most passes over the genes; the fit ends when a pass hardly moves the prediction.
+    """
+    state = _State.begin(outcome, left_out)
+    learned = isinstance(start, Start)
+    prior = start if isinstance(start, Prior) else state.first_prior(start)
+    rng = np.random.default_rng(0)
+    for sweep in range(sweeps):
+        # Most genes are nearly out after a few passes: they are looked at in every fourth one.
+        whole = sweep <= SETTLING_SWEEPS or sweep % 4 == 3
+        genes_G = state.vary_G if whole else state.vary_G[state.inclusion_G[state.vary_G] > NEARLY_OUT]
+        moved = state.sweep(prior, rng.permutation(genes_G))
+        if learned and sweep >= SETTLING_SWEEPS - 1:
+            prior = state.learn(prior, basis_GD, sparse=isinstance(start, Start) and start.inclusion < 1)
+        if whole and moved < TOLERANCE and sweep >= SETTLING_SWEEPS:
+            break
+    inclusion_G = np.zeros(outcome.columns.n_genes)
+    inclusion_G[state.vary_G] = state.inclusion_G[state.vary_G]
+    return Effects(state.mean_GC, inclusion_G, prior, state.bound(prior), sweep + 1)
+
+
+@dataclass
+class _State:
+    """Everything that a sweep changes. Genes that never vary are left at zero."""
+
+    outcome: Outcome
+    inside_M: Floats
+    basis_MP: Floats
+    residual_M: Floats
+    fixed_P: Floats
+    product_GCC: Floats
+    fixed_GCP: Floats
+    vary_G: NDArray[np.int64]
+    mean_GC: Floats
+    slab_GC: Floats
+    inclusion_G: Floats
+    covariance_GCC: Floats
+
+    @classmethod
+    def begin(cls, outcome: Outcome, left_out: int | None) -> _State:
+        columns = outcome.columns
+        inside_M = np.ones(columns.n_people) if left_out is None else (outcome.group_M != left_out) * 1.0
+        groups = [k for k in range(outcome.n_groups) if k != left_out]
+        basis_MP, _ = np.linalg.qr(outcome.fixed_MP * inside_M[:, None])
+        fixed_GCP = fixed_products(columns, np.ascontiguousarray(basis_MP))
+        # Projecting out the fixed columns turns X'X into X'X - X'Q Q'X, and y into y - Q Q'y.
+        product_GCC = outcome.product_KGCC[groups].sum(axis=0)
+        product_GCC = product_GCC - np.einsum("gcp,gdp->gcd", fixed_GCP, fixed_GCP)
+        value_M = outcome.value_M * inside_M
+        value_M = value_M - basis_MP @ (basis_MP.T @ value_M)
+        diagonal_GC = np.einsum("gcc->gc", product_GCC)
+        n_genes, n_channels = diagonal_GC.shape
+        return cls(
+            outcome,
+            inside_M,
+            basis_MP,
+            value_M,
+            np.zeros(basis_MP.shape[1]),
+            product_GCC,
+            fixed_GCP,
+            np.flatnonzero((diagonal_GC > 1e-6).any(axis=1)),
+            np.zeros((n_genes, n_channels)),
+            np.zeros((n_genes, n_channels)),
+            np.zeros(n_genes),
+            np.zeros((n_genes, n_channels, n_channels)),
+        )
+
+    @property
+    def n_inside(self) -> float:
+        return float(self.inside_M.sum())
+
+    def first_prior(self, start: Start) -> Prior:
+        varying_GC = np.einsum("gcc->gc", self.product_GCC[self.vary_G])
+        n_varying = max(1, len(self.vary_G))
+        variance_C = varying_GC.sum(axis=0) / n_varying / self.n_inside
+        prior = first_prior(
+            start, variance_C, float(self.residual_M @ self.residual_M) / self.n_inside, n_varying
+        )
+        return replace(prior, inclusion_G=np.full(len(self.product_GCC), start.inclusion))
+
+    def sweep(self, prior: Prior, order: NDArray[np.int64]) -> float:
+        """Update genes once each; returns how far the prediction moved, relative to the noise."""
+        precision_CC = np.linalg.inv(prior.covariance_CC)
+        self.covariance_GCC = np.linalg.inv(self.product_GCC / prior.noise + precision_CC)
+        pull_C = precision_CC @ prior.mean_C
+        with np.errstate(divide="ignore"):
+            odds_G = np.log(prior.inclusion_G) - np.log1p(-prior.inclusion_G)
+        odds_G = odds_G + 0.5 * (
+            np.linalg.slogdet(self.covariance_GCC)[1]
+            - np.linalg.slogdet(prior.covariance_CC)[1]
+            - pull_C @ prior.mean_C
+        )
+        columns = self.outcome.columns
+        moved = _sweep(
+            order,
+            (columns.start_F, columns.person_N, columns.value_N),
+            (self.inside_M, self.residual_M, self.fixed_P, self.fixed_GCP),
+            (self.product_GCC, self.covariance_GCC, pull_C, odds_G, prior.noise),
+            (self.mean_GC, self.slab_GC, self.inclusion_G),
+        )
+        return float(moved) / self.n_inside / (prior.noise + 1e-12)
+
+    def learn(self, prior: Prior, basis_GD: Floats | None, *, sparse: bool) -> Prior:
+        """The prior that the posterior asks for (the M step)."""
+        vary, weight_G = self.vary_G, self.inclusion_G[self.vary_G]
+        total = max(float(weight_G.sum()), 1e-6)
+        mean_C = weight_G @ self.slab_GC[vary] / total
+        spread_GC = self.slab_GC[vary] - mean_C
+        second_GCC = spread_GC[:, :, None] * spread_GC[:, None, :] + self.covariance_GCC[vary]
+        covariance_CC = np.einsum("g,gcd->cd", weight_G, second_GCC) / total
+        covariance_CC += np.eye(len(mean_C)) * RIDGE * np.trace(covariance_CC) / len(mean_C)
+        inclusion_G, weight_D = prior.inclusion_G, prior.weight_D
+        if sparse and basis_GD is None:
+            share = np.clip(weight_G.mean(), 1 / max(2, len(vary)), 1 - 1e-6)
+            inclusion_G = np.full(len(inclusion_G), share)
+        elif sparse and basis_GD is not None:
+            begin_D = weight_D if len(weight_D) else np.zeros(basis_GD.shape[1])
+            inclusion_G = inclusion_G.copy()
+            inclusion_G[vary], weight_D = fit_inclusion(weight_G, basis_GD[vary], begin_D)
+        return Prior(inclusion_G, mean_C, covariance_CC, self.noise(), weight_D)
+
+    def noise(self) -> float:
+        """Expected mean square of what is left of the outcome."""
+        left_M = self.residual_M + self.inside_M * (self.basis_MP @ self.fixed_P)
+        vary = self.vary_G
+        second_GCC = self._second_moment(vary) - self.mean_GC[vary, :, None] * self.mean_GC[vary, None, :]
+        unsure = np.einsum("gcd,gcd->", self.product_GCC[vary], second_GCC)
+        return float(left_M @ left_M + unsure) / max(self.n_inside - len(self.fixed_P), 1.0)
+
+    def bound(self, prior: Prior) -> float:
+        """Lower bound of the log evidence, up to constants of the data."""
+        vary, a_G = self.vary_G, self.inclusion_G[self.vary_G]
+        precision_CC = np.linalg.inv(prior.covariance_CC)
+        spread_GC = self.slab_GC[vary] - prior.mean_C
+        second_GCC = spread_GC[:, :, None] * spread_GC[:, None, :] + self.covariance_GCC[vary]
+        slab_G = 0.5 * (
+            np.einsum("cd,gcd->g", precision_CC, second_GCC)
+            - len(precision_CC)
+            + np.linalg.slogdet(prior.covariance_CC)[1]
+            - np.linalg.slogdet(self.covariance_GCC[vary])[1]
+        )
+        inside_G = np.clip(a_G, 1e-12, 1 - 1e-12)
+        wanted_G = np.clip(prior.inclusion_G[vary], 1e-12, 1 - 1e-12)
+        divergence = a_G @ slab_G + np.sum(
+            inside_G * np.log(inside_G / wanted_G) + (1 - inside_G) * np.log((1 - inside_G) / (1 - wanted_G))
+        )
+        n = self.n_inside
+        return float(
+            -0.5 * n * np.log(2 * np.pi * prior.noise) - 0.5 * n * self.noise() / prior.noise - divergence
+        )
+
+    def _second_moment(self, genes: NDArray[np.int64]) -> Floats:
+        slab_GC = self.slab_GC[genes]
+        moment_GCC = slab_GC[:, :, None] * slab_GC[:, None, :] + self.covariance_GCC[genes]
+        return np.asarray(moment_GCC * self.inclusion_G[genes, None, None])
+
+
+@njit(cache=True, nogil=True)
+def _sweep(order, entries, people, genes, state):  # type: ignore[no-untyped-def]
+    """One pass of coordinate ascent over genes; changes the arrays of `state` and the residuals in place."""
+    product_GCC, covariance_GCC, pull_C, odds_G, noise = genes
+    mean_GC, slab_GC, inclusion_G = state
+    n_channels = mean_GC.shape[1]
+    pull, step = np.zeros(n_channels), np.zeros(n_channels)
+    moved = 0.0
+    for g in order:
+        _pull(g, entries, people, (product_GCC, mean_GC), pull)
+        gain = 0.0
+        for c in range(n_channels):
+            pull[c] = pull[c] / noise + pull_C[c]
+        for c in range(n_channels):
+            slab_GC[g, c] = 0.0
+            for d in range(n_channels):
+                slab_GC[g, c] += covariance_GCC[g, c, d] * pull[d]
+            gain += slab_GC[g, c] * pull[c]
+        odds = min(max(odds_G[g] + 0.5 * gain, -700.0), 700.0)
+        inclusion_G[g] = 1.0 / (1.0 + np.exp(-odds))
+        for c in range(n_channels):
+            step[c] = inclusion_G[g] * slab_GC[g, c] - mean_GC[g, c]
+            mean_GC[g, c] += step[c]
+            moved += step[c] * step[c] * product_GCC[g, c, c]
+        _move(g, entries, people, step)
+    return moved
+
+
+@njit(cache=True, nogil=True)
+def _pull(g, entries, people, genes, pull):  # type: ignore[no-untyped-def]
+    """Products of a gene's features with the outcome less all other genes' part, into `pull`."""
+    start_F, person_N, value_N = entries
+    _, residual_M, fixed_P, fixed_GCP = people
+    product_GCC, mean_GC = genes
+    n_genes, n_channels = mean_GC.shape
+    for c in range(n_channels):
+        # Residuals hold y - X b; what the fixed columns take out of X b is Q Q'X b, kept as Q'X b.
+        total = 0.0
+        for j in range(start_F[c * n_genes + g], start_F[c * n_genes + g + 1]):
+            total += value_N[j] * residual_M[person_N[j]]
+        for p in range(len(fixed_P)):
+            total += fixed_GCP[g, c, p] * fixed_P[p]
+        for d in range(n_channels):
+            total += product_GCC[g, c, d] * mean_GC[g, d]
+        pull[c] = total
+
+
+@njit(cache=True, nogil=True)
+def _move(g, entries, people, step):  # type: ignore[no-untyped-def]
+    """Take a change of a gene's effects out of the residuals."""
+    start_F, person_N, value_N = entries
+    inside_M, residual_M, fixed_P, fixed_GCP = people
+    n_genes = fixed_GCP.shape[0]
+    for c in range(len(step)):
+        if step[c] == 0.0:
+            continue
+        for j in range(start_F[c * n_genes + g], start_F[c * n_genes + g + 1]):
+            residual_M[person_N[j]] -= inside_M[person_N[j]] * value_N[j] * step[c]
+        for p in range(len(fixed_P)):
+            fixed_P[p] += fixed_GCP[g, c, p] * step[c]

@@ -1,0 +1,133 @@
+"""What is believed of gene effects before the labels are seen, and how the labels change it.
+
+The effects of a gene on the channels, a vector, are zero with some probability; else they are drawn from one
+normal distribution over the channels, N(mean_C, covariance_CC), which all genes share. Where properties of
+the genes are given, the probability is a smooth function of them. Everything is learned by expectation
+maximisation. (Spike and slab: Mitchell and Beauchamp 1988; variational form: Carbonetto and Stephens 2012.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
+from sklearn.preprocessing import SplineTransformer
+
+Floats = NDArray[np.float64]
+
+RIDGE = 1e-6
+"""Added to the diagonal of the covariance, relative to its mean: keeps it invertible."""
+
+PROPERTY_KNOTS = 5
+"""Knots of the cubic spline over the ranks of a property."""
+
+PROPERTY_PENALTY = 1.0
+"""Inverse prior variance of a spline's weights: a property that says nothing stays near weight 0."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Prior of the effects: inclusion probability by gene, mean and covariance of what is not zero.
+
+    Attributes
+    ----------
+    inclusion_G
+        Probability that a gene's effects are not zero; 1 for all is the polygenic prior.
+    mean_C, covariance_CC
+        Per allele, in units of the outcome (1 for cases, 0 for controls).
+    noise
+        Variance of the outcome that is left.
+    weight_D
+        Weights of the properties' basis; empty without properties.
+    """
+
+    inclusion_G: Floats
+    mean_C: Floats
+    covariance_CC: Floats
+    noise: float
+    weight_D: Floats
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where expectation maximisation begins.
+
+    `inclusion` is a share of genes, `heritability` the share of the outcome's variance that they explain.
+    """
+
+    inclusion: float
+    heritability: float = 0.3
+
+
+def first_prior(start: Start, variance_C: Floats, outcome_variance: float, n_genes: int) -> Prior:
+    """A prior under which every channel explains equally much, half of it through effects they share.
+
+    Parameters
+    ----------
+    start
+        Shares that it assumes.
+    variance_C
+        Mean variance of a gene's feature in each channel.
+    outcome_variance
+        Variance of the outcome.
+    n_genes
+        Genes that vary.
+    """
+    scale_C = 1 / np.sqrt(np.maximum(variance_C, 1e-12))
+    shape_CC = 0.5 * np.outer(scale_C, scale_C) + 0.5 * np.diag(scale_C**2)
+    explained = start.heritability * outcome_variance
+    covariance_CC = shape_CC * explained / (start.inclusion * n_genes * len(scale_C))
+    return Prior(
+        np.full(n_genes, start.inclusion),
+        np.zeros(len(scale_C)),
+        covariance_CC,
+        outcome_variance - explained,
+        np.empty(0),
+    )
+
+
+def property_basis(properties: pd.DataFrame) -> Floats:
+    """Columns that describe genes: for each property a spline over its ranks, and whether it is missing.
+
+    Ranks make the scale of a property irrelevant. A gene without a value has zeros and its own column.
+
+    Parameters
+    ----------
+    properties
+        One row per gene, numeric columns, NaN where unknown. Constant columns say nothing and are left out.
+    """
+    parts = [np.ones((len(properties), 1))]
+    for _, values in properties.items():
+        known = values.notna().to_numpy()
+        if values[known].nunique() < 2:
+            continue
+        rank = values[known].rank(pct=True).to_numpy()[:, None]
+        spline = SplineTransformer(n_knots=PROPERTY_KNOTS, degree=3, include_bias=False)
+        block = np.zeros((len(values), PROPERTY_KNOTS + 1))
+        block[known] = spline.fit_transform(rank)
+        block[known] -= block[known].mean(axis=0)
+        parts.append(block)
+        if not known.all():
+            parts.append((~known).astype(float)[:, None])
+    return np.hstack(parts)
+
+
+def fit_inclusion(inclusion_G: Floats, basis_GD: Floats, weight_D: Floats) -> tuple[Floats, Floats]:
+    """Logistic regression of posterior inclusion on the basis; returns prior inclusion and weights.
+
+    The first column of the basis is the intercept, which is not penalised.
+    """
+    penalty_D = np.full(basis_GD.shape[1], PROPERTY_PENALTY)
+    penalty_D[0] = 0.0
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        score_G = basis_GD @ weights
+        value = np.logaddexp(0, score_G).sum() - inclusion_G @ score_G + 0.5 * penalty_D @ weights**2
+        return float(value), basis_GD.T @ (expit(score_G) - inclusion_G) + penalty_D * weights
+
+    fitted = minimize(loss, weight_D, jac=True, method="L-BFGS-B", options={"maxiter": 50})
+    return np.clip(expit(basis_GD @ fitted.x), 1e-6, 1 - 1e-6), fitted.x

@@ -1,0 +1,100 @@
+"""What a training run needs beside the features, read and checked before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from contract.dataset import read_genes, read_stats
+from contract.errors import InputError, fault
+from contract.manifest import Manifest, read_manifest
+from train.config import GeneCNNConfig, TrainConfig
+from train.order import RowGroup, Schedule, list_row_groups, plan_schedule
+from train.people import People, permute_labels, read_people, require_both_classes
+from train.scaling import Scaler, fit_scaler
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Checked inputs of a run, the same on every rank. The test fold's files are not among them."""
+
+    config: TrainConfig
+    manifest: Manifest
+    genes: pd.DataFrame
+    training_folds: tuple[int, ...]
+    validation_folds: tuple[int, ...]
+    people: People
+    scaler: Scaler
+    schedule: Schedule
+    group_of_fold: dict[int, int]
+
+    @property
+    def validation_groups(self) -> tuple[RowGroup, ...]:
+        """Row groups of the validation folds."""
+        return list_row_groups(self.manifest, self.validation_folds)
+
+
+def prepare(config: TrainConfig, world_size: int) -> Prepared:
+    """Read and check everything that the run needs beside the features.
+
+    Raises
+    ------
+    InputError
+        If the dataset, the folds, the labels or the number of ranks do not serve.
+    """
+    root = config.data.dataset
+    manifest = read_manifest(root)
+    genes = read_genes(root, manifest)
+    training, validation = choose_folds(manifest, config.data.validation_folds, config.data.held_out_folds)
+    groups = list_row_groups(manifest, training)
+    schedule = plan_schedule(groups, world_size, config.data, config.seed)
+    people = read_people(root, manifest, (*training, *validation), covariates=config.data.covariates)
+    if config.data.permute_labels:
+        people = permute_labels(people, config.seed)
+    require_both_classes(people, training, "the training folds")
+    require_both_classes(people, validation, "the validation folds")
+    scaler = fit_scaler(read_stats(root), manifest, people, training, config.data.scaling)
+    groups_of = group_folds((*training, *validation), _n_groups(config))
+    return Prepared(config, manifest, genes, training, validation, people, scaler, schedule, groups_of)
+
+
+def choose_folds(
+    manifest: Manifest, wanted: Sequence[int] | None, held_out: Sequence[int] = ()
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Training and validation folds; the test fold and those held out are in neither.
+
+    Raises
+    ------
+    InputError
+        If a validation fold or one held out is unknown or the test fold, or none is left for training.
+    """
+    open_folds = [
+        fold.index for fold in manifest.folds if fold.index != manifest.test_fold and fold.n_samples
+    ]
+    if not set(held_out) <= set(open_folds):
+        found = f"{list(held_out)} (test fold {manifest.test_fold})"
+        raise InputError(
+            fault(
+                "configuration", "data.held_out_folds", found=found, wanted=f"some of the folds {open_folds}"
+            )
+        )
+    open_folds = [fold for fold in open_folds if fold not in held_out]
+    validation = tuple(wanted) if wanted is not None else tuple(open_folds[:1])
+    bad = [fold for fold in validation if fold not in open_folds]
+    training = tuple(fold for fold in open_folds if fold not in validation)
+    if bad or not validation or not training:
+        found = f"{list(validation)} (test fold {manifest.test_fold})"
+        wanted_text = f"some but not all of the folds {open_folds}"
+        raise InputError(fault("configuration", "data.validation_folds", found=found, wanted=wanted_text))
+    return training, validation
+
+
+def group_folds(folds: Sequence[int], n_groups: int) -> dict[int, int]:
+    """Group of each fold: as equal in number of folds as can be, at most one group for each fold."""
+    return {fold: i % min(n_groups, len(folds)) for i, fold in enumerate(sorted(folds))}
+
+
+def _n_groups(config: TrainConfig) -> int:
+    return config.model.effects.groups if isinstance(config.model, GeneCNNConfig) else 1
