@@ -76,6 +76,9 @@ class GeneCNNConfig(ConfigModel):
     shuffle_genes: bool = Field(
         False, description="control: genes shuffled within their chromosome, by the seed"
     )
+    attended_genes: int = Field(
+        2_000, ge=1, description="genes that the convolutions see: those most likely to have an effect"
+    )
     burdens: int = Field(3, ge=1, description="mixtures of channels that go into the convolutions")
     filters: int = Field(8, ge=1, description="convolution filters along the genome")
     kernel_size: int = Field(5, ge=1, description="genes seen by one filter, odd")
@@ -139,7 +142,7 @@ class StoppingConfig(ConfigModel):
     max_epochs: int = Field(50, ge=1)
     min_steps: int = Field(0, ge=0, description="steps before patience and plateaus count")
     patience: int = Field(
-        3, ge=1, description="epochs without a better validation loss before training stops"
+        2, ge=1, description="epochs without a better validation loss before training stops"
     )
     min_evidence: float = Field(
         1.64,

@@ -26,7 +26,6 @@ from train.model import GeneCNN
 from train.order import list_row_groups
 from train.people import UNKNOWN
 from train.prepare import Prepared
-from train.scaling import Scaler
 from train.sparse import SparseRows
 
 EFFECTS_NAME, EFFECTS_FACTS_NAME = "effects.safetensors", "effects.json"
@@ -142,13 +141,15 @@ def load_path(folder: Path) -> DirectPath | None:
         raise InputError(fault(folder, EFFECTS_NAME, found=f"damaged ({error})", wanted=wanted)) from None
 
 
-def install(model: GeneCNN, path: DirectPath, scaler: Scaler, order_G: NDArray[np.int64]) -> None:
+def install(model: GeneCNN, path: DirectPath, prepared: Prepared) -> None:
     """Put the effects into the network, in the scale of its features, and start covariates where they stood.
 
     Features of the network are (x - mean) × factor. One with factor 0 does not vary among the training people
     and is silent.
     """
-    direct, shape = model.direct, model.direct.scout_CG.shape
+    direct, shape, scaler = model.direct, model.direct.scout_CG.shape, prepared.scaler
+    order_G = gene_order(prepared.genes, gene_cnn_of(prepared.config), prepared.config.seed)
+    contigs = tuple(prepared.genes["contig"])
     factor_CG = scaler.factor_F.astype(np.float64).reshape(shape)
     safe_CG = np.where(factor_CG > 0, factor_CG, 1.0)
     mean_CG = scaler.mean_F.astype(np.float64).reshape(shape)
@@ -175,7 +176,7 @@ def install(model: GeneCNN, path: DirectPath, scaler: Scaler, order_G: NDArray[n
         model.intercept.fill_(path.intercept)
         model.covariate_P.copy_(torch.from_numpy(path.covariate_weight_P))
         if model.rest is not None:
-            model.rest.relevance_G.copy_(torch.from_numpy(path.inclusion_G))
+            model.rest.attend(torch.from_numpy(order_G), torch.from_numpy(path.inclusion_G), contigs)
 
 
 def out_of_fold_table(prepared: Prepared, path: DirectPath) -> pd.DataFrame:

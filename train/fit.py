@@ -27,8 +27,6 @@ from train.direct import (
     OUT_OF_FOLD_NAME,
     described_genes,
     fit_effects_of_run,
-    gene_cnn_of,
-    gene_order,
     install,
     load_path,
     out_of_fold_table,
@@ -140,8 +138,7 @@ def build_trainer(prepared: Prepared, comm: Comm, path: DirectPath | None) -> Tr
     model.start_from(float(np.mean(labels[labels != UNKNOWN])))
     model.to(device)
     if isinstance(model, GeneCNN) and path is not None:
-        order_G = gene_order(prepared.genes, gene_cnn_of(config), config.seed)
-        install(model, path, prepared.scaler, order_G)
+        install(model, path, prepared)
     model.load_state_dict(comm.share(model.state_dict()))
     densify = Densifier(prepared.scaler, shape.n_channels, device)
     return Trainer(model, config, comm, densify, device)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -126,48 +126,64 @@ class DirectPath(nn.Module):
         self.register_buffer("high_G", torch.from_numpy(near.high_G), persistent=False)
         self.left_out: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
-    def forward(self, x_BCG: Tensor, group_B: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Logit of each person, and the scout's score of each gene, centred (B, G)."""
-        if group_B is None or not self.left_out:
-            own = (self.scout_CG, self.reader_CG, self.constant_G, self.centre)
-            logit_B, score_BG = self._score(x_BCG, own)
-            return self.scale * logit_B, score_BG
+    @override
+    def forward(self, x_BCG: Tensor, group_B: Tensor | None) -> Tensor:
+        """Logit of each person (B)."""
         logit_B = x_BCG.new_zeros(len(x_BCG))
-        score_BG = x_BCG.new_zeros(len(x_BCG), x_BCG.shape[2])
-        for group in sorted(set(group_B.tolist())):
-            rows = torch.nonzero(group_B == group).squeeze(1)
-            logit_B[rows], score_BG[rows] = self._score(x_BCG[rows], self.left_out[group])
-        return self.scale * logit_B, score_BG
+        for rows, weights in self._fits(group_B):
+            logit_B[rows] = self._logit(x_BCG[rows], weights)
+        return self.scale * logit_B
 
-    def _score(self, x_BCG: Tensor, weights: tuple[Tensor, Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    def scores(self, x_BCL: Tensor, gene_L: Tensor, group_B: Tensor | None) -> Tensor:
+        """The scout's score of some genes, whose features are given (B, L)."""
+        score_BL = x_BCL.new_zeros(len(x_BCL), x_BCL.shape[2])
+        for rows, (scout_CG, *_) in self._fits(group_B):
+            score_BL[rows] = torch.einsum("bcl,cl->bl", x_BCL[rows], scout_CG[:, gene_L])
+        return score_BL
+
+    def _fits(self, group_B: Tensor | None) -> Iterator[tuple[Tensor | slice, tuple[Tensor, ...]]]:
+        """Rows of the batch that share a fit, and its weights."""
+        if group_B is None or not self.left_out:
+            yield slice(None), (self.scout_CG, self.reader_CG, self.constant_G, self.centre)
+            return
+        for group in sorted(set(group_B.tolist())):
+            yield torch.nonzero(group_B == group).squeeze(1), self.left_out[group]
+
+    def _logit(self, x_BCG: Tensor, weights: tuple[Tensor, ...]) -> Tensor:
         scout_CG, reader_CG, constant_G, centre = weights
-        score_BG = torch.einsum("bcg,cg->bg", x_BCG, scout_CG)
         if not self.gate:
-            return torch.einsum("bcg,cg->b", x_BCG, reader_CG) + constant_G.sum() - centre, score_BG
-        reader_BG = torch.einsum("bcg,cg->bg", x_BCG, reader_CG) + constant_G
-        ordered_BG = score_BG[:, self.order_G]
+            return x_BCG.flatten(1) @ reader_CG.flatten() + constant_G.sum() - centre
+        ordered_BG = torch.einsum("bcg,cg->bg", x_BCG, scout_CG)[:, self.order_G]
         before_BG = nn.functional.pad(ordered_BG.double().cumsum(1), (1, 0))
-        near_BG = (before_BG[:, self.high_G] - before_BG[:, self.low_G]).to(score_BG.dtype) - ordered_BG
+        near_BG = (before_BG[:, self.high_G] - before_BG[:, self.low_G]).to(ordered_BG.dtype) - ordered_BG
+        reader_BG = torch.einsum("bcg,cg->bg", x_BCG, reader_CG) + constant_G
         gated_BG = reader_BG[:, self.order_G] * (1 + self.gate * near_BG)
-        return gated_BG.sum(1) - centre, score_BG
+        return gated_BG.sum(1) - centre
 
 
 class GenomeConvolutions(nn.Module):
     """What single genes do not tell: convolutions along the genome, pooled into windows, and a hidden layer.
 
     They see the scout's score of each gene, and mixtures of channels scaled by how likely the gene matters.
+    Only the genes most likely to matter take part: the others would add noise and most of the time.
     """
 
+    gene_L: Tensor
     present_L: Tensor
-    layout_L: Tensor
-    relevance_G: Tensor
+    relevance_L: Tensor
 
     def __init__(self, config: GeneCNNConfig, shape: InputShape) -> None:
         super().__init__()
-        layout = torch.tensor(padded_layout(shape.contigs, config.window, config.kernel_size // 2))
-        self.register_buffer("layout_L", layout.clamp(min=0), persistent=False)
-        self.register_buffer("present_L", (layout >= 0).float(), persistent=False)
-        self.register_buffer("relevance_G", torch.ones(shape.n_genes))
+        self.window, self.gap = config.window, config.kernel_size // 2
+        self.n_attended = min(config.attended_genes, shape.n_genes)
+        n_contigs = len(set(shape.contigs))
+        most = self.n_attended + n_contigs * (self.gap + self.window - 1)
+        n_places = -(-most // self.window) * self.window
+        self.register_buffer("gene_L", torch.zeros(n_places, dtype=torch.int64))
+        self.register_buffer("present_L", torch.zeros(n_places))
+        self.register_buffer("relevance_L", torch.zeros(n_places))
+        places = torch.arange(shape.n_genes)
+        self.attend(places, torch.ones(shape.n_genes), shape.contigs)
         self.mix = ChannelMix(shape.n_channels, config.burdens)
         nn.init.normal_(self.mix.weight, std=1 / math.sqrt(shape.n_channels))
         widths = [config.burdens + 1] + [config.filters] * config.layers
@@ -177,15 +193,38 @@ class GenomeConvolutions(nn.Module):
         )
         self.pool = nn.AvgPool2d((1, config.window))
         self.dropout = nn.Dropout(config.dropout)
-        self.hidden = nn.Linear(config.filters * (len(layout) // config.window), config.hidden)
+        self.hidden = nn.Linear(config.filters * (n_places // config.window), config.hidden)
+
+    def attend(self, order_G: Tensor, relevance_G: Tensor, contigs: Sequence[str]) -> None:
+        """Choose the genes that take part: the most relevant, in the order given.
+
+        Parameters
+        ----------
+        order_G
+            Gene at each place of the genome.
+        relevance_G
+            How likely each gene matters.
+        contigs
+            Chromosome of each place.
+        """
+        rank = torch.argsort(relevance_G, descending=True, stable=True)
+        chosen_G = torch.zeros(len(relevance_G), dtype=torch.bool)
+        chosen_G[rank[: self.n_attended]] = True
+        places = torch.nonzero(chosen_G[order_G]).squeeze(1)
+        layout = padded_layout([contigs[place] for place in places.tolist()], self.window, self.gap)
+        layout += [-1] * (len(self.gene_L) - len(layout))
+        place_L = torch.tensor(layout)
+        self.gene_L.copy_(order_G[places][place_L.clamp(min=0)])
+        self.present_L.copy_((place_L >= 0).float())
+        self.relevance_L.copy_(relevance_G[self.gene_L.cpu()])
 
     @override
-    def forward(self, x_BCG: Tensor, score_BG: Tensor, order_G: Tensor) -> Tensor:
-        """Activations of the hidden layer (B, H); `order_G` is the gene at each place of the genome."""
-        mixed_BGF = self.mix(x_BCG) * self.relevance_G[:, None]
-        joined_BGF = torch.cat([mixed_BGF, score_BG[:, :, None]], dim=2)
-        x_BLF = joined_BGF.index_select(1, order_G[self.layout_L]) * self.present_L[:, None]
-        x_BF1L = x_BLF.transpose(1, 2).unsqueeze(2)
+    def forward(self, x_BCG: Tensor, direct: DirectPath, group_B: Tensor | None) -> Tensor:
+        """Activations of the hidden layer (B, H)."""
+        x_BCL = x_BCG.index_select(2, self.gene_L)
+        mixed_BLF = self.mix(x_BCL) * self.relevance_L[:, None]
+        joined_BLF = torch.cat([mixed_BLF, direct.scores(x_BCL, self.gene_L, group_B)[:, :, None]], dim=2)
+        x_BF1L = (joined_BLF * self.present_L[:, None]).transpose(1, 2).unsqueeze(2)
         for convolution in self.convolutions:
             x_BF1L = convolution(x_BF1L, self.present_L)
         window_BFW = self.pool(x_BF1L).squeeze(2)
@@ -222,11 +261,10 @@ class GeneCNN(nn.Module):
 
     def gene_logit(self, x_BCG: Tensor, group_B: Tensor | None = None) -> Tensor:
         """The part of the logit that genes give (B)."""
-        logit_B: Tensor
-        logit_B, score_BG = self.direct(x_BCG, group_B)
+        logit_B: Tensor = self.direct(x_BCG, group_B)
         if self.rest is None or self.head is None or not self.convolving:
             return logit_B
-        hidden_BH = self.dropout(self.rest(x_BCG, score_BG, self.direct.order_G))
+        hidden_BH = self.dropout(self.rest(x_BCG, self.direct, group_B))
         summed_B: Tensor = logit_B + self.head(hidden_BH).squeeze(1)
         return summed_B
 
@@ -248,7 +286,7 @@ class GeneCNN(nn.Module):
         """Activations of the hidden layer (B, H); H = 0 where the convolutions are off."""
         if self.rest is None or not self.convolving:
             return x_BCG.new_empty(len(x_BCG), 0)
-        hidden_BH: Tensor = self.rest(x_BCG, self.direct(x_BCG, None)[1], self.direct.order_G)
+        hidden_BH: Tensor = self.rest(x_BCG, self.direct, None)
         return hidden_BH
 
     def start_from(self, case_share: float) -> None:

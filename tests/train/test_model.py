@@ -55,10 +55,22 @@ def test_genome_convolution__never_crosses_chromosome_ends():
 def test_genome_convolutions__windows_hold_one_chromosome():
     config = GeneCNNConfig(window=4, kernel_size=3)
     rest = GenomeConvolutions(config, InputShape(1, 0, ("1",) * 5 + ("2",) * 3))
-    windows = rest.layout_L.view(-1, 4)
+    windows = rest.gene_L.view(-1, 4)
     present = rest.present_L.view(-1, 4).bool()
+    assert present.sum() == 8
     for genes, here in zip(windows, present, strict=True):
         assert len({gene.item() >= 5 for gene in genes[here]}) <= 1
+
+
+def test_attend__most_relevant_genes_in_their_order():
+    config = GeneCNNConfig(window=2, kernel_size=1, attended_genes=3)
+    rest = GenomeConvolutions(config, InputShape(1, 0, ("1", "1", "1", "2", "2")))
+    relevance = torch.tensor([0.1, 0.9, 0.5, 0.8, 0.2])
+    rest.attend(torch.arange(5), relevance, ("1", "1", "1", "2", "2"))
+    assert rest.gene_L[rest.present_L.bool()].tolist() == [1, 2, 3]
+    rest.attend(torch.tensor([2, 1, 0, 4, 3]), relevance, ("1", "1", "1", "2", "2"))
+    assert rest.gene_L[rest.present_L.bool()].tolist() == [2, 1, 3]
+    assert rest.relevance_L[rest.present_L.bool()].tolist() == pytest.approx([0.5, 0.9, 0.8])
 
 
 def test_gene_cnn__untrained_answer_is_the_case_share():
@@ -78,12 +90,11 @@ def test_direct_path__logit_by_hand():
     direct.centre.fill_(0.25)
     x_BCG = torch.tensor([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]])
     # Readers: 1 + 0.5, 2 + 10, 3; scouts: 1, 4 + 2.5, 9.
-    logit_B, score_BG = direct(x_BCG, None)
-    assert logit_B.item() == pytest.approx(1.5 + 12 + 3 - 0.25)
-    assert score_BG[0].tolist() == pytest.approx([1.0, 6.5, 9.0])
+    assert direct(x_BCG, None).item() == pytest.approx(1.5 + 12 + 3 - 0.25)
+    assert direct.scores(x_BCG, torch.arange(3), None)[0].tolist() == pytest.approx([1.0, 6.5, 9.0])
     direct.gate.fill_(0.1)
     gated = 1.5 * (1 + 0.1 * 6.5) + 12 * (1 + 0.1 * 1.0) + 3
-    assert direct(x_BCG, None)[0].item() == pytest.approx(gated - 0.25)
+    assert direct(x_BCG, None).item() == pytest.approx(gated - 0.25)
 
 
 def test_direct_path__people_in_training_are_scored_by_the_fit_without_them():
@@ -95,8 +106,8 @@ def test_direct_path__people_in_training_are_scored_by_the_fit_without_them():
         (zero, torch.tensor([[0.0, 2.0]]), torch.zeros(2), torch.zeros(())),
     ]
     x_BCG = torch.ones(3, 1, 2)
-    assert direct(x_BCG, torch.tensor([1, 0, 1]))[0].tolist() == [2.0, 1.0, 2.0]
-    assert direct(x_BCG, None)[0].tolist() == [20.0] * 3
+    assert direct(x_BCG, torch.tensor([1, 0, 1])).tolist() == [2.0, 1.0, 2.0]
+    assert direct(x_BCG, None).tolist() == [20.0] * 3
 
 
 def test_gene_cnn__switched_off_convolutions_say_nothing():
