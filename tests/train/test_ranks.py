@@ -25,6 +25,7 @@ from train.bundle import load_bundle
 from train.checkpoint import load_state
 from train.config import TrainConfig
 from train.data import open_reader
+from train.direct import fit_effects_of_run
 from train.engine import seed_step
 from train.fit import BUNDLE_NAME, build_trainer, training_batches
 from train.prepare import prepare
@@ -125,8 +126,9 @@ def test_restore__momentum_and_schedule_of_the_optimizer_that_steps(make_config:
     prepared = prepare(config, 1)
     comm = distributed.HorovodComm()
     try:
-        before, after = (build_trainer(prepared, comm) for _ in range(2))
         reader = open_reader(config.data.dataset, prepared.manifest, config.data)
+        path = fit_effects_of_run(prepared, reader, threads=1)
+        before, after = (build_trainer(prepared, comm, path) for _ in range(2))
         batches = training_batches(prepared, reader, 0, comm)
         before.train_step(next(batches))
         after.restore(copy.deepcopy(before.state()))

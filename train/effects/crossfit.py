@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from train.effects.columns import GeneColumns, weighted_sums
 from train.effects.head import Head, fit_head
 from train.effects.neighbours import Neighbours, gate_entries
-from train.effects.posterior import Effects, Outcome, fit_effects, prepare_outcome
+from train.effects.posterior import Effects, fit_effects, prepare_outcome
 from train.effects.prior import Floats, Start
 
 SPARSE_START, POLYGENIC_START = Start(inclusion=0.1), Start(inclusion=1.0)
-REFIT_SWEEPS = 12
-"""Sweeps of a fit with a known prior, from zero."""
+SWEEPS = 25
+"""Most passes of a fit; all but the first few look at likely genes alone."""
 
 
 @dataclass(frozen=True)
@@ -87,23 +87,16 @@ class DirectPath:
 
 @dataclass(frozen=True)
 class _Stack:
-    """Fits of all priors, weighed: effects in logits, left-out scores, the regression that weighed them."""
+    """Fits of all priors, weighed: effects in logits, and what they say of people who were left out."""
 
     effect_KGC: Floats
     centre_K: Floats
     inclusion_G: Floats
     score_M: Floats
+    logit_M: Floats
+    log_loss: float
     head: Head
     told: dict[str, Any]
-
-    def times(self, factor: float) -> _Stack:
-        """All scores times a factor."""
-        return replace(
-            self,
-            effect_KGC=factor * self.effect_KGC,
-            centre_K=factor * self.centre_K,
-            score_M=factor * self.score_M,
-        )
 
 
 def fit_direct_path(
@@ -128,9 +121,9 @@ def fit_direct_path(
         return additive
     people = (stack.effect_KGC, cohort.group_M)
     product_M = gate_entries(cohort.columns, *people, neighbours, 0.0)[1]
-    product_M -= product_M.mean()
+    alone = _regress(cohort, stack.score_M[:, None], bounded=(True,))
     products = _regress(cohort, np.column_stack([stack.score_M, product_M]), bounded=(True, False))
-    gain, wanted = stack.head.deviance - products.deviance, math.log(len(product_M))
+    gain, wanted = alone.deviance - products.deviance, math.log(len(product_M))
     told: dict[str, Any] = {"products_gain": gain, "products_gain_wanted": wanted}
     scale, weight = products.weight_P[-2:]
     # One weight more has to pay for itself (Schwarz 1978), else the products are left out.
@@ -139,12 +132,11 @@ def fit_direct_path(
     gate = float(weight / scale)
     gated = gate_entries(cohort.columns, *people, neighbours, gate)[0]
     second = _fit_stack(cohort, gated, polygenic=polygenic, threads=threads)
-    told |= {"products_log_loss": products.log_loss, "gated_log_loss": second.head.log_loss}
-    if second.head.log_loss <= products.log_loss:
+    told |= {"products_log_loss": products.log_loss, "gated_log_loss": second.log_loss}
+    if second.log_loss <= products.log_loss:
         return _path(cohort, stack, second, gate=gate, told=told)
-    # Half the gate with the first effects is the products with their weight.
-    kept = replace(stack, score_M=stack.score_M + gate * product_M, head=products).times(scale)
-    return _path(cohort, stack, kept, gate=gate / 2, told=told)
+    # Half the gate with the first effects is the products with their weight: each pair is met twice.
+    return _path(cohort, stack, _with_products(cohort, stack, product_M, products), gate=gate / 2, told=told)
 
 
 def left_out_scores(
@@ -182,38 +174,64 @@ def _fit_stack(cohort: Cohort, columns: GeneColumns, *, polygenic: bool, threads
     if polygenic:
         kinds["polygenic"] = (POLYGENIC_START, None)
 
-    def fit(name: str) -> list[Effects]:
-        start, basis_GD = kinds[name]
-        seen_all = fit_effects(outcome, start, basis_GD=basis_GD)
-        return [*_refits(outcome, seen_all, cohort.n_groups), seen_all]
+    def fit(job: tuple[str, int | None]) -> Effects:
+        start, basis_GD = kinds[job[0]]
+        return fit_effects(outcome, start, basis_GD=basis_GD, left_out=job[1], sweeps=SWEEPS)
 
+    # The prior is learned anew without each group: its mean alone would tell the labels of those left out.
+    jobs = [(name, k) for name in kinds for k in (*range(cohort.n_groups), None)]
     with ThreadPoolExecutor(threads) as pool:
-        fits = dict(zip(kinds, pool.map(fit, kinds), strict=True))
-    return _weigh(cohort, columns, fits)
-
-
-def _refits(outcome: Outcome, seen_all: Effects, n_groups: int) -> list[Effects]:
-    return [fit_effects(outcome, seen_all.prior, left_out=k, sweeps=REFIT_SWEEPS) for k in range(n_groups)]
+        fits = dict(zip(jobs, pool.map(fit, jobs), strict=True))
+    by_kind = {name: [fits[job] for job in jobs if job[0] == name] for name in kinds}
+    return _weigh(cohort, columns, by_kind)
 
 
 def _weigh(cohort: Cohort, columns: GeneColumns, fits: Mapping[str, list[Effects]]) -> _Stack:
-    effects = [np.stack([fitted.mean_GC for fitted in of_prior]) for of_prior in fits.values()]
-    scores = [left_out_scores(columns, effect_KGC, cohort.group_M) for effect_KGC in effects]
+    """Weigh the priors by what they say of people left out; for each group by what they say of the others."""
+    effect_JKGC = np.stack([np.stack([fitted.mean_GC for fitted in of_kind]) for of_kind in fits.values()])
+    scores = [left_out_scores(columns, effect_KGC, cohort.group_M) for effect_KGC in effect_JKGC]
     score_MJ = np.column_stack([score_M for score_M, _ in scores])
-    head = _regress(cohort, score_MJ, bounded=(True,) * len(fits))
-    weight_J = head.weight_P[cohort.n_covariates :]
-    full = {name: of_prior[-1] for name, of_prior in fits.items()}
+    centre_JK = np.stack([centre_K for _, centre_K in scores])
+    bounded = (True,) * len(fits)
+    heads = [_regress(cohort, score_MJ, bounded=bounded, left_out=k) for k in (*range(cohort.n_groups), None)]
+    weight_KJ = np.stack([head.weight_P[cohort.n_covariates :] for head in heads])
+    score_M = np.einsum("mj,mj->m", score_MJ, weight_KJ[cohort.group_M])
+    fixed_M = np.zeros(len(score_M))
+    for k, head in enumerate(heads[:-1]):
+        own = cohort.group_M == k
+        fixed_M[own] = head.intercept + cohort.covariates_MP[own] @ head.weight_P[: cohort.n_covariates]
+    full = {name: of_kind[-1] for name, of_kind in fits.items()}
     likely = max((name for name in full if name != "polygenic"), key=lambda name: full[name].bound)
+    logit_M = fixed_M + score_M
     return _Stack(
-        sum(weight * effect_KGC for weight, effect_KGC in zip(weight_J, effects, strict=True)),
-        sum(weight * centre_K for weight, (_, centre_K) in zip(weight_J, scores, strict=True)),
+        np.einsum("jkgc,kj->kgc", effect_JKGC, weight_KJ),
+        np.einsum("jk,kj->k", centre_JK, weight_KJ),
         full[likely].inclusion_G,
-        score_MJ @ weight_J,
-        head,
+        score_M,
+        logit_M,
+        float(np.mean(np.logaddexp(0, logit_M) - cohort.is_case_M * logit_M)),
+        heads[-1],
         {
             name: {"weight": float(weight), **_told(fitted)}
-            for weight, (name, fitted) in zip(weight_J, full.items(), strict=True)
+            for weight, (name, fitted) in zip(weight_KJ[-1], full.items(), strict=True)
         },
+    )
+
+
+def _with_products(cohort: Cohort, stack: _Stack, product_M: Floats, products: Head) -> _Stack:
+    """The first effects, rescaled beside the products of their scores."""
+    scale, weight = products.weight_P[-2:]
+    n_covariates = cohort.n_covariates
+    score_M = scale * stack.score_M + weight * product_M
+    fixed_M = products.intercept + cohort.covariates_MP @ products.weight_P[:n_covariates]
+    return replace(
+        stack,
+        effect_KGC=scale * stack.effect_KGC,
+        centre_K=scale * stack.centre_K,
+        score_M=score_M,
+        logit_M=fixed_M + score_M,
+        log_loss=products.log_loss,
+        head=products,
     )
 
 
@@ -227,15 +245,18 @@ def _told(fitted: Effects) -> dict[str, Any]:
     }
 
 
-def _regress(cohort: Cohort, score_MJ: Floats, *, bounded: tuple[bool, ...]) -> Head:
+def _regress(
+    cohort: Cohort, score_MJ: Floats, *, bounded: tuple[bool, ...], left_out: int | None = None
+) -> Head:
     held_P = np.r_[np.zeros(cohort.n_covariates, bool), np.array(bounded)]
-    return fit_head(np.column_stack([cohort.covariates_MP, score_MJ]), cohort.is_case_M, held_P)
+    seen_M = cohort.group_M != left_out
+    column_MP = np.column_stack([cohort.covariates_MP, score_MJ])
+    return fit_head(column_MP[seen_M], cohort.is_case_M[seen_M], held_P)
 
 
 def _path(
     cohort: Cohort, scout: _Stack, reader: _Stack, *, gate: float, told: dict[str, Any] | None = None
 ) -> DirectPath:
-    weight_P = reader.head.weight_P[: cohort.n_covariates]
     return DirectPath(
         scout_KGC=scout.effect_KGC,
         reader_KGC=reader.effect_KGC,
@@ -243,8 +264,8 @@ def _path(
         inclusion_G=scout.inclusion_G,
         gate=gate,
         intercept=reader.head.intercept,
-        covariate_weight_P=weight_P,
+        covariate_weight_P=reader.head.weight_P[: cohort.n_covariates],
         gene_logit_M=reader.score_M,
-        logit_M=reader.head.intercept + cohort.covariates_MP @ weight_P + reader.score_M,
+        logit_M=reader.logit_M,
         facts={"priors": reader.told, **(told or {})},
     )
