@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from scipy.stats import norm, rankdata
 from scipy.stats import t as student
 
 from train.metrics import Labels, Metric, Values
+
+Families = NDArray[np.integer[Any]]
 
 LEVEL = 0.95
 TAIL = (1 - LEVEL) / 2
@@ -41,7 +44,7 @@ def nothing(note: str) -> Interval:
     return Interval(None, None, None, "", note)
 
 
-def auroc_interval(is_case_M: Labels, score_M: Values, family_M: NDArray[np.integer]) -> Interval:
+def auroc_interval(is_case_M: Labels, score_M: Values, family_M: Families) -> Interval:
     """AUROC with DeLong's interval on the scale of its log odds, families as clusters.
 
     Placement values are summed by family (Obuchowski 1997), the interval is symmetric in log odds (Pepe
@@ -73,9 +76,7 @@ def auroc_interval(is_case_M: Labels, score_M: Values, family_M: NDArray[np.inte
     return Interval(estimate, low, high, DELONG)
 
 
-def auroc_difference(
-    is_case_M: Labels, score_M: Values, rival_M: Values, family_M: NDArray[np.integer]
-) -> Interval:
+def auroc_difference(is_case_M: Labels, score_M: Values, rival_M: Values, family_M: Families) -> Interval:
     """AUROC of a score minus that of a rival on the same people: paired DeLong, families as clusters.
 
     DeLong et al. 1988 with the clusters of Obuchowski 1997, and Student's t as in `auroc_interval`.
@@ -106,7 +107,7 @@ def placements(is_case_M: Labels, score_M: Values) -> Values:
 class _Clusters:
     """Families of the people, and the variance of a mean of placement values between them."""
 
-    def __init__(self, is_case_M: Labels, family_M: NDArray[np.integer]) -> None:
+    def __init__(self, is_case_M: Labels, family_M: Families) -> None:
         self.is_case_M = is_case_M
         families, self.position_M = np.unique(family_M, return_inverse=True)
         self.families = len(families)
@@ -168,7 +169,7 @@ class FamilyDraws:
             yield self.count_DF[start : start + step][:, self.position_M].astype(np.float64)
 
 
-def family_draws(is_case_M: Labels, family_M: NDArray[np.integer], draws: int, seed: int) -> FamilyDraws:
+def family_draws(is_case_M: Labels, family_M: Families, draws: int, seed: int) -> FamilyDraws:
     """Draw whole families with replacement, as many as there are.
 
     Draws of one class are drawn again, at most `draws` times in all.

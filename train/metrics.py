@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial, update_wrapper
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,8 @@ def auroc(is_case_M: Labels, score_M: Values, weight_DM: Values) -> Values:
     cases_DT, controls_DT = _by_score(is_case_M, score_M, weight_DM)
     below_DT = np.cumsum(controls_DT, axis=1)
     below_DT -= 0.5 * controls_DT
-    return np.einsum("dt,dt->d", cases_DT, below_DT) / (cases_DT.sum(axis=1) * controls_DT.sum(axis=1))
+    pairs_D = cases_DT.sum(axis=1) * controls_DT.sum(axis=1)
+    return np.asarray(np.einsum("dt,dt->d", cases_DT, below_DT) / pairs_D)
 
 
 @Metric
@@ -68,26 +70,26 @@ def average_precision(is_case_M: Labels, score_M: Values, weight_DM: Values) -> 
     called_DT = true_DT + np.cumsum(controls_DT, axis=1)
     # Scores above all people of a draw call nobody: no recall is gained there, whatever the precision.
     precision_DT = np.divide(true_DT, called_DT, out=np.zeros_like(true_DT), where=called_DT > 0)
-    return np.einsum("dt,dt->d", cases_DT, precision_DT) / cases_DT.sum(axis=1)
+    return np.asarray(np.einsum("dt,dt->d", cases_DT, precision_DT) / cases_DT.sum(axis=1))
 
 
 @Metric
 def accuracy(is_case_M: Labels, score_M: Values, weight_DM: Values, threshold: float = 0.5) -> Values:
     """Share of people on the right side of the threshold; a score at the threshold calls a case."""
     right_M = (score_M >= threshold) == (is_case_M == 1)
-    return weight_DM @ right_M / weight_DM.sum(axis=1)
+    return _mean(weight_DM, right_M)
 
 
 @Metric
 def sensitivity(is_case_M: Labels, score_M: Values, weight_DM: Values, threshold: float = 0.5) -> Values:
     """Share of cases called cases; NaN without cases."""
-    return weight_DM @ ((score_M >= threshold) & (is_case_M == 1)) / (weight_DM @ is_case_M)
+    return _mean(weight_DM * is_case_M, score_M >= threshold)
 
 
 @Metric
 def specificity(is_case_M: Labels, score_M: Values, weight_DM: Values, threshold: float = 0.5) -> Values:
     """Share of controls called controls; NaN without controls."""
-    return weight_DM @ ((score_M < threshold) & (is_case_M == 0)) / (weight_DM @ (1 - is_case_M))
+    return _mean(weight_DM * (1 - is_case_M), score_M < threshold)
 
 
 @Metric
@@ -103,13 +105,14 @@ def balanced_accuracy(
 def f1(is_case_M: Labels, score_M: Values, weight_DM: Values, threshold: float = 0.5) -> Values:
     """Harmonic mean of precision and sensitivity; 0 where nobody is rightly called a case."""
     called_M = score_M >= threshold
-    return 2 * (weight_DM @ (called_M & (is_case_M == 1))) / (weight_DM @ (called_M + is_case_M))
+    true_D = weight_DM @ (called_M & (is_case_M == 1))
+    return np.asarray(2 * true_D / (weight_DM @ (called_M + is_case_M)))
 
 
 @Metric
 def brier(is_case_M: Labels, probability_M: Values, weight_DM: Values) -> Values:
     """Mean squared distance between probability and outcome."""
-    return weight_DM @ (probability_M - is_case_M) ** 2 / weight_DM.sum(axis=1)
+    return _mean(weight_DM, (probability_M - is_case_M) ** 2)
 
 
 @Metric
@@ -118,7 +121,7 @@ def scaled_brier(is_case_M: Labels, probability_M: Values, weight_DM: Values) ->
 
     1 is perfect, 0 tells no more than the share of cases, below 0 tells less.
     """
-    share_D = weight_DM @ is_case_M / weight_DM.sum(axis=1)
+    share_D = _mean(weight_DM, is_case_M)
     return 1 - brier.values(is_case_M, probability_M, weight_DM) / (share_D * (1 - share_D))
 
 
@@ -158,7 +161,7 @@ def expected_calibration_error(
     """
     bin_M = np.minimum((probability_M * n_bins).astype(int), n_bins - 1)
     gap_MB = np.eye(n_bins)[bin_M] * (probability_M - is_case_M)[:, None]
-    return np.abs(weight_DM @ gap_MB).sum(axis=1) / weight_DM.sum(axis=1)
+    return np.asarray(np.abs(weight_DM @ gap_MB).sum(axis=1) / weight_DM.sum(axis=1))
 
 
 @Metric
@@ -171,12 +174,11 @@ def liability_r2(
     score does not vary. Cases may be more frequent here than in the population, where their share is
     `prevalence`.
     """
-    n_D = weight_DM.sum(axis=1)
-    share_D = weight_DM @ is_case_M / n_D
+    share_D = _mean(weight_DM, is_case_M)
     centred_M = probability_M - probability_M.mean()
-    mean_D = weight_DM @ centred_M / n_D
-    variance_D = weight_DM @ centred_M**2 / n_D - mean_D**2
-    covariance_D = weight_DM @ (centred_M * is_case_M) / n_D - mean_D * share_D
+    mean_D = _mean(weight_DM, centred_M)
+    variance_D = _mean(weight_DM, centred_M**2) - mean_D**2
+    covariance_D = _mean(weight_DM, centred_M * is_case_M) - mean_D * share_D
     varies_D = variance_D > 1e-18
     scaled_D = np.where(varies_D, variance_D, 1.0) * share_D * (1 - share_D)
     observed_D = np.where(varies_D, covariance_D**2 / scaled_D, 0.0)
@@ -185,12 +187,12 @@ def liability_r2(
     selection_D = density / prevalence * (share_D - prevalence) / (1 - prevalence)
     theta_D = selection_D * (selection_D - threshold)
     scale_D = (prevalence * (1 - prevalence) / density) ** 2 / (share_D * (1 - share_D))
-    explained_D: Values = observed_D * scale_D / (1 + observed_D * theta_D * scale_D)
-    return np.sign(covariance_D) * explained_D
+    explained_D = observed_D * scale_D / (1 + observed_D * theta_D * scale_D)
+    return np.asarray(np.sign(covariance_D) * explained_D)
 
 
 def standard_metrics(config: EvaluationConfig) -> dict[str, Metric]:
-    """All metrics of a probability; the threshold serves those that call cases, the prevalence liability R²."""
+    """All metrics of a probability; the threshold is for those that call cases, the prevalence for R²."""
     threshold = {"threshold": config.threshold}
     metrics = {
         "auroc": auroc,
@@ -218,7 +220,9 @@ def calibration_error_by_chance(probability_M: Values, seed: int, draws: int = 2
     """
     rng = np.random.default_rng([seed, 13])
     errors = [
-        expected_calibration_error((rng.random(len(probability_M)) < probability_M).astype(np.int8), probability_M)
+        expected_calibration_error(
+            (rng.random(len(probability_M)) < probability_M).astype(np.int8), probability_M
+        )
         for _ in range(draws)
     ]
     return float(np.mean(errors))
@@ -228,6 +232,10 @@ def logit(probability_M: Values) -> Values:
     """Log odds; probabilities are kept `EDGE` away from 0 and 1."""
     clipped_M = np.clip(probability_M, EDGE, 1 - EDGE)
     return np.log(clipped_M / (1 - clipped_M))
+
+
+def _mean(weight_DM: Values, value_M: NDArray[Any]) -> Values:
+    return np.asarray(weight_DM @ value_M / weight_DM.sum(axis=1))
 
 
 def _by_score(is_case_M: Labels, score_M: Values, weight_DM: Values) -> tuple[Values, Values]:
@@ -246,15 +254,15 @@ def _by_score(is_case_M: Labels, score_M: Values, weight_DM: Values) -> tuple[Va
 def _logistic_regressions(is_case_M: Labels, x_KM: Values, offset_M: Values, weight_DM: Values) -> Values:
     """Coefficients (D × K) of one unpenalised logistic regression per draw; NaN where none is finite."""
     # Draws differ little from their mean: its coefficients save most of the steps.
-    start_1K = _newton(is_case_M, x_KM, offset_M, weight_DM.mean(axis=0, keepdims=True), np.zeros((1, len(x_KM))))
+    start_1K = _newton(
+        is_case_M, x_KM, offset_M, weight_DM.mean(axis=0, keepdims=True), np.zeros((1, len(x_KM)))
+    )
     return _newton(
         is_case_M, x_KM, offset_M, weight_DM, np.nan_to_num(start_1K).repeat(len(weight_DM), axis=0)
     )
 
 
-def _newton(
-    is_case_M: Labels, x_KM: Values, offset_M: Values, weight_DM: Values, start_DK: Values
-) -> Values:
+def _newton(is_case_M: Labels, x_KM: Values, offset_M: Values, weight_DM: Values, start_DK: Values) -> Values:
     theta_DK, n_terms = start_DK.copy(), len(x_KM)
     cross_MK = np.einsum("km,lm->mkl", x_KM, x_KM).reshape(len(offset_M), -1)
     converged_D = np.zeros(len(weight_DM), bool)

@@ -108,10 +108,12 @@ def coverage(
 
     Returns
     -------
-    One row for each cell, metric and method: columns people, family, auroc, metric, method, share (of intervals
+    One row for each cell, metric and method: people, family, auroc, metric, method, share (of intervals
     that contain the truth), above and below (shares that lie wholly above or below it), width (mean).
     """
-    return pd.concat([_cell_rows(draws, cell, (seed, simulations), metrics) for cell in cells], ignore_index=True)
+    return pd.concat(
+        [_cell_rows(draws, cell, (seed, simulations), metrics) for cell in cells], ignore_index=True
+    )
 
 
 def simulate(cell: Cell, strength: float, rng: np.random.Generator) -> Fold:
