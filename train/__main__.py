@@ -116,7 +116,7 @@ def _score_table(metrics: dict[str, Any]) -> Table:
     table = Table(
         "metric",
         *columns,
-        "network less covariates alone",
+        "network − covariates",
         title=f"{metrics['n_test']} test people, {metrics['n_cases']} cases",
         caption=f"95 % intervals; {majority}",
     )

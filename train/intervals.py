@@ -221,6 +221,8 @@ class Measured:
         if self.families < 2 or len(told_D) <= (1 - TAIL) * len(self.value_D):
             return Interval(self.estimate, None, None, "", "too few families for an interval")
         low, high = np.quantile(told_D, self.levels(told_D), method="inverted_cdf")
+        # Draws of an error that cannot fall below 0 may all lie above the estimate.
+        low, high = min(low, self.estimate), max(high, self.estimate)
         return Interval(self.estimate, float(low), float(high), BOOTSTRAP)
 
     def levels(self, told_D: Values) -> tuple[float, float]:

@@ -226,7 +226,7 @@ def _slope(interval: Interval, is_case_M: Labels, probability_M: Values) -> Inte
         return nothing("the scores separate cases from controls: no slope is finite")
     spread = float(logit(probability_M).std())
     if spread < LITTLE_SPREAD:
-        return nothing(f"the scores hardly vary (logits by {spread:.2g}): a slope says nothing")
+        return nothing(f"the scores hardly vary (logits by {spread:.3f}): a slope says nothing")
     return nothing("too few people for a slope")
 
 

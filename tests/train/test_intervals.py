@@ -223,6 +223,11 @@ def test_measured__draws_that_lie_too_high_move_the_interval_down():
     assert interval.high == pytest.approx(-0.04, abs=0.15)
 
 
+def test_measured__interval_contains_the_estimate_though_all_draws_lie_above():
+    interval = Measured(0.1, np.linspace(0.2, 0.3, 100), 50).interval()
+    assert interval.low == 0.1 < interval.high
+
+
 def test_measured__what_cannot_be_told():
     assert Measured(np.nan, np.ones(9), 9).interval().note == "not defined on these people"
     for value in (
