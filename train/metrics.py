@@ -55,11 +55,19 @@ class Metric:
 @Metric
 def auroc(is_case_M: Labels, score_M: Values, weight_DM: Values) -> Values:
     """Probability that a case scores above a control, ties counting half; NaN without both classes."""
-    cases_DT, controls_DT = _by_score(is_case_M, score_M, weight_DM)
-    below_DT = np.cumsum(controls_DT, axis=1)
-    below_DT -= 0.5 * controls_DT
-    pairs_D = cases_DT.sum(axis=1) * controls_DT.sum(axis=1)
-    return np.asarray(np.einsum("dt,dt->d", cases_DT, below_DT) / pairs_D)
+    cases_N, controls_K = np.flatnonzero(is_case_M == 1), np.flatnonzero(is_case_M == 0)
+    controls_K = controls_K[np.argsort(score_M[controls_K])]
+    # Weight of the controls below each case: the first `under` by score, those up to `until` counting half.
+    summed_DK = np.zeros((len(weight_DM), len(controls_K) + 1))
+    np.cumsum(weight_DM[:, controls_K], axis=1, out=summed_DK[:, 1:])
+    under_N, until_N = (
+        np.searchsorted(score_M[controls_K], score_M[cases_N], side) for side in ("left", "right")
+    )
+    cases_DN = weight_DM[:, cases_N]
+    below_D = np.einsum("dn,dn->d", cases_DN, summed_DK[:, under_N])
+    if (under_N < until_N).any():
+        below_D = (below_D + np.einsum("dn,dn->d", cases_DN, summed_DK[:, until_N])) / 2
+    return np.asarray(below_D / (cases_DN.sum(axis=1) * summed_DK[:, -1]))
 
 
 @Metric
