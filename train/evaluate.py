@@ -54,7 +54,7 @@ def evaluate(run: Path, *, again: bool = False, settings: TrainConfig | None = N
     ------
     InputError
         If there is no bundle, the settings or the dataset are not those trained with, a file of the dataset
-        has another checksum than in its manifest, or the test fold was read before.
+        has another checksum than in its manifest, or the test fold was read before. See `read_reference`.
     """
     bundle = load_bundle(run / BUNDLE_NAME)
     trained = TrainConfig.model_validate(bundle.facts.config)
@@ -73,10 +73,10 @@ def evaluate(run: Path, *, again: bool = False, settings: TrainConfig | None = N
             fault(root, "manifest.json", found="another dataset", wanted="the one that was trained on")
         )
     verify(root, manifest)
+    reference = read_reference(run, bundle, manifest, config)
     reads = _record_reading(run, again)
     judged, chosen = judge(bundle, manifest, config)
-    judged = replace(judged, reference=read_reference(run, bundle, manifest, config))
-    metrics = summarise(judged, config)
+    metrics = summarise(replace(judged, reference=reference), config)
     metrics |= {
         "regression_penalties": chosen,
         "permuted_labels": bundle.facts.permuted_labels or status_was_permuted(manifest),
@@ -155,7 +155,8 @@ def read_reference(run: Path, bundle: Bundle, manifest: Manifest, config: TrainC
     Raises
     ------
     InputError
-        If out_of_fold.parquet lacks a column or holds people who are not of the folds fitted on.
+        If out_of_fold.parquet lacks a column, holds people who are not of the folds fitted on, or a logit
+        that is not finite.
     """
     path = run / OUT_OF_FOLD_NAME
     if not path.exists():
@@ -174,12 +175,15 @@ def read_reference(run: Path, bundle: Bundle, manifest: Manifest, config: TrainC
         raise InputError(
             fault(path, "sample_index", found="people of other folds", wanted="the folds fitted on")
         )
+    logit_M = frame["logit"].to_numpy(np.float64)
+    if not np.isfinite(logit_M).all():
+        raise InputError(fault(path, "logit", found="a number that is not finite", wanted="log odds"))
     is_case_M = people.is_case_M[people.rows(sample_M)]
     known = is_case_M != UNKNOWN
     if len(np.unique(is_case_M[known])) < 2:
         return None
     components_MK = read_components(root, manifest, sample_M[known], folds)
-    return Reference(is_case_M[known], frame["logit"].to_numpy(np.float64)[known], components_MK)
+    return Reference(is_case_M[known], logit_M[known], components_MK)
 
 
 def read_components(

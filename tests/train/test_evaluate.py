@@ -123,6 +123,11 @@ def test_evaluate__file_out_of_fold_without_logits(copied_run: Path, dataset: st
     frame.drop(columns="logit").to_parquet(copied_run / OUT_OF_FOLD_NAME)
     with pytest.raises(InputError, match=r"out_of_fold.parquet: columns: found no logit"):
         evaluate(copied_run, again=True)
+    frame.assign(logit=np.inf).to_parquet(copied_run / OUT_OF_FOLD_NAME)
+    with pytest.raises(InputError, match=r"logit: found a number that is not finite, wanted log odds"):
+        evaluate(copied_run, again=True)
+    # A fault costs no reading of the sealed fold.
+    assert len(json.loads((copied_run / READS_NAME).read_text())) == 1
 
 
 def test_evaluate__every_value_has_an_interval_or_words(evaluated_run: Path):
