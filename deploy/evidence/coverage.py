@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ def coverage(
     simulations
         Test folds for each cell.
     metrics
-        Names of `METRICS`, auroc among them, whose bootstrap is looked at.
+        Names of `METRICS` whose bootstrap is looked at; none: DeLong's intervals alone, in seconds.
 
     Returns
     -------
@@ -149,6 +150,7 @@ def simulate(cell: Cell, strength: float, rng: np.random.Generator) -> Fold:
     )
 
 
+@cache
 def strength_for(wanted: float) -> float:
     """Correlation of score and liability that gives an AUROC."""
 
@@ -159,10 +161,11 @@ def strength_for(wanted: float) -> float:
     return float(brentq(excess, 0.01, 0.999, xtol=1e-4))
 
 
-def truths(cell: Cell, strength: float) -> dict[str, float]:
-    """Every metric in a population so large that pairs within a family no longer count."""
+def truths(cell: Cell, strength: float, metrics: Sequence[str]) -> dict[str, float]:
+    """Metrics in a population so large that pairs within a family no longer count, and auroc_difference."""
     people = simulate(Cell(POPULATION, 1, cell.auroc), strength, np.random.default_rng(6))
-    found = {name: metric(people.is_case_M, people.probability_M) for name, metric in METRICS.items()}
+    wanted = {"auroc", *metrics}
+    found = {name: METRICS[name](people.is_case_M, people.probability_M) for name in wanted}
     return found | {"auroc_difference": found["auroc"] - auroc(people.is_case_M, people.rival_M)}
 
 
@@ -196,13 +199,16 @@ def _cell_rows(draws: int, cell: Cell, repeats: tuple[int, int], metrics: Sequen
     seed, simulations = repeats
     used = {name: METRICS[name] for name in metrics}
     strength = strength_for(cell.auroc)
-    truth = truths(cell, strength)
+    truth = truths(cell, strength, metrics)
     rows: list[dict[str, Any]] = []
     for number in range(simulations):
         rng = np.random.default_rng([seed, cell.people, cell.family, round(1000 * cell.auroc), number])
         fold = simulate(cell, strength, rng)
         if 0 < fold.is_case_M.sum() < cell.people:
-            rows += _intervals(fold, used, family_draws(fold.is_case_M, fold.family_M, draws, number))
+            rows += _delong(fold)
+            if used:
+                drawn = family_draws(fold.is_case_M, fold.family_M, draws, number)
+                rows += _bootstrap(fold, used, drawn)
     frame = pd.DataFrame(rows)
     truth_R = frame["metric"].map(truth)
     frame = frame.assign(
@@ -215,16 +221,21 @@ def _cell_rows(draws: int, cell: Cell, repeats: tuple[int, int], metrics: Sequen
     return table.reset_index().assign(people=cell.people, family=cell.family, auroc=cell.auroc)
 
 
-def _intervals(fold: Fold, metrics: dict[str, Metric], drawn: FamilyDraws) -> list[dict[str, Any]]:
+def _delong(fold: Fold) -> list[dict[str, Any]]:
     one = auroc_interval(fold.is_case_M, fold.probability_M, fold.family_M)
     two = auroc_difference(fold.is_case_M, fold.probability_M, fold.rival_M, fold.family_M)
-    rows = [
+    return [
         {"metric": "auroc", "method": one.method, "low": one.low, "high": one.high},
         {"metric": "auroc_difference", "method": two.method, "low": two.low, "high": two.high},
     ]
+
+
+def _bootstrap(fold: Fold, metrics: dict[str, Metric], drawn: FamilyDraws) -> list[dict[str, Any]]:
     measured = measure(metrics, fold.is_case_M, fold.probability_M, drawn)
-    rival = measure({"auroc": auroc}, fold.is_case_M, fold.rival_M, drawn)
-    measured["auroc_difference"] = measured["auroc"] - rival["auroc"]
+    if "auroc" in metrics:
+        rival = measure({"auroc": auroc}, fold.is_case_M, fold.rival_M, drawn)
+        measured["auroc_difference"] = measured["auroc"] - rival["auroc"]
+    rows = []
     for metric, value in measured.items():
         for method, bounds in BOOTSTRAPS.items():
             low, high = bounds(value)

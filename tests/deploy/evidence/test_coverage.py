@@ -19,7 +19,7 @@ def test_simulate__probabilities_are_right_and_families_alike():
 
 def test_truths__wanted_auroc_and_weaker_rival():
     cell = Cell(113, 4, 0.75)
-    truth = truths(cell, strength_for(0.75))
+    truth = truths(cell, strength_for(0.75), ["calibration_intercept"])
     assert truth["auroc"] == pytest.approx(0.75, abs=0.002)
     assert truth["auroc_difference"] > 0.02
     assert truth["calibration_intercept"] == pytest.approx(0, abs=0.02)
@@ -33,6 +33,9 @@ def test_coverage__table_by_cell_metric_and_method():
     assert chosen["family"].tolist() == [1, 4]
     assert (table[["share", "above", "below"]].sum(axis=1).round(6) == 1).all()
     assert table.equals(coverage(50, cells, 1, simulations=20))
+    # Without a bootstrap DeLong's rows are the same.
+    alone = coverage(50, cells, 1, simulations=20, metrics=())
+    assert alone["share"].tolist() == table[table["method"].str.contains("DeLong")]["share"].tolist()
     # Relatives tell less: their intervals are wider.
     assert chosen["width"].iloc[1] > chosen["width"].iloc[0]
 
