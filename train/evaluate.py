@@ -26,6 +26,7 @@ from train.bundle import Bundle, check_dataset, load_bundle
 from train.config import TrainConfig
 from train.data import RowGroupReader, open_reader, prefetch, scoring_rows
 from train.design import Design, read_design
+from train.direct import OUT_OF_FOLD_NAME
 from train.fit import BUNDLE_NAME, PACKAGES, READS_NAME, training_digest
 from train.metrics import Values
 from train.order import list_row_groups
@@ -35,7 +36,6 @@ from train.summary import Judged, Reference, summarise
 
 METRICS_NAME = "metrics.json"
 PREDICTIONS_NAME = "predictions.parquet"
-OUT_OF_FOLD_NAME = "out_of_fold.parquet"
 
 
 def evaluate(run: Path, *, again: bool = False, settings: TrainConfig | None = None) -> dict[str, Any]:
