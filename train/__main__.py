@@ -108,15 +108,22 @@ def report(run: Annotated[Path, typer.Argument(help="folder of an evaluated run"
 
 
 def _score_table(metrics: dict[str, Any]) -> Table:
-    table = Table("metric", "network", "logistic regression", title=f"{metrics['n_test']} test people")
+    from train.names import interval_text, metric_name, model_name
+
+    models = [name for name in ("cnn", "logistic", "covariates") if name in metrics]
+    columns = [model_name(name) for name in models]
+    majority = f"always naming the larger class is right for {metrics['majority_share']:.1%}"
+    table = Table(
+        "metric",
+        *columns,
+        "network − covariates",
+        title=f"{metrics['n_test']} test people, {metrics['n_cases']} cases",
+        caption=f"95 % intervals; {majority}",
+    )
     for name in metrics["cnn"]:
-        texts = [
-            "{estimate:.3f} ({low:.3f} to {high:.3f})".format(**metrics[model][name])
-            if name in metrics[model]
-            else ""
-            for model in ("cnn", "logistic")
-        ]
-        table.add_row(name.replace("_", " "), *texts)
+        texts = [interval_text(metrics[model][name]) if name in metrics[model] else "" for model in models]
+        gained = metrics["increments"].get(name)
+        table.add_row(metric_name(name), *texts, interval_text(gained, signed=True) if gained else "")
     return table
 
 

@@ -158,9 +158,14 @@ class StoppingConfig(ConfigModel):
 class EvaluationConfig(ConfigModel):
     """How the sealed test fold is judged."""
 
-    bootstrap_draws: int = Field(1000, ge=1, description="resamplings of whole families")
+    bootstrap_draws: int = Field(
+        1000, ge=1, description="resamplings of whole families, for other intervals than AUROC's"
+    )
     threshold: float = Field(
-        0.5, gt=0, lt=1, description="score from which a person is called a case (accuracy)"
+        0.5,
+        gt=0,
+        lt=1,
+        description="score from which a person is called a case (accuracies, sensitivity, specificity, F1)",
     )
     prevalence: float | None = Field(
         None, gt=0, lt=1, description="share of cases in the population, for liability R²; null: not reported"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,36 +20,22 @@ from contract.dataset import read_genes, read_samples, verify
 from contract.errors import InputError, fault
 from contract.manifest import Manifest, read_manifest
 from contract.provenance import software_versions
-from train.baseline import fit_baseline, sparse_matrix
+from train.adjustment import component_columns
+from train.baseline import fit_baseline
 from train.bundle import Bundle, check_dataset, load_bundle
 from train.config import TrainConfig
 from train.data import RowGroupReader, open_reader, prefetch, scoring_rows
+from train.design import Design, read_design
+from train.direct import OUT_OF_FOLD_NAME
 from train.fit import BUNDLE_NAME, PACKAGES, READS_NAME, training_digest
-from train.metrics import (
-    Metric,
-    Values,
-    auroc,
-    average_precision,
-    family_draws,
-    measure,
-    standard_metrics,
-)
+from train.metrics import Values
 from train.order import list_row_groups
 from train.people import UNKNOWN, People, permute_labels, read_people, require_both_classes
 from train.scaling import Densifier, make_batch
+from train.summary import Judged, Reference, summarise
 
 METRICS_NAME = "metrics.json"
 PREDICTIONS_NAME = "predictions.parquet"
-
-
-@dataclass(frozen=True)
-class Judged:
-    """People of the test fold with a known label, ascending by sample_index, and each model's probability."""
-
-    is_case_M: NDArray[np.int8]
-    sample_M: NDArray[np.int32]
-    family_M: NDArray[np.int32]
-    probabilities: dict[str, Values]
 
 
 def evaluate(run: Path, *, again: bool = False, settings: TrainConfig | None = None) -> dict[str, Any]:
@@ -68,7 +54,7 @@ def evaluate(run: Path, *, again: bool = False, settings: TrainConfig | None = N
     ------
     InputError
         If there is no bundle, the settings or the dataset are not those trained with, a file of the dataset
-        has another checksum than in its manifest, or the test fold was read before.
+        has another checksum than in its manifest, or the test fold was read before. See `read_reference`.
     """
     bundle = load_bundle(run / BUNDLE_NAME)
     trained = TrainConfig.model_validate(bundle.facts.config)
@@ -87,9 +73,10 @@ def evaluate(run: Path, *, again: bool = False, settings: TrainConfig | None = N
             fault(root, "manifest.json", found="another dataset", wanted="the one that was trained on")
         )
     verify(root, manifest)
+    reference = read_reference(run, bundle, manifest, config)
     reads = _record_reading(run, again)
     judged, chosen = judge(bundle, manifest, config)
-    metrics = summarise(judged, config)
+    metrics = summarise(replace(judged, reference=reference), config)
     metrics |= {
         "regression_penalties": chosen,
         "permuted_labels": bundle.facts.permuted_labels or status_was_permuted(manifest),
@@ -106,7 +93,7 @@ def evaluate(run: Path, *, again: bool = False, settings: TrainConfig | None = N
     _write_predictions(run / PREDICTIONS_NAME, judged, manifest, root)
     for path in (run / METRICS_NAME, run / BUNDLE_NAME / METRICS_NAME):
         partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(metrics, indent=1))
+        partial.write_text(json.dumps(metrics, indent=1, allow_nan=False))
         partial.replace(path)
     return metrics
 
@@ -123,37 +110,89 @@ def judge(bundle: Bundle, manifest: Manifest, config: TrainConfig) -> tuple[Judg
     Returns them with the penalty that the validation people chose for each regression.
     """
     facts, root = bundle.facts, config.data.dataset
-    folds = (*facts.training_folds, *facts.validation_folds)
-    fitted = read_people(root, manifest, folds, covariates=config.data.covariates)
-    sealed = read_people(root, manifest, [facts.test_fold], covariates=config.data.covariates)
-    if facts.permuted_labels:
-        fitted, sealed = permute_labels(fitted, config.seed), permute_labels(sealed, config.seed)
-    require_both_classes(sealed, [facts.test_fold], "the test fold")
-    reader = open_reader(root, manifest, config.data)
-    network = score_folds(bundle, manifest, reader, sealed, [facts.test_fold])
-    known = sealed.is_case_M[sealed.rows(network["sample_index"].to_numpy())] != UNKNOWN
-    network = network[known]
-    at = sealed.rows(network["sample_index"].to_numpy())
-    probabilities = {"cnn": network["score"].to_numpy()}
-    penalties: dict[str, str] = {}
-    for name, x_of in (("logistic", _features), ("covariates", _covariates)):
-        if name == "covariates" and not facts.covariates:
-            continue
-        parts = {
-            split: x_of(bundle, manifest, reader, people, split_folds)
-            for split, people, split_folds in (
-                ("training", fitted, facts.training_folds),
-                ("validation", fitted, facts.validation_folds),
-                ("test", sealed, [facts.test_fold]),
-            )
-        }
-        baseline = fit_baseline(parts["training"], parts["validation"])
-        probabilities[name] = baseline.probability(parts["test"][0])
-        penalties[name] = baseline.penalty
+    people = read_people(root, manifest, [facts.test_fold], covariates=config.data.covariates)
+    require_both_classes(people, [facts.test_fold], "the test fold")
+    data = config.data.model_copy(update={"permute_labels": facts.permuted_labels})
+    fitted = read_design(data, manifest, (*facts.training_folds, *facts.validation_folds), seed=config.seed)
+    sealed = read_design(data, manifest, [facts.test_fold], seed=config.seed)
+    network = score_folds(
+        bundle, manifest, open_reader(root, manifest, config.data), people, [facts.test_fold]
+    ).set_index("sample_index")["score"]
+    beside, penalties = rivals(bundle, fitted, sealed)
     judged = Judged(
-        sealed.is_case_M[at], network["sample_index"].to_numpy(), sealed.family_M[at], probabilities
+        is_case_M=sealed.is_case_M,
+        sample_M=sealed.sample_M,
+        family_M=sealed.family_M,
+        probabilities={"cnn": network.loc[sealed.sample_M].to_numpy(), **beside},
+        components_MK=read_components(root, manifest, sealed.sample_M, [facts.test_fold]),
+        components=tuple(manifest.covariates[at] for at in component_columns(manifest.covariates)),
     )
     return judged, penalties
+
+
+def rivals(bundle: Bundle, fitted: Design, sealed: Design) -> tuple[dict[str, Values], dict[str, str]]:
+    """Probabilities of the sealed people by the models beside the network, and the penalty of each."""
+    probabilities: dict[str, Values] = {}
+    penalties: dict[str, str] = {}
+    training = np.isin(fitted.fold_M, bundle.facts.training_folds)
+    for name, x_of in (("logistic", _features), ("covariates", _covariates)):
+        if name == "covariates" and not bundle.facts.covariates:
+            continue
+        x_MF = x_of(bundle, fitted)
+        model = fit_baseline(
+            (x_MF[training], fitted.is_case_M[training]), (x_MF[~training], fitted.is_case_M[~training])
+        )
+        probabilities[name] = model.probability(x_of(bundle, sealed))
+        penalties[name] = model.penalty
+    return probabilities, penalties
+
+
+def read_reference(run: Path, bundle: Bundle, manifest: Manifest, config: TrainConfig) -> Reference | None:
+    """What the fit left of people outside the sealed fold, each scored by a fit without their fold.
+
+    None where the fit left nothing, or nobody of both classes.
+
+    Raises
+    ------
+    InputError
+        If out_of_fold.parquet lacks a column, holds people who are not of the folds fitted on, or a logit
+        that is not finite.
+    """
+    path = run / OUT_OF_FOLD_NAME
+    if not path.exists():
+        return None
+    frame = pd.read_parquet(path)
+    missing = sorted({"sample_index", "logit"} - set(frame))
+    if missing:
+        raise InputError(fault(path, "columns", found=f"no {', '.join(missing)}", wanted="those of the fit"))
+    facts, root = bundle.facts, config.data.dataset
+    folds = (*facts.training_folds, *facts.validation_folds)
+    people = read_people(root, manifest, folds, covariates=False)
+    if facts.permuted_labels:
+        people = permute_labels(people, config.seed)
+    sample_M = frame["sample_index"].to_numpy()
+    if not np.isin(sample_M, people.sample_M).all():
+        raise InputError(
+            fault(path, "sample_index", found="people of other folds", wanted="the folds fitted on")
+        )
+    logit_M = frame["logit"].to_numpy(np.float64)
+    if not np.isfinite(logit_M).all():
+        raise InputError(fault(path, "logit", found="a number that is not finite", wanted="log odds"))
+    is_case_M = people.is_case_M[people.rows(sample_M)]
+    known = is_case_M != UNKNOWN
+    if len(np.unique(is_case_M[known])) < 2:
+        return None
+    components_MK = read_components(root, manifest, sample_M[known], folds)
+    return Reference(is_case_M[known], logit_M[known], components_MK)
+
+
+def read_components(
+    root: str, manifest: Manifest, sample_M: NDArray[np.integer[Any]], folds: Sequence[int]
+) -> Values:
+    """Ancestry components of people of some folds, whether the model sees them or not."""
+    people = read_people(root, manifest, folds, covariates=True)
+    columns = component_columns(manifest.covariates)
+    return people.covariates_MP[people.rows(sample_M)][:, columns].astype(np.float64)
 
 
 def score_folds(
@@ -174,52 +213,14 @@ def score_folds(
     return frame.sort_values("sample_index", ignore_index=True)
 
 
-def summarise(judged: Judged, config: TrainConfig) -> dict[str, Any]:
-    """All metrics of all models with intervals over the same family draws, and their differences in AUROC."""
-    y_M = judged.is_case_M
-    drawn = family_draws(y_M, judged.family_M, config.evaluation.bootstrap_draws, config.seed)
-    found: dict[str, Any] = {
-        "n_test": len(y_M),
-        "n_cases": int(y_M.sum()),
-        "n_controls": int((y_M == 0).sum()),
-        "n_families": len(np.unique(judged.family_M)),
-        "majority_share": float(max(y_M.mean(), 1 - y_M.mean())),
-        "draws_used": len(drawn),
-    }
-    every: dict[str, Metric] = standard_metrics(config.evaluation)
-    few: dict[str, Metric] = {"auroc": auroc, "average_precision": average_precision}
-    measured = {
-        name: measure(every if name == "cnn" else few, y_M, probability_M, drawn)
-        for name, probability_M in judged.probabilities.items()
-    }
-    for name, metrics in measured.items():
-        found[name] = {metric: asdict(value.interval()) for metric, value in metrics.items()}
-    found |= found["cnn"]
-    found["auroc_differences"] = {
-        f"cnn - {name}": asdict((measured["cnn"]["auroc"] - metrics["auroc"]).interval())
-        for name, metrics in measured.items()
-        if name != "cnn"
-    }
-    return found
-
-
-def _features(
-    bundle: Bundle, manifest: Manifest, reader: RowGroupReader, people: People, folds: Sequence[int]
-) -> tuple[csr_matrix, NDArray[np.int8]]:
-    rows = scoring_rows(reader, list_row_groups(manifest, folds), batch_size=1 << 20)
-    sample_M, x_MF = sparse_matrix(rows, manifest.n_features)
-    is_case_M = people.is_case_M[people.rows(sample_M)]
+def _features(bundle: Bundle, people: Design) -> csr_matrix:
     # Not centred, so that zeros stay zero: the intercept takes up what the means would shift.
-    return (x_MF @ diags(bundle.scaler.factor_F))[is_case_M != UNKNOWN], is_case_M[is_case_M != UNKNOWN]
+    return people.x_MF @ diags(bundle.scaler.factor_F)
 
 
-def _covariates(
-    bundle: Bundle, manifest: Manifest, reader: RowGroupReader, people: People, folds: Sequence[int]
-) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
-    used = np.flatnonzero(np.isin(people.fold_M, folds) & (people.is_case_M != UNKNOWN))
-    used = used[np.argsort(people.sample_M[used])]
-    scaled = (people.covariates_MP[used] - bundle.scaler.covariate_mean_P) * bundle.scaler.covariate_factor_P
-    return scaled, people.is_case_M[used]
+def _covariates(bundle: Bundle, people: Design) -> NDArray[np.float32]:
+    scaler = bundle.scaler
+    return (people.covariates_MP - scaler.covariate_mean_P) * scaler.covariate_factor_P
 
 
 def _record_reading(run: Path, again: bool) -> list[str]:

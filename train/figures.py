@@ -11,9 +11,10 @@ from plotly.subplots import make_subplots
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from train.metrics import Labels, Values
+from train.names import model_name
 
 COLOURS = {"cnn": "#3b6fb6", "logistic": "#d9822b", "covariates": "#3f9c6d"}
-NAMES = {"cnn": "network", "logistic": "logistic regression", "covariates": "covariates alone"}
+NAMES = {name: model_name(name) for name in COLOURS}
 CASE_COLOUR, CONTROL_COLOUR, GUIDE_COLOUR = "#c23b3b", "#3b6fb6", "#9aa3af"
 
 

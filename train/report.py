@@ -17,19 +17,9 @@ from train import figures
 from train.bundle import FACTS_NAME
 from train.evaluate import METRICS_NAME, PREDICTIONS_NAME
 from train.fit import BUNDLE_NAME, HISTORY_NAME, RUN_NAME
+from train.names import METRICS, interval_text
 
 REPORT_NAME = "report.html"
-
-METRIC_NAMES = {
-    "auroc": "AUROC",
-    "average_precision": "average precision",
-    "balanced_accuracy": "balanced accuracy",
-    "accuracy": "accuracy",
-    "brier": "Brier score",
-    "calibration_slope": "calibration slope",
-    "expected_calibration_error": "expected calibration error",
-    "liability_r2": "liability R²",
-}
 
 
 def write_report(run: Path) -> Path:
@@ -66,7 +56,7 @@ def render_report(run: Path) -> str:
         metrics=metrics,
         facts=_read(run / BUNDLE_NAME / FACTS_NAME),
         run=_read(run / RUN_NAME),
-        metric_names=METRIC_NAMES,
+        metric_names=METRICS,
         models={name: figures.NAMES[name] for name in probabilities},
         settings=_flat(_read(run / BUNDLE_NAME / FACTS_NAME)["config"]),
         learning=figures.learning_figure(history, metrics["best_epoch"]),
@@ -77,11 +67,6 @@ def render_report(run: Path) -> str:
         n_epochs=len(history),
         plotly=get_plotlyjs(),
     )
-
-
-def interval_text(interval: dict[str, float]) -> str:
-    """An estimate with its interval, such as 0.712 (0.604 to 0.811)."""
-    return f"{interval['estimate']:.3f} ({interval['low']:.3f} to {interval['high']:.3f})"
 
 
 def _figure_html(figure: go.Figure, name: str) -> Markup:

@@ -35,7 +35,7 @@ def test_cli__fit_evaluate_predict_report(dataset: str, tmp_path: Path):
     assert "800 people to train on, 100 to validate, 4 channels × 60 genes" in fitted.stdout
     judged = invoke("evaluate", conf, *settings)
     assert judged.exit_code == 0, judged.output
-    assert "auroc" in judged.stdout
+    assert "AUROC" in judged.stdout
     assert (run / METRICS_NAME).exists()
     (run / "report.html").unlink()
     assert invoke("report", str(run)).exit_code == 0

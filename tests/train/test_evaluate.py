@@ -11,6 +11,7 @@ from contract.dataset import read_samples
 from contract.errors import InputError
 from contract.manifest import read_manifest
 from tests.train.runs import ConfigMaker, fit_quietly
+from train.direct import OUT_OF_FOLD_NAME
 from train.evaluate import METRICS_NAME, PREDICTIONS_NAME, evaluate
 from train.fit import READS_NAME
 
@@ -89,3 +90,52 @@ def test_evaluate__permuted_labels_leave_chance(make_config: ConfigMaker):
     metrics = evaluate(run)
     assert metrics["permuted_labels"] is True
     assert metrics["auroc"]["low"] < 0.5 < metrics["auroc"]["high"]
+
+
+def out_of_fold(run: Path, dataset: str, folds: range, **columns: float) -> pd.DataFrame:
+    """Leave what a fit leaves of people outside the sealed fold: logits that part at 1, cases above."""
+    people = pd.concat([read_samples(dataset, read_manifest(dataset), [fold]) for fold in folds])
+    frame = pd.DataFrame(
+        {"sample_index": people["sample_index"], "logit": people["is_case"] * 2.0, **columns}
+    )
+    frame.to_parquet(run / OUT_OF_FOLD_NAME, index=False)
+    return frame
+
+
+def test_evaluate__people_out_of_fold_choose_the_threshold(copied_run: Path, dataset: str):
+    out_of_fold(copied_run, dataset, range(9), gene_logit=0.0)
+    point = evaluate(copied_run, again=True)["operating_point"]
+    assert point["threshold"] == pytest.approx(1 / (1 + np.exp(-2)))
+    assert point["chosen_on"].startswith("people outside the sealed fold")
+    (copied_run / OUT_OF_FOLD_NAME).unlink()
+    assert evaluate(copied_run, again=True)["operating_point"]["chosen_on"].startswith("nobody")
+
+
+def test_evaluate__sealed_people_among_those_out_of_fold(copied_run: Path, dataset: str):
+    out_of_fold(copied_run, dataset, range(8, 10))
+    with pytest.raises(
+        InputError, match=r"sample_index: found people of other folds, wanted the folds fitted on"
+    ):
+        evaluate(copied_run, again=True)
+
+
+def test_evaluate__file_out_of_fold_without_logits(copied_run: Path, dataset: str):
+    frame = out_of_fold(copied_run, dataset, range(1))
+    frame.drop(columns="logit").to_parquet(copied_run / OUT_OF_FOLD_NAME)
+    with pytest.raises(InputError, match=r"out_of_fold.parquet: columns: found no logit"):
+        evaluate(copied_run, again=True)
+    frame.assign(logit=np.inf).to_parquet(copied_run / OUT_OF_FOLD_NAME)
+    with pytest.raises(InputError, match=r"logit: found a number that is not finite, wanted log odds"):
+        evaluate(copied_run, again=True)
+    # A fault costs no reading of the sealed fold.
+    assert len(json.loads((copied_run / READS_NAME).read_text())) == 1
+
+
+def test_evaluate__every_value_has_an_interval_or_words(evaluated_run: Path):
+    text = (evaluated_run / METRICS_NAME).read_text()
+    assert "NaN" not in text
+    metrics = json.loads(text)
+    for model in ("cnn", "logistic", "covariates", "increments"):
+        for name, value in metrics[model].items():
+            assert value["note"] or value["low"] <= value["estimate"] <= value["high"], (model, name)
+    assert metrics["adjusted"]["auroc"]["note"] == "the dataset names no ancestry components"

@@ -9,7 +9,8 @@ import pytest
 from contract.errors import InputError
 from train.evaluate import METRICS_NAME
 from train.figures import wilson
-from train.report import interval_text, render_report, write_report
+from train.names import interval_text
+from train.report import render_report, write_report
 
 
 def test_render_report__holds_scores_curves_and_provenance(evaluated_run: Path):
