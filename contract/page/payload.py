@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from plotly.offline import get_plotlyjs
 
-from etl.report.panel import Panel
+from contract.page.panel import Panel
 
 
 def packed(text: str) -> str:
