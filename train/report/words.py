@@ -1,0 +1,93 @@
+"""Numbers and names as people read them, in the report and in the model card."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+MODELS = {
+    "network": "network (ours)",
+    "cnn": "network (ours)",
+    "covariates": "covariates alone",
+    "batch": "batch alone",
+    "total_count": "total count by channel",
+    "polygenic_score": "polygenic score",
+    "logistic": "logistic regression",
+    "ridge": "logistic regression, ridge",
+    "lasso": "logistic regression, lasso",
+    "elastic_net": "logistic regression, elastic net",
+    "boosted_trees": "boosted trees",
+    "spike_slab": "spike-and-slab",
+    "burden_weights": "burden weights with constraint",
+    "paper": "the paper's network",
+    "network_shuffled_genes": "network, genes shuffled",
+    "network_shuffled_properties": "network, gene properties shuffled",
+    "network_no_convolution": "network without convolutions",
+}
+
+METRICS = {
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "f1": "F1",
+    "brier": "Brier score",
+    "calibration_slope": "calibration slope",
+    "calibration_intercept": "calibration intercept",
+    "expected_calibration_error": "expected calibration error",
+    "liability_r2": "liability R²",
+}
+
+KINDS = {
+    "gene_cnn": "a convolutional network along the genome with a direct path for every gene",
+    "paper": "the published convolutional network (doi 10.1515/jib-2024-0057)",
+}
+"""Networks by `model.kind`."""
+
+
+def model_name(key: str) -> str:
+    """A model's name; a key that isn't known, in words."""
+    return MODELS.get(key, key.replace("_", " "))
+
+
+def metric_name(key: str) -> str:
+    """A metric's name; a key that isn't known, in words."""
+    return METRICS.get(key, key.replace("_", " "))
+
+
+def is_measured(value: Any) -> bool:
+    """Whether an interval holds an estimate, or a number is one."""
+    estimate = value.get("estimate") if isinstance(value, Mapping) else value
+    return isinstance(estimate, int | float) and math.isfinite(estimate)
+
+
+def interval_text(interval: Mapping[str, Any] | float | None) -> str:
+    """An estimate with its interval, such as 0.712 (0.604 to 0.811), or the words that stand for it."""
+    if not is_measured(interval):
+        note = interval.get("note") if isinstance(interval, Mapping) else None
+        return str(note or "not measured")
+    if not isinstance(interval, Mapping):
+        return f"{interval:.3f}"
+    if not (is_measured(interval.get("low")) and is_measured(interval.get("high"))):
+        return f"{_minus(interval['estimate'])} ({interval.get('note') or 'no interval'})"
+    return f"{_minus(interval['estimate'])} ({_minus(interval['low'])} to {_minus(interval['high'])})"
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings of a tree by their path: data.batch_size."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return found
+
+
+def joined(words: list[str]) -> str:
+    """Words as a sentence lists them: a, b and c."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _minus(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")
