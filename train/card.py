@@ -203,8 +203,8 @@ def _limits(record: Record) -> CardPart:
     metrics = record.metrics
     share = metrics["n_cases"] / metrics["n_test"]
     texts = [
-        f"{share:.0%} of the people judged are cases, which a population does not have: probabilities hold for "
-        "that share.",
+        f"{share:.0%} of the people judged are cases, which a population does not have: probabilities hold "
+        "for that share.",
         "Intervals are those of one cohort. They say nothing of how the cohort, or its quality control, was "
         "chosen.",
     ]

@@ -99,7 +99,7 @@ def decision_panel(curve: Sequence[Mapping[str, float]]) -> Panel:
     # Calling everybody a case falls without end towards a threshold of 1: what lies far below is no choice.
     figure.update_yaxes(title_text="net benefit", range=[-0.35 * top, 1.1 * top])
     figure.update_xaxes(title_text="probability from which a person is called a case")
-    return Panel("decision", "Decision curve", styled(figure, HEIGHT), table)
+    return Panel("decision", "Net benefit by threshold", styled(figure, 320), table, wide=True)
 
 
 def score_panel(is_case_M: Labels, probability_M: Values) -> Panel:

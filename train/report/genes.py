@@ -12,7 +12,9 @@ from markupsafe import escape
 from contract.page.panel import COLOURS, CUT_COLOUR, MAX_POINTS, Panel, rounded, styled
 from train.report.words import interval_text, is_measured
 
-N_TABLE, N_NAMED = 25, 8
+N_TABLE, N_NAMED = 25, 12
+NAME_WIDTH, NAME_HEIGHT = 0.3, 0.06
+"""Shares of a figure's sides that a gene's name takes where the page is narrow."""
 CONTIG_NAMED = 0.025
 """Share of all genes from which a contig's name is written."""
 N_BACKGROUND = 1_000
@@ -93,6 +95,8 @@ def _genome_panel(placed: pd.DataFrame, measure: str) -> Panel:
         tickvals=rounded(by_contig.mean()[large]),
         ticktext=[str(escape(name)) for name in names],
         showgrid=False,
+        # Names of genes beside the points would push the axis out.
+        range=[-0.01 * len(placed), 1.01 * len(placed)],
     )
     figure.update_yaxes(title_text=MEASURES[measure], rangemode="tozero")
     title = f"Genes along the genome by {MEASURES[measure]}"
@@ -140,9 +144,15 @@ def _points(rows: pd.DataFrame, x: str, y: str, colour: str) -> go.Scatter:
 
 
 def _name_points(figure: go.Figure, rows: pd.DataFrame, x: str, y: str) -> None:
-    """Write the symbols of the highest genes beside them."""
-    first = rows.nlargest(N_NAMED, y)
-    middle = (float(rows[x].min()) + float(rows[x].max())) / 2
+    """Write the symbols of the highest genes beside them, but no two on one another."""
+    width, height = (max(float(rows[axis].max()), 1e-9) for axis in (x, y))
+    middle, named = (float(rows[x].min()) + float(rows[x].max())) / 2, list[Any]()
+    for index, row in rows.nlargest(N_NAMED, y).iterrows():
+        places = rows.loc[named]
+        near = (places[x] - row[x]).abs() < NAME_WIDTH * width
+        if not (near & ((places[y] - row[y]).abs() < NAME_HEIGHT * height)).any():
+            named.append(index)
+    first = rows.loc[named]
     trace = go.Scatter(
         x=first[x].tolist(),
         y=rounded(first[y]),

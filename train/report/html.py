@@ -15,7 +15,16 @@ from train.report.readings import readings_of
 from train.report.sections import absent_texts, report_panels, usable
 from train.report.verdict import verdict_of
 from train.report.whiskers import rungs, strata_of
-from train.report.words import METRICS, flat, interval_text, metric_name, model_name
+from train.report.words import (
+    METRICS,
+    estimate_text,
+    flat,
+    interval_text,
+    metric_name,
+    model_name,
+    number_text,
+    range_text,
+)
 
 REPORT_NAME = "report.html"
 MODELS = ("cnn", "logistic", "covariates")
@@ -41,7 +50,8 @@ def render_report(run: Path) -> str:
     record = read_record(run)
     metrics = record.metrics
     environment = page_environment("train.report")
-    environment.filters |= {"interval": interval_text, "model": model_name, "metric": metric_name}
+    environment.filters |= {"interval": interval_text, "estimate": estimate_text, "range": range_text}
+    environment.filters |= {"number": number_text, "model": model_name}
     strata, n_hidden = strata_of(usable(record, record.audit))
     ladder = usable(record, record.ladder)
     genes = top_genes(record.genes) if record.genes is not None else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from train.record import Record
-from train.report.words import KINDS, joined
+from train.report.words import KINDS, joined, number_text
 
 SCALINGS = {
     "channel": "by the pooled standard deviation of its channel",
@@ -31,11 +31,12 @@ def _data(record: Record) -> str:
             f"({people['cases']:,} cases and {people['controls']:,} controls in all)."
         )
     channels = [channel["name"].replace("_", " ") for channel in facts["channels"]]
+    genome = facts["reference_genome"]
     return (
         f"People were split into folds that families never cross. Folds {_folds(facts['training_folds'])} "
         f"were used for training and {_folds(facts['validation_folds'])} for validation; fold "
         f"{facts['test_fold']} was sealed and read by the evaluation alone.{counted} Features are "
-        f"rare-variant burdens by gene on {facts['reference_genome']}, in {len(channels)} channels: {joined(channels)}. "
+        f"rare-variant burdens by gene on {genome}, in {len(channels)} channels: {joined(channels)}. "
         + (
             f"Covariates: {joined(facts['covariates'])}."
             if facts["covariates"]
@@ -48,11 +49,11 @@ def _model(record: Record) -> str:
     config: dict[str, Any] = record.config
     kind, data = config["model"]["kind"], config.get("data", {})
     scaling = SCALINGS.get(data.get("scaling", ""), "by statistics")
-    stopping = config.get("stopping", {})
+    stopping, n_ranks = config.get("stopping", {}), record.run.get("ranks", 1)
     words = (
         f"The model is {KINDS.get(kind, f'a network of kind {kind}')}. Every feature was scaled {scaling} in "
-        f"the training folds; nothing was fitted on other people. It was trained on {record.run.get('ranks', 1)} "
-        f"rank{'' if record.run.get('ranks', 1) == 1 else 's'} with seed {config['seed']}"
+        f"the training folds. It was trained on {n_ranks} rank{'' if n_ranks == 1 else 's'} with seed "
+        f"{config['seed']}"
     )
     if data.get("batch_size"):
         words += f" in batches of {data['batch_size']} people"
@@ -65,8 +66,8 @@ def _model(record: Record) -> str:
     if record.calibration:
         words += (
             f" Logits were calibrated (Platt 1999) on {record.calibration['n']:,} people, each scored by a "
-            f"fit without their fold: slope {record.calibration['slope']:.3f}, intercept "
-            f"{record.calibration['intercept']:.3f}."
+            f"fit without their fold: slope {number_text(record.calibration['slope'])}, intercept "
+            f"{number_text(record.calibration['intercept'])}."
         )
     return words
 
@@ -90,9 +91,10 @@ def _judged(record: Record) -> str:
         words += f"Intervals are 95 % percentile intervals of {draws}."
     ladder = record.ladder
     if ladder:
+        n_seeds = len(ladder.get("seeds", []))
         words += (
             f" Rivals were compared out of fold on {ladder.get('n_people', 0):,} people outside the sealed "
-            f"fold, with paired differences over {len(ladder.get('seeds', []))} seed(s)."
+            f"fold, with paired differences over {n_seeds} seed{'' if n_seeds == 1 else 's'}."
         )
     return words
 

@@ -59,7 +59,9 @@ def ladder_panels(ladder: Mapping[str, Any]) -> list[Panel]:
         names = [model_name(row["model"]) for row in measured]
         own = [row["model"] == OWN for row in measured]
         table = _table("model", names, [row["auroc"] for row in measured])
-        found.append(Panel("ladder", "AUROC of each model", _whiskers(table, own, at=0.5), table))
+        figure = _whiskers(table, own, at=0.5)
+        figure.update_xaxes(title_text="AUROC; dashed: chance")
+        found.append(Panel("ladder", "AUROC of each model", figure, table))
     order = [row["model"] for row in measured]
     gains = [entry for entry in _differences(ladder) if is_measured(entry)]
     gains.sort(key=lambda entry: order.index(entry["rival"]) if entry["rival"] in order else len(order))

@@ -70,10 +70,26 @@ def interval_text(interval: Mapping[str, Any] | float | None) -> str:
         note = interval.get("note") if isinstance(interval, Mapping) else None
         return str(note or "not measured")
     if not isinstance(interval, Mapping):
-        return f"{interval:.3f}"
+        return number_text(interval)
     if not (is_measured(interval.get("low")) and is_measured(interval.get("high"))):
-        return f"{_minus(interval['estimate'])} ({interval.get('note') or 'no interval'})"
-    return f"{_minus(interval['estimate'])} ({_minus(interval['low'])} to {_minus(interval['high'])})"
+        return f"{number_text(interval['estimate'])} ({interval.get('note') or 'no interval'})"
+    return f"{number_text(interval['estimate'])} ({number_text(interval['low'])} to {number_text(interval['high'])})"
+
+
+def estimate_text(interval: Mapping[str, Any] | float | None) -> str:
+    """The estimate alone, or the words that stand for it."""
+    return interval_text(interval).split(" (")[0] if is_measured(interval) else interval_text(interval)
+
+
+def range_text(interval: Mapping[str, Any] | float | None) -> str:
+    """The interval alone, such as "0.604 to 0.811, "; empty where there is none."""
+    words = interval_text(interval)
+    return f"{words.split(' (')[1].rstrip(')')}, " if is_measured(interval) and " (" in words else ""
+
+
+def number_text(value: float) -> str:
+    """Three decimals, with a true minus sign."""
+    return f"{value:.3f}".replace("-", "−")
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -87,7 +103,3 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def joined(words: list[str]) -> str:
     """Words as a sentence lists them: a, b and c."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def _minus(value: float) -> str:
-    return f"{value:.3f}".replace("-", "−")
