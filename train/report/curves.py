@@ -98,7 +98,7 @@ def decision_panel(curve: Sequence[Mapping[str, float]]) -> Panel:
     top = max(float(table.drop(columns="threshold").max().max()), 0.05)
     # Calling everybody a case falls without end towards a threshold of 1: what lies far below is no choice.
     figure.update_yaxes(title_text="net benefit", range=[-0.35 * top, 1.1 * top])
-    figure.update_xaxes(title_text="probability from which a person is called a case")
+    figure.update_xaxes(title_text="threshold")
     return Panel("decision", "Net benefit by threshold", styled(figure, 320), table, wide=True)
 
 

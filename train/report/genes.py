@@ -13,8 +13,8 @@ from contract.page.panel import COLOURS, CUT_COLOUR, MAX_POINTS, Panel, rounded,
 from train.report.words import interval_text, is_measured
 
 N_TABLE, N_NAMED = 25, 12
-NAME_WIDTH, NAME_HEIGHT = 0.3, 0.06
-"""Shares of a figure's sides that a gene's name takes where the page is narrow."""
+NAME_WIDTH, NAME_HEIGHT = 0.6, 0.06
+"""Shares of a figure's sides that two names take where the page is narrow."""
 CONTIG_NAMED = 0.025
 """Share of all genes from which a contig's name is written."""
 N_BACKGROUND = 1_000

@@ -60,16 +60,16 @@ def ladder_panels(ladder: Mapping[str, Any]) -> list[Panel]:
         own = [row["model"] == OWN for row in measured]
         table = _table("model", names, [row["auroc"] for row in measured])
         figure = _whiskers(table, own, at=0.5)
-        figure.update_xaxes(title_text="AUROC; dashed: chance")
-        found.append(Panel("ladder", "AUROC of each model", figure, table))
+        figure.update_xaxes(title_text="AUROC")
+        found.append(Panel("ladder", "AUROC of each model; dashed: chance", figure, table))
     order = [row["model"] for row in measured]
     gains = [entry for entry in _differences(ladder) if is_measured(entry)]
     gains.sort(key=lambda entry: order.index(entry["rival"]) if entry["rival"] in order else len(order))
     if gains:
         table = _table("rival", [model_name(entry["rival"]) for entry in gains], gains)
         figure = _whiskers(table, [False] * len(gains), at=0.0)
-        figure.update_xaxes(title_text="right of the line: the network leads")
-        title = "AUROC of the network minus that of each rival, paired"
+        figure.update_xaxes(title_text="difference in AUROC")
+        title = "The network minus each rival, paired; right of the line the network leads"
         found.append(Panel("ladder_gains", title, figure, table))
     return found
 

@@ -69,27 +69,30 @@ def interval_text(interval: Mapping[str, Any] | float | None) -> str:
     if not is_measured(interval):
         note = interval.get("note") if isinstance(interval, Mapping) else None
         return str(note or "not measured")
-    if not isinstance(interval, Mapping):
-        return number_text(interval)
-    if not (is_measured(interval.get("low")) and is_measured(interval.get("high"))):
-        return f"{number_text(interval['estimate'])} ({interval.get('note') or 'no interval'})"
-    return f"{number_text(interval['estimate'])} ({number_text(interval['low'])} to {number_text(interval['high'])})"
+    reach = range_text(interval)
+    return f"{estimate_text(interval)} ({reach})" if reach else estimate_text(interval)
 
 
 def estimate_text(interval: Mapping[str, Any] | float | None) -> str:
     """The estimate alone, or the words that stand for it."""
-    return interval_text(interval).split(" (")[0] if is_measured(interval) else interval_text(interval)
+    if not is_measured(interval):
+        return interval_text(interval)
+    return number_text(interval["estimate"] if isinstance(interval, Mapping) else interval)
 
 
 def range_text(interval: Mapping[str, Any] | float | None) -> str:
-    """The interval alone, such as "0.604 to 0.811, "; empty where there is none."""
-    words = interval_text(interval)
-    return f"{words.split(' (')[1].rstrip(')')}, " if is_measured(interval) and " (" in words else ""
+    """The interval alone, such as 0.604 to 0.811, or why there is none; empty beside a bare number."""
+    if not isinstance(interval, Mapping) or not is_measured(interval):
+        return ""
+    low, high = interval.get("low"), interval.get("high")
+    if not (is_measured(low) and is_measured(high)):
+        return str(interval.get("note") or "no interval")
+    return f"{number_text(low)} to {number_text(high)}"
 
 
-def number_text(value: float) -> str:
+def number_text(value: Any) -> str:
     """Three decimals, with a true minus sign."""
-    return f"{value:.3f}".replace("-", "−")
+    return f"{float(value):.3f}".replace("-", "−")
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
