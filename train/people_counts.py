@@ -39,10 +39,9 @@ def keep_people_counts(bundle: Path, root: str, facts: Mapping[str, Any]) -> dic
     None where there is no people.json, and the dataset is no longer at `root` or is another one there.
     """
     path = bundle / PEOPLE_NAME
-    if path.exists():
-        kept: dict[str, Any] = json.loads(path.read_text())
-        if kept["manifest_digest"] == facts["manifest_digest"]:
-            return kept
+    kept = _read(path)
+    if kept is not None and kept.get("manifest_digest") == facts["manifest_digest"]:
+        return kept
     try:
         manifest = read_manifest(root)
     except InputError:
@@ -91,6 +90,15 @@ def suppress(counts: Mapping[str, int], least: int = MIN_CELL) -> dict[str, int 
     if len(hidden) == 1 and others:
         hidden.add(min(others, key=lambda name: counts[name]))
     return {name: None if name in hidden else count for name, count in counts.items()}
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """What was counted before; a file that can't be read is as good as none: it is counted anew."""
+    try:
+        content = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def _n_known(manifest: Manifest, folds: Sequence[int]) -> int:

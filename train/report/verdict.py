@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from train.record import Record
+from train.report.words import sentence
 
 LOOKS = {"passed": "pass", "failed": "fail", "not_possible": "warn"}
 """Class of the style sheet by a check's status."""
@@ -69,12 +70,12 @@ def verdict_of(record: Record) -> Verdict:
         "sealed": "Checks that look at scores used the sealed fold.",
         "out_of_fold": "Checks that look at scores used people outside the sealed fold, each scored by a fit "
         "without their fold.",
-    }.get(record.audit.get("people", ""), "")
+    }.get(str(record.audit.get("people")), "")
     return Verdict(
         look,
-        verdict["sentence"],
-        verdict.get("means") or "",
-        verdict.get("advice") or "",
+        sentence(verdict["sentence"]),
+        sentence(verdict.get("means")),
+        sentence(verdict.get("advice")),
         people=people,
         checks=[_check(entry) for entry in record.audit.get("checks", [])],
     )
@@ -94,6 +95,6 @@ def _check(entry: Mapping[str, Any]) -> Check:
         look=LOOKS.get(status, "warn"),
         found=str(entry.get("found") or ""),
         wanted=str(entry.get("wanted") or ""),
-        means=str(entry.get("means") or ""),
-        advice=str(entry.get("advice") or ""),
+        means=sentence(entry.get("means")),
+        advice=sentence(entry.get("advice")),
     )

@@ -77,17 +77,15 @@ def ladder_panels(ladder: Mapping[str, Any]) -> list[Panel]:
 def strata_of(audit: Mapping[str, Any] | None) -> tuple[list[dict[str, Any]], int]:
     """AUROC within strata from an audit's numbers, and how many strata are too small to be shown.
 
-    A stratum is an entry of a list in a check's numbers that has `auroc`, and names batch, ancestry or both.
-    Strata with fewer than `MIN_CELL` cases or controls are not shown.
+    They are the list `by_stratum` in a check's numbers: people, cases, estimate, low and high, and batch and
+    ancestry where they are named. Strata with fewer than `MIN_CELL` cases or controls are not shown.
     """
-    strata = [
-        {"name": name, **_interval_of(entry), **{key: entry.get(key) for key in ("n_cases", "n_controls")}}
+    entries = [
+        entry
         for check in (audit or {}).get("checks", [])
-        for entries in (check.get("numbers") or {}).values()
-        if isinstance(entries, list)
-        for entry in entries
-        if isinstance(entry, Mapping) and "auroc" in entry and (name := _stratum_name(entry))
+        for entry in (check.get("numbers") or {}).get("by_stratum", [])
     ]
+    strata = [{"name": _stratum_name(entry, at), **entry} for at, entry in enumerate(entries, start=1)]
     shown = [one for one in strata if not _is_small(one)]
     return shown, len(strata) - len(shown)
 
@@ -144,18 +142,11 @@ def _spread(values: Sequence[float]) -> str:
     return f"{min(known):.3f} to {max(known):.3f}" if len(known) > 1 else ""
 
 
-def _interval_of(entry: Mapping[str, Any]) -> dict[str, Any]:
-    value = entry["auroc"]
-    found = value if isinstance(value, Mapping) else {"estimate": value, **entry}
-    return {key: found.get(key) for key in ("estimate", "low", "high", "note")}
-
-
-def _stratum_name(entry: Mapping[str, Any]) -> str:
-    if entry.get("stratum"):
-        return str(entry["stratum"])
-    return " × ".join(str(entry[key]) for key in ("batch", "ancestry") if entry.get(key) is not None)
+def _stratum_name(entry: Mapping[str, Any], number: int) -> str:
+    named = [str(entry[key]) for key in ("batch", "ancestry") if entry.get(key) is not None]
+    return " × ".join(named) or f"stratum {number} ({entry['people']:,} people)"
 
 
 def _is_small(stratum: Mapping[str, Any]) -> bool:
-    counts = [stratum[key] for key in ("n_cases", "n_controls") if stratum[key] is not None]
-    return any(count < MIN_CELL for count in counts)
+    cases = int(stratum["cases"])
+    return min(cases, int(stratum["people"]) - cases) < MIN_CELL

@@ -20,8 +20,8 @@ def interval(estimate: float, half: float = 0.02) -> dict[str, float]:
 def example_audit(manifest_digest: str, status: str = "failed") -> dict[str, object]:
     strata = [
         {
-            **{"batch": batch, "ancestry": ancestry, "n_cases": n_cases, "n_controls": 80},
-            "auroc": interval(0.55 + 0.03 * number, 0.06),
+            **{"batch": batch, "ancestry": ancestry, "people": n_cases + 80, "cases": n_cases},
+            **interval(0.55 + 0.03 * number, 0.06),
         }
         for number, (batch, ancestry, n_cases) in enumerate(
             [("batch1", "nfe", 60), ("batch1", "fin", 30), ("batch2", "nfe", 70), ("batch2", "fin", 4)]
@@ -51,8 +51,8 @@ def example_audit(manifest_digest: str, status: str = "failed") -> dict[str, obj
                 **{"name": "strata", "title": "AUROC within batch and ancestry"},
                 "status": "failed" if failed else "passed",
                 **{"found": "0.553 within, 0.798 over all", "wanted": "at least half of the gain"},
-                **{"means": "The score's gain lies between strata.", "advice": "Look at batches."},
-                "numbers": {"strata": strata},
+                **{"means": "the score's gain lies between strata", "advice": "look at batches"},
+                "numbers": {"by_stratum": strata},
             },
             {
                 **{"name": "permuted", "title": "Status permuted before the ETL", "status": "not_possible"},

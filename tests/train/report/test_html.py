@@ -140,7 +140,7 @@ def test_render_report__escapes_hostile_names(run: Path):
     example_genes(50, symbol=hostile).to_parquet(run / "genes.parquet")
     audit = json.loads((run / "audit.json").read_text())
     audit["verdict"]["sentence"] = hostile
-    audit["checks"][1]["numbers"]["strata"][0]["batch"] = hostile
+    audit["checks"][1]["numbers"]["by_stratum"][0]["batch"] = hostile
     (run / "audit.json").write_text(json.dumps(audit))
     html = render_report(run)
     assert "<img" not in body(html)

@@ -38,12 +38,13 @@ def test_strata_of__leaves_out_strata_of_few_people():
     assert strata_panel(strata).table["estimate"].tolist() == pytest.approx([0.55, 0.58, 0.61])
 
 
-def test_strata_of__other_numbers_are_no_strata():
+def test_strata_of__without_names_by_number_and_nothing_elsewhere():
+    rows = [{"people": 900, "cases": 400, **interval(0.6)}, {"people": 50, "cases": 46, **interval(0.5)}]
     checks = [
-        {"name": "a", "numbers": {"pairs": 3, "folds": [1, 2], "batches": [{"auroc": 0.5}]}},
-        {"name": "b", "numbers": {"strata": [{"stratum": "s", "auroc": 0.5, "low": 0.4, "high": 0.6}]}},
+        {"name": "a", "numbers": {"pairs": 3}},
+        {"name": "b", "numbers": {"by_stratum": rows}},
         {"name": "c"},
     ]
     strata, hidden = strata_of({"checks": checks})
-    assert [(one["name"], one["estimate"], one["high"]) for one in strata] == [("s", 0.5, 0.6)]
-    assert (hidden, strata_of(None)) == (0, ([], 0))
+    assert [(one["name"], one["estimate"]) for one in strata] == [("stratum 1 (900 people)", 0.6)]
+    assert (hidden, strata_of(None)) == (1, ([], 0))

@@ -1,6 +1,6 @@
 import pytest
 
-from train.report.words import flat, interval_text, joined, metric_name, model_name, range_text
+from train.report.words import flat, interval_text, joined, metric_name, model_name, range_text, sentence
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,10 @@ def test_names__a_key_without_words_speaks_for_itself():
 
 def test_flat__paths_of_a_tree():
     assert flat({"a": {"b": 1, "c": {"d": [2]}}, "e": None}) == {"a.b": 1, "a.c.d": [2], "e": None}
+
+
+def test_sentence__capital_and_full_stop():
+    assert [sentence(text) for text in ("a b", "A.", "", None)] == ["A b.", "A.", "", ""]
 
 
 def test_joined__as_a_sentence_lists():
