@@ -17,6 +17,7 @@ from train.report.verdict import verdict_of
 from train.report.whiskers import rungs, strata_of
 from train.report.words import (
     METRICS,
+    cell_look,
     estimate_text,
     flat,
     interval_text,
@@ -51,7 +52,7 @@ def render_report(run: Path) -> str:
     metrics = record.metrics
     environment = page_environment("train.report")
     environment.filters |= {"interval": interval_text, "estimate": estimate_text, "range": range_text}
-    environment.filters |= {"number": number_text, "model": model_name}
+    environment.filters |= {"number": number_text, "model": model_name, "look": cell_look}
     strata, n_hidden = strata_of(usable(record, record.audit))
     ladder = usable(record, record.ladder)
     genes = top_genes(record.genes) if record.genes is not None else []

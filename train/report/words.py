@@ -7,27 +7,28 @@ from collections.abc import Mapping
 from typing import Any
 
 MODELS = {
+    "cnn": "network",
+    "logistic": "logistic regression",
     "network": "network (ours)",
-    "cnn": "network (ours)",
     "covariates": "covariates alone",
     "batch": "batch alone",
-    "total_count": "total count by channel",
+    "total_count": "total count per channel",
     "polygenic_score": "polygenic score",
-    "logistic": "logistic regression",
     "ridge": "logistic regression, ridge",
     "lasso": "logistic regression, lasso",
     "elastic_net": "logistic regression, elastic net",
     "boosted_trees": "boosted trees",
-    "spike_slab": "spike-and-slab",
-    "burden_weights": "burden weights with constraint",
+    "spike_slab": "spike and slab",
+    "burden_weights": "empirical-Bayes burden weights",
     "paper": "the paper's network",
-    "network_shuffled_genes": "network, genes shuffled",
-    "network_shuffled_properties": "network, gene properties shuffled",
-    "network_no_convolution": "network without convolutions",
+    "network_shuffled_genes": "ours, gene order shuffled",
+    "network_shuffled_properties": "ours, gene properties shuffled",
+    "network_no_convolution": "ours, without convolutions",
 }
 
 METRICS = {
     "auroc": "AUROC",
+    "auroc_bootstrap": "AUROC, family bootstrap",
     "average_precision": "average precision",
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
@@ -35,6 +36,7 @@ METRICS = {
     "specificity": "specificity",
     "f1": "F1",
     "brier": "Brier score",
+    "scaled_brier": "scaled Brier score",
     "calibration_slope": "calibration slope",
     "calibration_intercept": "calibration intercept",
     "expected_calibration_error": "expected calibration error",
@@ -92,7 +94,13 @@ def range_text(interval: Mapping[str, Any] | float | None) -> str:
 
 def number_text(value: Any) -> str:
     """Three decimals, with a true minus sign."""
-    return f"{float(value):.3f}".replace("-", "−")
+    # Adding 0 turns a rounded −0 into 0.
+    return f"{round(float(value), 3) + 0.0:.3f}".replace("-", "−")
+
+
+def cell_look(text: str) -> str:
+    """Class of the style sheet: numbers stay on one line, words are broken."""
+    return "interval" if text[:1].isdigit() or text[:1] == "−" else "words"
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -30,7 +30,7 @@ def test_curve_panels__area_under_the_drawn_curve_is_the_auroc():
     area = np.trapz(roc.table["cnn"], roc.table["false_rate"])
     assert area == pytest.approx(roc_auc_score(is_case_M, probability_M), abs=0.005)
     assert precision.table["cnn"].iloc[-1] == pytest.approx(is_case_M.mean(), abs=0.01)
-    assert [trace.name for trace in roc.figure.data] == ["network (ours)", None]
+    assert [trace.name for trace in roc.figure.data] == ["network", None]
 
 
 def test_calibration_panel__leaves_out_bins_of_few_people():

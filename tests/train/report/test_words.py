@@ -1,6 +1,15 @@
 import pytest
 
-from train.report.words import flat, interval_text, joined, metric_name, model_name, range_text, sentence
+from train.report.words import (
+    cell_look,
+    flat,
+    interval_text,
+    joined,
+    metric_name,
+    model_name,
+    range_text,
+    sentence,
+)
 
 
 @pytest.mark.parametrize(
@@ -14,6 +23,7 @@ from train.report.words import flat, interval_text, joined, metric_name, model_n
         ({"estimate": float("nan")}, "not measured"),
         (None, "not measured"),
         (0.25, "0.250"),
+        (-0.0001, "0.000"),
     ],
 )
 def test_interval_text__as_people_read_it(value, text):
@@ -26,12 +36,19 @@ def test_range_text__empty_beside_a_bare_number():
 
 
 def test_names__a_key_without_words_speaks_for_itself():
-    assert (model_name("cnn"), model_name("new_model")) == ("network (ours)", "new model")
+    assert (model_name("cnn"), model_name("new_model")) == ("network", "new model")
     assert (metric_name("f1"), metric_name("new_metric")) == ("F1", "new metric")
 
 
 def test_flat__paths_of_a_tree():
     assert flat({"a": {"b": 1, "c": {"d": [2]}}, "e": None}) == {"a.b": 1, "a.c.d": [2], "e": None}
+
+
+def test_cell_look__numbers_stay_on_one_line():
+    assert [cell_look(text) for text in ("0.5 (0.4 to 0.6)", "−0.1", "too few people", "")] == [
+        *("interval", "interval"),
+        *("words", "words"),
+    ]
 
 
 def test_sentence__capital_and_full_stop():
