@@ -11,15 +11,19 @@ SCALINGS = {
     "channel": "by the pooled standard deviation of its channel",
     "standard": "by its own standard deviation",
 }
-CITED = (
-    "DeLong et al. 1988, Biometrics 44:837. Efron and Tibshirani 1993, An Introduction to the Bootstrap. "
-    "Vickers and Elkin 2006, Med Decis Making 26:565."
-)
+CITED = {
+    "DeLong": "DeLong et al. 1988, Biometrics 44:837.",
+    "bootstrap": "Efron and Tibshirani 1993, An Introduction to the Bootstrap.",
+    "Platt": "Platt 1999, Advances in Large Margin Classifiers 61.",
+}
+"""References by the word that calls for them."""
 
 
 def methods(record: Record) -> list[str]:
     """Paragraphs on data, model, training and judging; the last one lists what is cited."""
-    return [_data(record), _model(record), _judged(record), _software(record), CITED]
+    texts = [_data(record), _model(record), _judged(record), _software(record)]
+    cited = [source for word, source in CITED.items() if any(word in text for text in texts)]
+    return [*texts, " ".join(cited)] if cited else texts
 
 
 def _data(record: Record) -> str:
