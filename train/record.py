@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from contract.errors import InputError, fault
-from train.bundle import FACTS_NAME
+from train.bundle import FACTS_NAME, GENES_NAME
 from train.calibration import CALIBRATION_NAME
 from train.evaluate import METRICS_NAME, PREDICTIONS_NAME
 from train.fit import BUNDLE_NAME, HISTORY_NAME, RUN_NAME
@@ -44,6 +44,8 @@ class Record:
         audit.json, ladder.json, explanations.json.
     genes
         genes.parquet of `explain`, a row for each gene.
+    fitted_genes
+        genes.parquet of the bundle, which knows inclusion and effects where the model has them.
     people
         Who was trained on, counted; see `train.people_counts`.
     """
@@ -58,12 +60,20 @@ class Record:
     ladder: dict[str, Any] | None = None
     explanations: dict[str, Any] | None = None
     genes: pd.DataFrame | None = None
+    fitted_genes: pd.DataFrame | None = None
     people: dict[str, Any] | None = None
 
     @property
     def config(self) -> dict[str, Any]:
         """The resolved configuration that was trained with."""
         return dict(self.facts["config"])
+
+    @property
+    def known_genes(self) -> pd.DataFrame | None:
+        """The genes of `explain`, else those of the bundle where the model tells which count."""
+        if self.genes is not None or self.fitted_genes is None:
+            return self.genes
+        return self.fitted_genes if "inclusion" in self.fitted_genes else None
 
     @property
     def folder(self) -> str:
@@ -92,6 +102,7 @@ def read_record(run: Path) -> Record:
         ladder=_json(run / LADDER_NAME, dict),
         explanations=_json(run / EXPLANATIONS_NAME, dict),
         genes=_table(run / EXPLAINED_GENES_NAME),
+        fitted_genes=_table(bundle / GENES_NAME),
         people=keep_people_counts(bundle, facts["config"]["data"]["dataset"], facts),
     )
 

@@ -148,7 +148,9 @@ def learning_panels(history: Sequence[Mapping[str, Any]], best_epoch: int | None
             figure.add_trace(_line(table["epoch"], table[column], label, colour))
         if best_epoch:
             figure.add_vline(best_epoch, line={"color": OTHERS_COLOUR, "dash": "dot"})
-        figure.update_xaxes(title_text="epoch").update_layout(showlegend=len(known) > 1)
+        figure.update_xaxes(title_text="epoch", dtick=1 if len(table) <= 10 else None).update_layout(
+            showlegend=len(known) > 1
+        )
         found.append(Panel(f"learning_{name}", title, styled(figure), table[["epoch", *known]]))
     return found
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from markupsafe import escape
 
 from contract.page.panel import COLOURS, CUT_COLOUR, MAX_POINTS, Panel, rounded, styled
-from train.report.words import interval_text, is_measured
+from train.report.words import interval_text, is_measured, number_text
 
 N_TABLE, N_NAMED = 25, 12
 NAME_WIDTH, NAME_HEIGHT = 0.6, 0.06
@@ -175,18 +175,16 @@ def _name(row: dict[str, Any]) -> tuple[str, str, str]:
 
 def _values(row: dict[str, Any]) -> dict[str, str]:
     """Columns of the table in words; what isn't in genes.parquet is left out."""
-    found = {
-        MEASURES[name]: interval_text(
-            {"estimate": row[name], "low": row.get(f"{name}_low"), "high": row.get(f"{name}_high")}
-        )
-        for name in MEASURES
-        if is_measured(row.get(name))
-    }
+    found = {}
+    for name in filter(lambda name: is_measured(row.get(name)), MEASURES):
+        ends = {"low": row.get(f"{name}_low"), "high": row.get(f"{name}_high")}
+        is_whole = all(is_measured(end) for end in ends.values())
+        found[MEASURES[name]] = interval_text({"estimate": row[name], **ends} if is_whole else row[name])
     if is_measured(row.get("rank_low")) and is_measured(row.get("rank_high")):
         found["rank over refits"] = f"{row['rank_low']:,.0f} to {row['rank_high']:,.0f}"
     if is_measured(row.get("burden_log10_p")):
         found["burden p"] = f"{10 ** -row['burden_log10_p']:.2g}"
     for name, value in row.items():
         if name.startswith("effect_") and is_measured(value):
-            found[f"effect, {name.removeprefix('effect_').replace('_', ' ')}"] = f"{value:.2f}"
+            found[f"effect, {name.removeprefix('effect_').replace('_', ' ')}"] = number_text(value, 2)
     return found

@@ -10,7 +10,7 @@ from train.card import build_card, write_card
 from train.record import read_record
 from train.report.explained import explained_words, list_rows
 from train.report.genes import top_genes
-from train.report.methods import methods
+from train.report.methods import kept_words, methods
 from train.report.readings import readings_of
 from train.report.sections import absent_texts, report_panels, usable
 from train.report.verdict import verdict_of
@@ -55,7 +55,7 @@ def render_report(run: Path) -> str:
     environment.filters |= {"number": number_text, "model": model_name, "look": cell_look}
     strata, n_hidden = strata_of(usable(record, record.audit))
     ladder = usable(record, record.ladder)
-    genes = top_genes(record.genes) if record.genes is not None else []
+    genes = top_genes(record.known_genes) if record.known_genes is not None else []
     return render_page(
         environment,
         "report.html.j2",
@@ -73,10 +73,12 @@ def render_report(run: Path) -> str:
         n_hidden=n_hidden,
         calibration=record.calibration,
         genes=genes,
+        is_explained=record.genes is not None,
         gene_columns=list(dict.fromkeys(name for gene in genes for name in gene.values)),
         explained=explained_words(record.explanations),
         lists=list_rows(record.explanations),
         methods=methods(record),
+        kept=kept_words(record),
         readings=readings_of(metrics),
         card=build_card(record),
         settings=flat(record.config),

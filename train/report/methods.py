@@ -63,8 +63,8 @@ def _model(record: Record) -> str:
         words += f" in batches of {data['batch_size']} people"
     if stopping.get("max_epochs") and record.history:
         words += f", {len(record.history)} of at most {stopping['max_epochs']} epochs"
-    best = record.metrics.get("best_epoch")
-    words += f"; the weights of epoch {best} were kept, by validation loss." if best else "."
+    kept = kept_words(record)
+    words += (f"; {kept}." if kept else ".") + _effects(record)
     if record.metrics.get("permuted_labels"):
         words += " Labels were permuted: this is a null run."
     if record.calibration:
@@ -74,6 +74,31 @@ def _model(record: Record) -> str:
             f"{number_text(record.calibration['intercept'])}."
         )
     return words
+
+
+def kept_words(record: Record) -> str:
+    """Which epoch's weights the bundle holds; empty where that isn't known."""
+    best, facts = record.metrics.get("best_epoch"), record.facts
+    if facts.get("direct_loss") is not None:
+        wanted = record.config["stopping"].get("min_evidence", 0.0) * facts["convolutions_gain_deviation"]
+        if not best or facts["convolutions_gain"] <= wanted:
+            return "convolutions did not lower the validation loss by enough and are switched off"
+    return f"the weights of epoch {best} were kept, by validation loss" if best else ""
+
+
+def _effects(record: Record) -> str:
+    priors = (record.facts.get("effects") or {}).get("priors") or {}
+    told = [
+        f"{name.replace('_', ' ')} ({prior['genes_expected']:,.0f} genes expected to count)"
+        for name, prior in priors.items()
+        if "genes_expected" in prior
+    ]
+    if not told:
+        return ""
+    return (
+        f" Gene effects were fitted under {len(told)} prior{'' if len(told) == 1 else 's'}, {joined(told)}, "
+        "whose parameters were learned from the data, and weighted by scores of people left out of the fits."
+    )
 
 
 def _judged(record: Record) -> str:

@@ -34,13 +34,13 @@ def report_panels(record: Record) -> dict[str, list[Panel]]:
         panels["calibration"] = [calibration_panel(is_case_M, scores[NETWORK])]
         panels["scores"] = [score_panel(is_case_M, scores[NETWORK])]
     curve = record.metrics.get("decision_curve")
-    ladder = usable(record, record.ladder)
+    ladder, genes = usable(record, record.ladder), record.known_genes
     threshold = (record.explanations or {}).get("association", {}).get("threshold_log10_p")
     return panels | {
         "ladder": ladder_panels(ladder) if ladder else [],
         "decision": [decision_panel(curve)] if curve else [],
         "strata": [strata_panel(strata)] if strata else [],
-        "genes": gene_panels(record.genes, threshold) if record.genes is not None else [],
+        "genes": gene_panels(genes, threshold) if genes is not None else [],
         "learning": learning_panels(record.history, record.metrics.get("best_epoch")),
     }
 

@@ -44,7 +44,7 @@ METRICS = {
 }
 
 KINDS = {
-    "gene_cnn": "a convolutional network along the genome with a direct path for every gene",
+    "gene_cnn": "gene effects by empirical Bayes, with convolutions along the genome for what they leave",
     "paper": "the published convolutional network (doi 10.1515/jib-2024-0057)",
 }
 """Networks by `model.kind`."""
@@ -92,10 +92,10 @@ def range_text(interval: Mapping[str, Any] | float | None) -> str:
     return f"{number_text(low)} to {number_text(high)}"
 
 
-def number_text(value: Any) -> str:
-    """Three decimals, with a true minus sign."""
+def number_text(value: Any, digits: int = 3) -> str:
+    """That many decimals, with a true minus sign."""
     # Adding 0 turns a rounded −0 into 0.
-    return f"{round(float(value), 3) + 0.0:.3f}".replace("-", "−")
+    return f"{round(float(value), digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def cell_look(text: str) -> str:

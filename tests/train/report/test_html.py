@@ -61,7 +61,17 @@ def test_render_report__says_what_is_missing_and_the_command_that_makes_it(run: 
         "no scaling was fitted",
     ):
         assert re.search(words.replace("(", r"\("), text), words
-    assert not OPTIONAL - {"decision"} & set(re.findall(r'id="figure-(\w+)"', text))
+    assert (OPTIONAL - {"decision"}) & set(re.findall(r'id="figure-(\w+)"', text)) == {"genes"}
+
+
+def test_render_report__genes_of_the_fit_stand_in_for_those_explained(run: Path):
+    genes = pd.read_parquet(run / "bundle/genes.parquet")
+    first = genes.loc[genes["inclusion"].idxmax(), "symbol"]
+    section = body(render_report(run)).split('<section id="genes">')[1].split("</section>")[0]
+    assert "From the fit alone. Not explained: python -m train explain" in section
+    assert f'<td class="number">1</td><td>{first}' in section
+    genes.drop(columns="inclusion").to_parquet(run / "bundle/genes.parquet")
+    assert 'id="figure-genes"' not in render_report(run)
 
 
 def test_render_report__works_without_what_a_fit_may_not_leave(run: Path):
