@@ -70,7 +70,7 @@ def evaluate(
             return  # one process is enough; the leader is it
         from train.evaluate import evaluate as evaluate_run
         from train.fit import CONFIG_NAME
-        from train.report import write_report
+        from train.report.html import write_report
 
         config = load_config(TrainConfig, run / CONFIG_NAME if run.is_dir() else run, overrides or [])
         folder = run if run.is_dir() else Path(config.run.out)
@@ -102,7 +102,7 @@ def predict(
 def report(run: Annotated[Path, typer.Argument(help="folder of an evaluated run")]) -> None:
     """Write report.html of an evaluated run anew."""
     with _told():
-        from train.report import write_report
+        from train.report.html import write_report
 
         _console().print(f"report: {write_report(run)}")
 

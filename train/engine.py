@@ -272,7 +272,6 @@ def run_epochs(
     with StopRequest() as request:
         if trainer.model.starts_somewhere and not progress.total_steps and not progress.finished:
             trainer.begin(*validate())
-            save()
         while not progress.finished:
             started = time.perf_counter()
             timing = run_steps(trainer, training(progress.epoch, progress.step), request, save)

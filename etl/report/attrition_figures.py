@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
+from contract.page.panel import COLOURS, CUT_COLOUR, Panel, styled
 from etl.report.data import Attrition
 from etl.report.names import reason_words
-from etl.report.panel import COLOURS, CUT_COLOUR, Panel, styled
 
 Flow = tuple[str, str, int]
 """From, to, how many."""

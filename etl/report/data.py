@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from contract.manifest import LedgerEntry
-from etl.report.panel import Cut
+from contract.page.panel import Cut
 from etl.report.variants import VariantSums
 
 

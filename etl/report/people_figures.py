@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from etl.report.panel import (
+from contract.page.panel import (
     COLOURS,
     STATUS_COLOURS,
     Cut,

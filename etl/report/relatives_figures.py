@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from etl.report.panel import (
+from contract.page.panel import (
     COLOURS,
     MAX_POINTS,
     OTHERS_COLOUR,

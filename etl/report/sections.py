@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from contract.page.panel import Cut, Panel
 from etl.report.attrition_figures import people_panel, variants_panel
 from etl.report.data import ReportData
-from etl.report.panel import Cut, Panel
 from etl.report.people_figures import removal_panel, sample_panels, sex_panels
 from etl.report.relatives_figures import component_panels, kinship_panel
 from etl.report.variant_figures import (

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from contract.page.panel import COLOURS, OTHERS_COLOUR, Cut, Panel, add_cuts, bars, rounded, styled
 from etl.report.data import Histogram
 from etl.report.names import reason_words
-from etl.report.panel import COLOURS, OTHERS_COLOUR, Cut, Panel, add_cuts, bars, rounded, styled
 from etl.report.variants import DIFFERENCE_EDGES, P_EDGES, VariantSums
 
 TITLES = {

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from contract.page.panel import Cut
 from contract.provenance import software_versions
 from etl.cohort.passes import Parts, joined, map_parts
 from etl.ingest.sites import SITE_REASONS
@@ -19,7 +20,6 @@ from etl.report.burden import burden_by_status, person_burden
 from etl.report.data import Attrition, Histogram, ReportData
 from etl.report.gates import judge
 from etl.report.html import write_report
-from etl.report.panel import Cut
 from etl.report.people import SEALED, report_people
 from etl.report.profile import profile_thresholds
 from etl.report.variants import READ_COLUMNS, VariantSums, sum_variants

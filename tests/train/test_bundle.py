@@ -40,8 +40,8 @@ def test_load_bundle__absent_or_damaged_file(evaluated_run: Path, tmp_path: Path
 def test_load_bundle__another_version(evaluated_run: Path, tmp_path: Path):
     copy = Path(shutil.copytree(evaluated_run / BUNDLE_NAME, tmp_path / "bundle"))
     facts = json.loads((copy / "bundle.json").read_text())
-    (copy / "bundle.json").write_text(json.dumps(facts | {"format_version": 2}))
-    with pytest.raises(InputError, match=r"format_version: found 2"):
+    (copy / "bundle.json").write_text(json.dumps(facts | {"format_version": 1}))
+    with pytest.raises(InputError, match=r"format_version: found 1"):
         load_bundle(copy)
 
 

@@ -104,7 +104,7 @@ def test_fit__interrupted_ranks_go_on_with_the_same_series(make_config: ConfigMa
     interrupted.write_text(INTERRUPTED)
     settings = {
         "optimizer": {"warmup_steps": 0, "plateau_patience": 0},
-        "stopping": {"max_epochs": 4, "min_steps": 0, "min_delta": 0.05},
+        "stopping": {"max_epochs": 4, "patience": 50, "min_delta": 0.05},
     }
     whole, resumed = (
         make_config(**settings, run={"out": str(tmp_path / name), "agree_steps": 1})

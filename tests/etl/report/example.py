@@ -7,11 +7,11 @@ import pandas as pd
 
 from contract.config import load_config
 from contract.manifest import LedgerEntry
+from contract.page.panel import Cut
 from etl.config import PROFILES
 from etl.report.attrition import people_flow, people_ledger, removal_tests, variant_ledger
 from etl.report.data import Attrition, Histogram, ReportData, Threshold
 from etl.report.gates import judge
-from etl.report.panel import Cut
 from etl.report.people import report_people
 from etl.report.people_figures import SAMPLE_METRICS
 from etl.report.variants import VariantSums

@@ -7,13 +7,14 @@ library (DecompressionStream), also from a file.
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import json
 from collections.abc import Sequence
 
 from plotly.offline import get_plotlyjs
 
-from etl.report.panel import Panel
+from contract.page.panel import Panel
 
 
 def packed(text: str) -> str:
@@ -21,8 +22,9 @@ def packed(text: str) -> str:
     return base64.b64encode(gzip.compress(text.encode(), compresslevel=9, mtime=0)).decode()
 
 
+@functools.cache
 def packed_plotly() -> str:
-    """The plotting library."""
+    """The plotting library; packing it takes most of a page's time."""
     return packed(get_plotlyjs())
 
 

@@ -1,13 +1,15 @@
-"""One panel of the report: a figure, what it shows, and the numbers behind it. Shared style and colours."""
+"""One panel of a report: a figure, what it shows, and the numbers behind it. Shared style and colours."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C7A00", "#000000")
 """Okabe and Ito 2008, told apart by colour-blind people; its yellow is darkened to show on white."""
@@ -30,7 +32,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Panel:
-    """A figure of the report.
+    """A figure of a report.
 
     Attributes
     ----------
@@ -53,7 +55,7 @@ class Panel:
     wide: bool = False
 
 
-def groups(names: pd.Series) -> Iterator[tuple[str, str, np.ndarray]]:
+def groups(names: pd.Series) -> Iterator[tuple[str, str, NDArray[Any]]]:
     """Name, colour and row mask of each group, in the order of names; the smallest share one grey group."""
     known = names.astype(object).where(names.notna(), "unknown").astype(str)
     order = known.value_counts().index.tolist()
@@ -79,7 +81,7 @@ def histogram_panel(name: str, title: str, values: pd.Series, by: pd.Series, cut
     return Panel(name, title, styled(figure), pd.DataFrame(columns))
 
 
-def bin_edges(values: pd.Series) -> np.ndarray:
+def bin_edges(values: pd.Series) -> NDArray[Any]:
     """Equal bins over the finite values: one for each of a few whole numbers, else N_BINS."""
     finite = values[np.isfinite(values)]
     low, high = float(finite.min()), float(finite.max())
@@ -88,7 +90,7 @@ def bin_edges(values: pd.Series) -> np.ndarray:
     return np.linspace(low, high if high > low else low + 1.0, N_BINS + 1)
 
 
-def bars(edges: np.ndarray, counts: Sequence[int] | np.ndarray, label: str, colour: str) -> go.Bar:
+def bars(edges: NDArray[Any], counts: Sequence[int] | NDArray[Any], label: str, colour: str) -> go.Bar:
     """Bars between edges."""
     return go.Bar(
         x=rounded((edges[:-1] + edges[1:]) / 2),
@@ -109,13 +111,13 @@ def add_cuts(figure: go.Figure, cut: Cut, *, along: str = "x") -> None:
             figure.add_hline(y=value, line=line)
 
 
-def rounded(values: np.ndarray | pd.Series) -> list[float]:
+def rounded(values: NDArray[Any] | pd.Series) -> list[float]:
     """Four significant digits: more can't be seen, and would fill the file."""
     return [float(f"{value:.4g}") for value in np.asarray(values, dtype=float)]
 
 
 def styled(figure: go.Figure, height: int = 300) -> go.Figure:
-    """The report's look: no template of plotly's, which is larger than most figures."""
+    """The look of reports: no template of plotly's, which is larger than most figures."""
     axis = {"automargin": True, "zeroline": False, "gridcolor": "#e6e8eb", "linecolor": "#9aa1ab"}
     figure.update_layout(
         template="none",
