@@ -59,7 +59,9 @@ def fit(conf: Conf, overrides: Overrides = None) -> None:
 def evaluate(
     run: Annotated[Path, typer.Argument(help="a run's folder, or the YAML file that it was trained with")],
     overrides: Overrides = None,
-    again: Annotated[bool, typer.Option(help="read the test fold although it was read before")] = False,
+    again: Annotated[
+        bool, typer.Option(help="read the test fold although it was read before, by any run")
+    ] = False,
 ) -> None:
     """Read the sealed test fold once; write metrics.json, predictions.parquet and report.html.
 
@@ -83,13 +85,14 @@ def evaluate(
 def predict(
     bundle: Annotated[Path, typer.Argument(help="a bundle's folder")],
     dataset: Annotated[str, typer.Argument(help="folder or URL of a dataset")],
-    out: Annotated[Path, typer.Argument(help="Parquet file to write: sample_id, score")],
+    out: Annotated[Path, typer.Argument(help="Parquet file to write: sample_id, score, seen_in_training")],
 ) -> None:
     """Score everyone in a dataset with a bundle, or refuse with the reasons.
 
     People of the sealed fold are left out where the dataset is the one trained on.
 
-    BUNDLE is a run's bundle folder, DATASET a folder or URL, OUT the Parquet file to write: sample_id, score.
+    BUNDLE is a run's bundle folder, DATASET a folder or URL, OUT the Parquet file to write: sample_id, score,
+    and seen_in_training for people that the model was trained on.
     """
     with _told():
         from train.predict import predict as predict_dataset
