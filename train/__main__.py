@@ -1,4 +1,4 @@
-"""`python -m train`: fit, evaluate, predict, report; plain, under horovodrun or under torchrun."""
+"""`python -m train`: fit, evaluate, audit, predict, report; plain, under horovodrun or under torchrun."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from train.config import TrainConfig
 from train.errors import Stopped, TrainingError
 from train.launch import launched_rank
 
-FAULT_STATUS, FAILED_STATUS, STOPPED_STATUS = 2, 1, 143
+FAULT_STATUS, FAILED_STATUS, AUDIT_STATUS, STOPPED_STATUS = 2, 1, 3, 143
 LEADER_SPEAKS_FIRST = (
     5.0  # seconds for the leader to tell a fault that all ranks share; launchers end the others
 )
@@ -70,6 +70,8 @@ def evaluate(
     with _told():
         if launched_rank():
             return  # one process is enough; the leader is it
+        from train.audit.run import audit_run
+        from train.audit.verdict import verdict_text
         from train.evaluate import evaluate as evaluate_run
         from train.fit import CONFIG_NAME
         from train.report import write_report
@@ -77,6 +79,7 @@ def evaluate(
         config = load_config(TrainConfig, run / CONFIG_NAME if run.is_dir() else run, overrides or [])
         folder = run if run.is_dir() else Path(config.run.out)
         metrics = evaluate_run(folder, again=again, settings=config)
+        _console().print(verdict_text(audit_run(folder)))
         _console().print(_score_table(metrics))
         _console().print(f"report: {write_report(folder)}")
 
@@ -108,6 +111,32 @@ def report(run: Annotated[Path, typer.Argument(help="folder of an evaluated run"
         from train.report import write_report
 
         _console().print(f"report: {write_report(run)}")
+
+
+@app.command()
+def audit(
+    run: Annotated[Path, typer.Argument(help="folder of a run that was fitted")],
+    null_run: Annotated[
+        Path | None, typer.Option(help="a run on the same cohort with samples.permute_status in its ETL")
+    ] = None,
+) -> None:
+    """Look for leaks and confounding; write audit.json. The exit status is 3 when a check fails."""
+    with _told():
+        from train.audit.run import audit_run
+        from train.audit.verdict import verdict_text
+
+        found = audit_run(run, null_run)
+        _console().print(verdict_text(found))
+        _console().print(_check_table(found))
+        if found["verdict"]["status"] == "failed":
+            raise SystemExit(AUDIT_STATUS)
+
+
+def _check_table(audit: dict[str, Any]) -> Table:
+    table = Table("check", "", "found", title="leak audit")
+    for check in audit["checks"]:
+        table.add_row(check["title"], check["status"].replace("_", " "), check["found"])
+    return table
 
 
 def _score_table(metrics: dict[str, Any]) -> Table:
