@@ -144,7 +144,8 @@ class Evidence:
     def batches(self, design: Design) -> Values:
         """One column for each batch of the open people."""
         names = sorted(set(self.open.groups["batch"]))
-        return np.stack([design.groups["batch"].to_numpy() == name for name in names], axis=1).astype(float)
+        batch_M = design.groups["batch"].to_numpy()
+        return np.asarray([batch_M == name for name in names], np.float64).T
 
     def predict_alone(self, name: str, open_x: NDArray[Any]) -> Values:
         """Log odds of the open people, out of fold, by a logistic regression on some variables alone."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags, vstack
 
 from contract.manifest import Channel, Manifest
-from train.audit.auroc import Measure, Values, stratified_auroc
+from train.audit.auroc import Measure, Values, cross, stratified_auroc
 from train.audit.evidence import Evidence
 from train.audit.fitting import logit, scaled_features
 from train.audit.rules import SMALL_AUROC, Finding, z_limit
@@ -118,12 +118,13 @@ def _falls(outside: Measure, sealed: Measure, n_tests: int) -> bool:
 def _narrow_channels(design: Design) -> dict[str, float]:
     """Channels whose genes' associations with status have less variance than under permuted status.
 
-    Families' labels are permuted within folds and batches, so that ancestry and batch, which widen the
+    Status is permuted within folds and batches, so that ancestry and batch, which widen the
     spread in both, are no mark. Values: the variance over genes, as a share of the permuted mean.
     """
     rng = np.random.default_rng(17)
     y_M = design.is_case_M.astype(np.float64)
-    permuted = np.stack([_permuted(y_M, design, rng) for _ in range(PERMUTATIONS)])
+    strata = _strata(design)
+    permuted = np.stack([_permuted(y_M, strata, rng) for _ in range(PERMUTATIONS)])
     labels_MD = np.concatenate([y_M[None], permuted]).T - y_M.mean()
     found = {}
     step = design.n_genes
@@ -151,16 +152,16 @@ def _associations(x_MG: csr_matrix, labels_MD: Values) -> Values:
     return z_GD
 
 
-def _permuted(y_M: Values, design: Design, rng: np.random.Generator) -> Values:
-    """Status permuted among people of the same fold and batch."""
-    stratum_M = design.groups["batch"].astype(str).to_numpy() + "\t" + design.fold_M.astype(str)
+def _permuted(y_M: Values, strata: list[NDArray[np.int64]], rng: np.random.Generator) -> Values:
+    """Status permuted among the people of each stratum."""
     shuffled = y_M.copy()
-    for members in _members(stratum_M):
+    for members in strata:
         shuffled[members] = y_M[rng.permutation(members)]
     return shuffled
 
 
-def _members(stratum_M: NDArray[Any]) -> list[NDArray[np.int64]]:
-    _, place_M = np.unique(stratum_M, return_inverse=True)
+def _strata(design: Design) -> list[NDArray[np.int64]]:
+    """People of the same fold and batch."""
+    place_M = cross(design.fold_M, design.groups["batch"].to_numpy())
     order = np.argsort(place_M, kind="stable")
     return np.split(order, np.cumsum(np.bincount(place_M))[:-1])
