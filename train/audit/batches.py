@@ -35,6 +35,8 @@ def within_strata(evidence: Evidence) -> Finding:
     judged = evidence.judged
     if judged is None:
         return not_possible("no scores", wanted, "evaluate the run, or fit it with out-of-fold scores")
+    if min(int((judged.design.is_case_M == status).sum()) for status in (0, 1)) < MIN_GROUP:
+        return not_possible(f"fewer than {MIN_GROUP} cases or controls have scores", wanted)
     groups = judged.design.groups
     names_M = cross(groups["batch"].to_numpy(), groups["ancestry"].to_numpy())
     comparison = Comparison(
