@@ -4,6 +4,7 @@ from scipy.stats import mannwhitneyu
 from sklearn.metrics import roc_auc_score
 
 from train.audit.auroc import cross, levels, stratified_auroc
+from train.audit.fitting import out_of_fold
 
 
 def people(n: int = 400, seed: int = 0) -> tuple[np.ndarray, ...]:
@@ -46,6 +47,17 @@ def test_stratified_auroc__families_that_are_copies_count_once():
 def test_stratified_auroc__without_a_pair():
     found = stratified_auroc(np.array([1, 0]), np.array([0.1, 0.2]), np.array([0, 1]), np.arange(2))
     assert (found.estimate, found.n_pairs, found.deviate()) == (0.5, 0, 0.0)
+
+
+def test_cross_validated__error_of_a_prediction_out_of_fold_where_there_is_no_effect():
+    rng = np.random.default_rng(1)
+    family = np.arange(300)
+    deviates = []
+    for _ in range(150):
+        is_case, x = rng.random(300) < 0.5, rng.normal(size=(300, 3))
+        score = out_of_fold(x, is_case, family % 9)
+        deviates.append(stratified_auroc(is_case, score, family % 9, family).cross_validated().deviate())
+    assert np.std(deviates) == pytest.approx(1, abs=0.2)
 
 
 def test_measure__difference_of_the_same_score_is_nothing():

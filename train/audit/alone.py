@@ -111,6 +111,7 @@ def total_count_alone(evidence: Evidence) -> Finding:
     alone = _open_auroc(design, prediction_M)
     strata = (design.fold_M, design.groups["batch"].to_numpy(), design.groups["ancestry"].to_numpy())
     within = stratified_auroc(design.is_case_M, prediction_M, cross(*strata), design.family_M)
+    within = within.cross_validated()
     numbers = {"auroc": alone.numbers(), "within_strata": within.numbers()}
     found = f"AUROC {alone}, {within} within batch and ancestry"
     comparison = _compare(evidence, "total_count", lambda people: people.channel_totals_MC())
@@ -165,9 +166,7 @@ def _compare(evidence: Evidence, name: str, variables: Callable[[Design], NDArra
         return None
     sealed_x = variables(judged.design) if judged.people == "sealed" else None
     propensity_M = evidence.predict_judged(name, variables(evidence.open), sealed_x)
-    stratum_M = levels(propensity_M, judged.design.fold_M)
-    within = stratified_auroc(judged.design.is_case_M, judged.score_M, stratum_M, judged.design.family_M)
-    return Comparison(judged.auroc(), within)
+    return Comparison(judged.auroc(), judged.auroc(levels(propensity_M, judged.design.fold_M)))
 
 
 def _ridge(design: Design, columns: NDArray[Any], *, with_covariates: bool) -> NDArray[np.float64]:
@@ -177,4 +176,5 @@ def _ridge(design: Design, columns: NDArray[Any], *, with_covariates: bool) -> N
 
 
 def _open_auroc(design: Design, score_M: NDArray[np.float64]) -> Measure:
-    return stratified_auroc(design.is_case_M, score_M, design.fold_M, design.family_M)
+    found = stratified_auroc(design.is_case_M, score_M, design.fold_M, design.family_M)
+    return found.cross_validated()

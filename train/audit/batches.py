@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from train.audit.alone import Comparison
 from train.audit.auroc import Measure, Values, cross, stratified_auroc
 from train.audit.evidence import Evidence
-from train.audit.fitting import fold_groups, logit, scaled_features
 from train.audit.hidden import batch_log_odds, hidden_units
 from train.audit.rules import (
     BALANCED_AUROC,
@@ -24,9 +23,9 @@ from train.audit.rules import (
 from train.design import Design
 
 MIN_OF_EACH = 20
-"""Cases, and controls, that a batch holds at least where it is left out and judged."""
-MAX_BATCHES = 8
-"""Largest batches that are left out in turn."""
+"""Cases, and controls, of a stratum that is told of by itself."""
+MAX_HIDDEN = 4000
+"""People whose hidden units are looked at."""
 
 
 def within_strata(evidence: Evidence) -> Finding:
@@ -59,31 +58,6 @@ def within_strata(evidence: Evidence) -> Finding:
     return Finding("passed", found, wanted, "batch and ancestry don't explain the score", numbers=numbers)
 
 
-def leave_one_batch_out(evidence: Evidence) -> Finding:
-    """A ridge fitted on the other batches, against one fitted on as many people of all batches."""
-    wanted = "what is learned in some batches holds in another one"
-    design = evidence.open
-    batches = _judged_batches(design)
-    if len(batches) < 2:
-        why = f"fewer than two batches with {MIN_OF_EACH} cases and {MIN_OF_EACH} controls"
-        return not_possible(why, wanted)
-    batch_M = design.groups["batch"].to_numpy()
-    x_MF = scaled_features(design.x_MF, design.n_genes)
-    kept = np.isin(batch_M, batches)
-    across_M, size = _across(design, x_MF, batches)
-    mixed_M = _mixed(design, x_MF, size)
-    people = design.take(kept)
-    across = stratified_auroc(people.is_case_M, across_M[kept], batch_M[kept], people.family_M)
-    mixed = stratified_auroc(people.is_case_M, mixed_M[kept], people.fold_M, people.family_M)
-    numbers = {"left_out": across.numbers(), "all_batches": mixed.numbers(), "batches": len(batches)}
-    found = f"AUROC {across} in batches left out, {mixed} by as many people of all batches"
-    if Comparison(mixed, across).explained:
-        means = "what tells cases in one batch does not in another: it is of the batch"
-        advice = "look at the batches' calling and at the check within strata"
-        return Finding("failed", found, wanted, means, advice, numbers)
-    return Finding("passed", found, wanted, "nothing speaks for signals of single batches", numbers=numbers)
-
-
 def score_tells_batch(evidence: Evidence) -> Finding:
     """Whether the genetic part of the score tells batches apart among people of one status and ancestry."""
     wanted = "among cases alone, and among controls alone, the score says nothing about batch"
@@ -93,8 +67,8 @@ def score_tells_batch(evidence: Evidence) -> Finding:
     if judged is None:
         return not_possible("no scores", wanted, "evaluate the run, or fit it with out-of-fold scores")
     names = sorted(set(judged.design.groups["batch"]))
-    columns = {name: judged.genetic_M for name in names}
-    return _tells_batch(evidence, judged.design, columns, wanted, "the score tells")
+    shown = Shown("the score tells", {name: judged.genetic_M for name in names}, fitted=False)
+    return _tells_batch(evidence, judged.design, shown, wanted)
 
 
 def hidden_units_tell_batch(evidence: Evidence) -> Finding:
@@ -114,27 +88,34 @@ def hidden_units_tell_batch(evidence: Evidence) -> Finding:
         return not_possible("the network shows no hidden units", wanted)
     if not np.ptp(hidden_MH, axis=0).any():
         return Finding("passed", "all hidden units are constant", wanted, "the network's own part is off")
-    columns = batch_log_odds(hidden_MH, design)
-    return _tells_batch(evidence, design, columns, wanted, "hidden units tell")
+    shown = Shown("hidden units tell", batch_log_odds(hidden_MH, design), fitted=True)
+    return _tells_batch(evidence, design, shown, wanted)
 
 
-MAX_HIDDEN = 4000
-"""People whose hidden units are looked at."""
+@dataclass(frozen=True)
+class Shown:
+    """What may show batches: words for it, a column by batch that should be high there."""
+
+    words: str
+    columns: dict[str, Values]
+    fitted: bool
+    """Whether the columns were fitted to the batches, out of fold."""
 
 
-def _tells_batch(
-    evidence: Evidence, design: Design, columns: dict[str, Values], wanted: str, what: str
-) -> Finding:
+def _tells_batch(evidence: Evidence, design: Design, shown: Shown, wanted: str) -> Finding:
     """Largest one-against-rest AUROC for a batch, by the column that should be high in it."""
     groups = design.groups
     batch_M = groups["batch"].to_numpy()
     stratum_M = cross(design.fold_M, design.is_case_M, groups["ancestry"].to_numpy())
     found: dict[str, tuple[Measure, Measure]] = {}
-    for name, column_M in columns.items():
+    for name, column_M in shown.columns.items():
         inside = batch_M == name
         if min(inside.sum(), (~inside).sum()) >= MIN_GROUP:
-            given = stratified_auroc(inside, column_M, stratum_M, design.family_M)
-            found[name] = given, stratified_auroc(inside, column_M, design.fold_M, design.family_M)
+            given, plain = (
+                stratified_auroc(inside, column_M, strata, design.family_M)
+                for strata in (stratum_M, design.fold_M)
+            )
+            found[name] = (given.cross_validated(), plain) if shown.fitted else (given, plain)
     if not found:
         return not_possible(f"no batch of {MIN_GROUP} people", wanted)
     worst = max(found, key=lambda name: abs(found[name][0].deviate()))
@@ -144,11 +125,11 @@ def _tells_batch(
         evidence.predict_alone("batch", evidence.batches(evidence.open)),
         evidence.open.fold_M,
         evidence.open.family_M,
-    )
+    ).cross_validated()
     linked = alone.deviate() > z_limit() and alone.estimate - 0.5 > BALANCED_AUROC
     numbers = {"given_status": given.numbers(), "over_all": plain.numbers(), "batch_alone": alone.numbers()}
     sentence = (
-        f"{what} one batch from the rest at {given} given status and ancestry, {plain} without; "
+        f"{shown.words} one batch from the rest at {given} given status and ancestry, {plain} without; "
         f"batch alone tells status at {alone}"
     )
     telling = abs(given.deviate()) > z_limit(len(found), sides=2) and abs(given.estimate - 0.5) > SMALL_AUROC
@@ -182,45 +163,3 @@ def _shared(design: Design, names_M: NDArray[Any]) -> int:
     controls = np.bincount(names_M, design.is_case_M == 0)
     both = (cases > 0) & (controls > 0)
     return int(min(cases[both].sum(), controls[both].sum()))
-
-
-def _judged_batches(design: Design) -> list[str]:
-    kept = []
-    for name, size in design.groups["batch"].value_counts().items():
-        cases = int(design.is_case_M[(design.groups["batch"] == name).to_numpy()].sum())
-        if min(cases, size - cases) >= MIN_OF_EACH:
-            kept.append(str(name))
-    return kept[:MAX_BATCHES]
-
-
-def _across(design: Design, x_MF: Any, batches: Iterable[str]) -> tuple[Values, dict[int, int]]:
-    """Log odds of each batch by the others, families that stand in both left out; smallest training set."""
-    batch_M = design.groups["batch"].to_numpy()
-    logit_M = np.zeros(len(design))
-    sizes: dict[int, list[int]] = {0: [], 1: []}
-    for name in batches:
-        inside = batch_M == name
-        training = ~inside & ~np.isin(design.family_M, design.family_M[inside])
-        labels = design.is_case_M[training]
-        for status in sizes:
-            sizes[status].append(int((labels == status).sum()))
-        if min(sizes[0][-1], sizes[1][-1]):
-            logit_M[inside] = logit(x_MF[training], labels, x_MF[inside])
-    return logit_M, {status: min(found) for status, found in sizes.items()}
-
-
-def _mixed(design: Design, x_MF: Any, size: dict[int, int]) -> Values:
-    """Log odds out of fold, by as many cases and controls as the smallest fit on the other batches had."""
-    rng = np.random.default_rng(0)
-    group_M = fold_groups(design.fold_M)
-    logit_M = np.zeros(len(design))
-    for group in np.unique(group_M):
-        inside = group_M == group
-        chosen = []
-        for status, wanted in size.items():
-            members = np.flatnonzero(~inside & (design.is_case_M == status))
-            chosen.append(rng.permutation(members)[:wanted])
-        training = np.concatenate(chosen)
-        if min(map(len, chosen)):
-            logit_M[inside] = logit(x_MF[training], design.is_case_M[training], x_MF[inside])
-    return logit_M

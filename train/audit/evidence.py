@@ -48,7 +48,8 @@ class Judged:
     def auroc(self, *strata: NDArray[Any]) -> Measure:
         """AUROC of the score among people of one fold, and of one stratum where strata are given."""
         stratum_M = cross(self.design.fold_M, *strata)
-        return stratified_auroc(self.design.is_case_M, self.score_M, stratum_M, self.design.family_M)
+        found = stratified_auroc(self.design.is_case_M, self.score_M, stratum_M, self.design.family_M)
+        return found.cross_validated() if self.people == "out_of_fold" else found
 
 
 @dataclass

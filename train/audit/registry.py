@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from train.audit import alone, batches, exchange, labels, provenance
+from train.audit import alone, batches, exchange, labels, provenance, transfer
 from train.audit.evidence import Evidence
 from train.audit.rules import Finding
 
@@ -36,6 +36,6 @@ CHECKS: tuple[Check, ...] = (
     Check("score_tells_batch", "score → batch", batches.score_tells_batch),
     Check("hidden_units_tell_batch", "hidden units → batch", batches.hidden_units_tell_batch),
     Check("within_strata", "AUROC within batch × ancestry", batches.within_strata),
-    Check("leave_one_batch_out", "leave one batch out", batches.leave_one_batch_out),
+    Check("leave_one_batch_out", "leave one batch out", transfer.leave_one_batch_out),
 )
 """`rules.STATISTICAL_CHECKS` counts those that decide by a test."""
