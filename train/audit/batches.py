@@ -87,7 +87,7 @@ def hidden_units_tell_batch(evidence: Evidence) -> Finding:
     if hidden_MH is None:
         return not_possible("the network shows no hidden units", wanted)
     if not np.ptp(hidden_MH, axis=0).any():
-        return Finding("passed", "all hidden units are constant", wanted, "the network's own part is off")
+        return Finding("passed", "no hidden unit that varies", wanted, "convolutions are off")
     shown = Shown("hidden units tell", batch_log_odds(hidden_MH, design), fitted=True)
     return _tells_batch(evidence, design, shown, wanted)
 

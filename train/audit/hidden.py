@@ -25,8 +25,8 @@ ROWS = 64
 def hidden_units(bundle: Bundle, design: Design) -> Values | None:
     """Last hidden units of each person, without covariates that join late; null where there are none.
 
-    A network may offer `hidden_units(x_BCG, covariates_BP)`; else the inputs of its last linear layer,
-    `head`, are taken.
+    A network may offer `hidden_units(x_BCG)`; else the inputs of its last linear layer, `head`, are taken,
+    covariates not among them.
     """
     model = bundle.model()
     n_covariates = len(bundle.facts.covariates)
@@ -47,10 +47,8 @@ def hidden_units(bundle: Bundle, design: Design) -> Values | None:
             if own is None:
                 model(x_BCG, batch.covariates_BP)
             else:
-                seen.append(own(x_BCG, batch.covariates_BP))
+                seen.append(own(x_BCG).clone())
     hidden_MH = torch.cat([part.double() for part in seen]).numpy()
-    if own is None and n_covariates and bundle.facts.model.kind != "paper":
-        hidden_MH = hidden_MH[:, :-n_covariates]
     return np.asarray(hidden_MH)
 
 
