@@ -54,7 +54,8 @@ def evaluate(run: Path, *, again: bool = False, settings: TrainConfig | None = N
     ------
     InputError
         If there is no bundle, the settings or the dataset are not those trained with, a file of the dataset
-        has another checksum than in its manifest, or the dataset's test fold was read before, by any run. See `read_reference`.
+        has another checksum than in its manifest, or the dataset's test fold was read before, by any run. See
+        `read_reference`.
     """
     bundle = load_bundle(run / BUNDLE_NAME)
     trained = TrainConfig.model_validate(bundle.facts.config)
