@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from contract.errors import InputError, fault
-from contract.manifest import MANIFEST_NAME, Manifest, PartFile, write_manifest
+from contract.manifest import MANIFEST_NAME, Manifest, PartFile, TableFile, write_manifest
 from contract.schema import (
     SAMPLE_SCHEMA,
     STATS_SCHEMA,
@@ -210,7 +210,7 @@ def read_samples(
 
 
 def verify(root: str, manifest: Manifest) -> None:
-    """Compare every part file with its checksum in the manifest.
+    """Compare every part file, and every optional table, with its checksum in the manifest.
 
     Raises
     ------
@@ -219,24 +219,19 @@ def verify(root: str, manifest: Manifest) -> None:
     """
     filesystem, base = open_storage(root)
     faults = []
-    for fold in manifest.folds:
-        for file in fold.files:
-            try:
-                found = hashlib.sha256(filesystem.cat_file(posixpath.join(base, file.path))).hexdigest()
-            except OSError as error:
-                absent = isinstance(error, FileNotFoundError)
-                reason = "no such file" if absent else f"no readable file ({error})"
-                faults.append(fault(root, file.path, found=reason, wanted=f"{file.rows} rows"))
-                continue
-            if found != file.sha256:
-                faults.append(
-                    fault(
-                        root,
-                        f"{file.path} sha256",
-                        found=found[:12],
-                        wanted=f"{file.sha256[:12]} ({MANIFEST_NAME})",
-                    )
-                )
+    parts = [part for fold in manifest.folds for part in fold.files]
+    files: list[PartFile | TableFile] = [*parts, *manifest.tables.values()]
+    for file in files:
+        try:
+            found = hashlib.sha256(filesystem.cat_file(posixpath.join(base, file.path))).hexdigest()
+        except OSError as error:
+            absent = isinstance(error, FileNotFoundError)
+            reason = "no such file" if absent else f"no readable file ({error})"
+            faults.append(fault(root, file.path, found=reason, wanted=f"{file.rows} rows"))
+            continue
+        if found != file.sha256:
+            wanted = f"{file.sha256[:12]} ({MANIFEST_NAME})"
+            faults.append(fault(root, f"{file.path} sha256", found=found[:12], wanted=wanted))
     if faults:
         raise InputError(faults)
 

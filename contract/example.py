@@ -20,7 +20,8 @@ from contract.dataset import (
     write_part,
     write_stats,
 )
-from contract.manifest import Channel, Fold, Manifest, PartFile
+from contract.manifest import Channel, Fold, Manifest, PartFile, TableFile
+from contract.people_tables import KINSHIP, PEOPLE_QC, write_kinship, write_people_qc
 from contract.provenance import software_versions
 from contract.schema import N_FOLDS
 
@@ -46,7 +47,8 @@ class Example(ConfigModel):
 def write_example(root: str, **settings: Any) -> Manifest:
     """Write a random dataset with planted signal; see `Example` for the settings and their defaults.
 
-    Families are pairs of neighbouring samples, so that family-aware code has something to do.
+    Families are pairs of neighbouring samples, so that family-aware code has something to do: siblings in
+    kinship.parquet. Metrics in people_qc.parquet are drawn without regard to anything.
     """
     example = Example(**settings)
     rng = np.random.default_rng(example.seed)
@@ -63,6 +65,7 @@ def write_example(root: str, **settings: Any) -> Manifest:
         folds.append(_write_fold(staging, example, index, rows))
         stats.append(fold_sums)
     write_stats(staging, pd.concat(stats, ignore_index=True))
+    tables = _write_tables(staging, families, np.random.default_rng([example.seed, 1]))
     manifest = Manifest(
         reference_genome="GRCh38",
         n_samples=example.n_samples,
@@ -72,6 +75,7 @@ def write_example(root: str, **settings: Any) -> Manifest:
         row_group_size=example.row_group_size,
         test_fold=N_FOLDS - 1,
         folds=folds,
+        tables=tables,
         config=example.model_dump(mode="json"),
         software=software_versions(["numpy", "pyarrow", "pandas"]),
         seed=example.seed,
@@ -129,6 +133,26 @@ def _fold_rows(
         }
     )
     return rows, fold_stats(fold, indices, values, n, example.n_genes)
+
+
+def _write_tables(staging: str, families: NDArray[Any], rng: np.random.Generator) -> dict[str, TableFile]:
+    n = len(families)
+    first = np.flatnonzero(families[:-1] == families[1:])
+    pairs = pd.DataFrame({"sample_index_1": first, "sample_index_2": first + 1, "kinship": 0.25})
+    metrics = pd.DataFrame(
+        {
+            "sample_index": np.arange(n),
+            "call_rate": 1 - rng.beta(4, 400, n),
+            "mean_dp": rng.normal(45, 6, n),
+            "mean_gq": rng.normal(80, 3, n),
+            "n_singleton": rng.poisson(90, n),
+            "n_snp": rng.poisson(20_000, n),
+            "r_ti_tv": rng.normal(2.9, 0.05, n),
+            "r_het_hom_var": rng.normal(1.6, 0.08, n),
+            "r_insertion_deletion": rng.normal(0.9, 0.05, n),
+        }
+    )
+    return {KINSHIP: write_kinship(staging, pairs), PEOPLE_QC: write_people_qc(staging, metrics)}
 
 
 def _write_fold(staging: str, example: Example, index: int, rows: pa.Table) -> Fold:

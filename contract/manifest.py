@@ -6,7 +6,7 @@ import json
 import posixpath
 from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
 from contract.config import ConfigModel
 from contract.errors import InputError, fault
@@ -22,6 +22,14 @@ class PartFile(ConfigModel):
     path: str = Field(description="relative to the dataset's root, '/' between folders")
     rows: int = Field(ge=0)
     row_groups: int = Field(ge=0)
+    sha256: str
+
+
+class TableFile(ConfigModel):
+    """An optional Parquet table of the dataset."""
+
+    path: str = Field(description="relative to the dataset's root")
+    rows: int = Field(ge=0)
     sha256: str
 
 
@@ -72,6 +80,9 @@ class Manifest(ConfigModel):
     row_group_size: int = Field(ge=1, description="rows of every row group but the last of a fold")
     test_fold: int = Field(ge=0, description="the sealed fold, read once, by evaluation")
     folds: list[Fold]
+    tables: dict[str, TableFile] = Field(
+        default_factory=dict, description="optional tables: kinship, people_qc; see contract.people_tables"
+    )
     fitted_on: dict[str, str] = Field(
         default_factory=dict, description="what uses labels or was fitted -> the people it saw"
     )
@@ -99,6 +110,14 @@ class Manifest(ConfigModel):
         if self.test_fold not in indices:
             raise ValueError(f"test_fold {self.test_fold} is none of the folds")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_empty_tables(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # So that a dataset without optional tables keeps the digest that it had before there were any.
+        content: dict[str, Any] = serialize(self)
+        if not content["tables"]:
+            del content["tables"]
+        return content
 
     @property
     def n_features(self) -> int:

@@ -59,6 +59,15 @@ STATS_SCHEMA = pa.schema(
 """Per fold × channel × gene over all samples of the fold, zeros counted in `n`. Features that are zero in
 every sample of a fold are left out: their sums are 0."""
 
+KINSHIP_SCHEMA = pa.schema(
+    [
+        pa.field("sample_index_1", pa.int32(), nullable=False),
+        pa.field("sample_index_2", pa.int32(), nullable=False),
+        pa.field("kinship", pa.float64(), nullable=False),
+    ]
+)
+"""One row per pair of relatives of second degree or closer, both in the dataset; 0.25 is first degree."""
+
 
 def gene_schema(properties: Iterable[str]) -> pa.Schema:
     """`GENE_SCHEMA` with columns for properties of genes."""

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.measure import Measured, run_measured
+from train.readings import was_read
 
 FIGURES = Path("build/figures")
 PYTHON = sys.executable
@@ -41,8 +42,8 @@ class Chain:
         self.run(title, [HOROVODRUN, "-np", str(RANKS), PYTHON, "-m", "train", "fit", config, *overrides])
 
     def evaluate(self, title: str, run: str) -> None:
-        """Read the sealed fold; once more where the same training was evaluated by an earlier call."""
-        again = ["--again"] if Path(run, "test_fold_reads.json").exists() else []
+        """Read the sealed fold; once more where an earlier call read that of the same dataset."""
+        again = ["--again"] if was_read(Path(run)) else []
         self.run(title, [PYTHON, "-m", "train", "evaluate", run, *again])
 
 

@@ -1,4 +1,4 @@
-"""`python -m train`: fit, evaluate, predict, report; plain, under horovodrun or under torchrun."""
+"""`python -m train`: fit, evaluate, audit, predict, report; plain, under horovodrun or under torchrun."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from train.config import TrainConfig
 from train.errors import Stopped, TrainingError
 from train.launch import launched_rank
 
-FAULT_STATUS, FAILED_STATUS, STOPPED_STATUS = 2, 1, 143
+FAULT_STATUS, FAILED_STATUS, AUDIT_STATUS, STOPPED_STATUS = 2, 1, 3, 143
 LEADER_SPEAKS_FIRST = (
     5.0  # seconds for the leader to tell a fault that all ranks share; launchers end the others
 )
@@ -59,7 +59,9 @@ def fit(conf: Conf, overrides: Overrides = None) -> None:
 def evaluate(
     run: Annotated[Path, typer.Argument(help="a run's folder, or the YAML file that it was trained with")],
     overrides: Overrides = None,
-    again: Annotated[bool, typer.Option(help="read the test fold although it was read before")] = False,
+    again: Annotated[
+        bool, typer.Option(help="read the test fold although it was read before, by any run")
+    ] = False,
 ) -> None:
     """Read the sealed test fold once; write metrics.json, predictions.parquet and report.html.
 
@@ -68,6 +70,8 @@ def evaluate(
     with _told():
         if launched_rank():
             return  # one process is enough; the leader is it
+        from train.audit.run import audit_run
+        from train.audit.verdict import verdict_text
         from train.evaluate import evaluate as evaluate_run
         from train.fit import CONFIG_NAME
         from train.report.html import write_report
@@ -75,6 +79,7 @@ def evaluate(
         config = load_config(TrainConfig, run / CONFIG_NAME if run.is_dir() else run, overrides or [])
         folder = run if run.is_dir() else Path(config.run.out)
         metrics = evaluate_run(folder, again=again, settings=config)
+        _console().print(verdict_text(audit_run(folder)))
         _console().print(_score_table(metrics))
         _console().print(f"report: {write_report(folder)}")
 
@@ -83,13 +88,14 @@ def evaluate(
 def predict(
     bundle: Annotated[Path, typer.Argument(help="a bundle's folder")],
     dataset: Annotated[str, typer.Argument(help="folder or URL of a dataset")],
-    out: Annotated[Path, typer.Argument(help="Parquet file to write: sample_id, score")],
+    out: Annotated[Path, typer.Argument(help="Parquet file to write: sample_id, score, seen_in_training")],
 ) -> None:
     """Score everyone in a dataset with a bundle, or refuse with the reasons.
 
     People of the sealed fold are left out where the dataset is the one trained on.
 
-    BUNDLE is a run's bundle folder, DATASET a folder or URL, OUT the Parquet file to write: sample_id, score.
+    BUNDLE is a run's bundle folder, DATASET a folder or URL, OUT the Parquet file to write: sample_id, score,
+    and seen_in_training for people that the model was trained on.
     """
     with _told():
         from train.predict import predict as predict_dataset
@@ -105,6 +111,32 @@ def report(run: Annotated[Path, typer.Argument(help="folder of an evaluated run"
         from train.report.html import write_report
 
         _console().print(f"report: {write_report(run)}")
+
+
+@app.command()
+def audit(
+    run: Annotated[Path, typer.Argument(help="folder of a run that was fitted")],
+    null_run: Annotated[
+        Path | None, typer.Option(help="a run on the same cohort with samples.permute_status in its ETL")
+    ] = None,
+) -> None:
+    """Look for leaks and confounding; write audit.json. The exit status is 3 when a check fails."""
+    with _told():
+        from train.audit.run import audit_run
+        from train.audit.verdict import verdict_text
+
+        found = audit_run(run, null_run)
+        _console().print(verdict_text(found))
+        _console().print(_check_table(found))
+        if found["verdict"]["status"] == "failed":
+            raise SystemExit(AUDIT_STATUS)
+
+
+def _check_table(audit: dict[str, Any]) -> Table:
+    table = Table("check", "", "found", title="leak audit")
+    for check in audit["checks"]:
+        table.add_row(check["title"], check["status"].replace("_", " "), check["found"])
+    return table
 
 
 def _score_table(metrics: dict[str, Any]) -> Table:

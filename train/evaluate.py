@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +26,11 @@ from train.config import TrainConfig
 from train.data import RowGroupReader, open_reader, prefetch, scoring_rows
 from train.design import Design, read_design
 from train.direct import OUT_OF_FOLD_NAME
-from train.fit import BUNDLE_NAME, PACKAGES, READS_NAME, training_digest
+from train.fit import BUNDLE_NAME, PACKAGES, training_digest
 from train.metrics import Values
 from train.order import list_row_groups
 from train.people import UNKNOWN, People, permute_labels, read_people, require_both_classes
+from train.readings import complete_reading, new_reading, record_reading
 from train.scaling import Densifier, make_batch
 from train.summary import Judged, Reference, summarise
 
@@ -46,7 +46,7 @@ def evaluate(run: Path, *, again: bool = False, settings: TrainConfig | None = N
     run
         The run's folder.
     again
-        Read the test fold once more although it has been read; every reading is recorded.
+        Read the test fold once more although it has been read; every reading is recorded beside the dataset.
     settings
         The run's configuration with, perhaps, another `evaluation` section; null: as it was trained.
 
@@ -54,7 +54,8 @@ def evaluate(run: Path, *, again: bool = False, settings: TrainConfig | None = N
     ------
     InputError
         If there is no bundle, the settings or the dataset are not those trained with, a file of the dataset
-        has another checksum than in its manifest, or the test fold was read before. See `read_reference`.
+        has another checksum than in its manifest, or the dataset's test fold was read before, by any run. See
+        `read_reference`.
     """
     bundle = load_bundle(run / BUNDLE_NAME)
     trained = TrainConfig.model_validate(bundle.facts.config)
@@ -74,14 +75,17 @@ def evaluate(run: Path, *, again: bool = False, settings: TrainConfig | None = N
         )
     verify(root, manifest)
     reference = read_reference(run, bundle, manifest, config)
-    reads = _record_reading(run, again)
+    reading = new_reading(bundle.facts.manifest_digest, run, run / BUNDLE_NAME, config.model.kind)
+    *earlier, reading = record_reading(root, reading, run, again=again)
     judged, chosen = judge(bundle, manifest, config)
     metrics = summarise(replace(judged, reference=reference), config)
+    readings = [*earlier, complete_reading(root, reading, run, metrics["auroc"]["estimate"])]
     metrics |= {
         "regression_penalties": chosen,
         "permuted_labels": bundle.facts.permuted_labels or status_was_permuted(manifest),
         "test_fold": manifest.test_fold,
-        "test_fold_reads": reads,
+        "test_fold_reads": [each.time for each in readings],
+        "readings": [each.model_dump(mode="json") for each in readings],
         "best_epoch": bundle.facts.best_epoch,
         "seed": config.seed,
         "bootstrap_draws": config.evaluation.bootstrap_draws,
@@ -221,19 +225,6 @@ def _features(bundle: Bundle, people: Design) -> csr_matrix:
 def _covariates(bundle: Bundle, people: Design) -> NDArray[np.float32]:
     scaler = bundle.scaler
     return (people.covariates_MP - scaler.covariate_mean_P) * scaler.covariate_factor_P
-
-
-def _record_reading(run: Path, again: bool) -> list[str]:
-    path = run / READS_NAME
-    reads = json.loads(path.read_text()) if path.exists() else []
-    if reads and not again:
-        found = f"the test fold was read before, at {', '.join(reads)}"
-        raise InputError(
-            fault(path, "test fold", found=found, wanted="one reading, or --again to read once more")
-        )
-    reads.append(datetime.now(UTC).isoformat(timespec="seconds"))
-    path.write_text(json.dumps(reads, indent=1))
-    return list(reads)
 
 
 def _write_predictions(path: Path, judged: Judged, manifest: Manifest, root: str) -> None:

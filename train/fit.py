@@ -40,6 +40,7 @@ from train.model import GeneCNN, InputShape, build_model
 from train.order import RowGroup
 from train.people import UNKNOWN
 from train.prepare import Prepared, prepare
+from train.readings import READS_NAME
 from train.scaling import Batch, Densifier, make_batch
 
 PACKAGES = ("torch", "petastorm", "pyarrow", "numpy", "scikit-learn", "horovod", "pydantic")
@@ -47,7 +48,6 @@ RUN_NAME = "run.json"
 CONFIG_NAME = "config.yaml"
 HISTORY_NAME = "history.json"
 BUNDLE_NAME = "bundle"
-READS_NAME = "test_fold_reads.json"
 READING = {"dataset", "reader", "cache", "cache_mb", "prefetch"}
 """Keys of `data` that say where and how rows are read, not which."""
 

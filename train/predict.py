@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from contract.config import digest
@@ -18,10 +19,12 @@ from train.people import read_people
 
 
 def predict(bundle_folder: Path, root: str, out: Path) -> pd.DataFrame:
-    """Write the probability of being a case of everyone in a dataset: columns sample_id and score.
+    """Write the probability of being a case of everyone in a dataset.
 
-    People of the sealed fold are left out where the dataset is the one trained on: `train.evaluate` alone
-    reads that fold, and records it.
+    Columns sample_id, score and seen_in_training: whether the person is of the folds that the model was
+    fitted on or stopped by, where the dataset is the one trained on. A bundle names no people, so that in
+    another dataset nobody can be recognised. People of the sealed fold are left out where the dataset is the
+    one trained on: `train.evaluate` alone reads that fold, and records it.
 
     Parameters
     ----------
@@ -52,7 +55,11 @@ def predict(bundle_folder: Path, root: str, out: Path) -> pd.DataFrame:
     reader = open_reader(root, manifest, DataConfig(dataset=root))
     scores = score_folds(bundle, manifest, reader, people, folds)
     ids = read_samples(root, manifest, folds, ["sample_index", "sample_id"])
-    predictions = ids.merge(scores, on="sample_index", validate="one_to_one")[["sample_id", "score"]]
+    used = [*bundle.facts.training_folds, *bundle.facts.validation_folds] if own else []
+    seen = pd.Series(np.isin(people.fold_M, used), index=people.sample_M)
+    predictions = ids.merge(scores, on="sample_index", validate="one_to_one")
+    predictions["seen_in_training"] = seen.loc[predictions["sample_index"]].to_numpy()
+    predictions = predictions[["sample_id", "score", "seen_in_training"]]
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".partial")
     predictions.to_parquet(partial, index=False)

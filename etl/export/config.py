@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+import pandas as pd
+from pydantic import ConfigDict, Field
 
 from contract.config import ConfigModel
 from contract.manifest import Channel, LedgerEntry
@@ -12,6 +13,8 @@ from contract.manifest import Channel, LedgerEntry
 
 class DatasetFacts(ConfigModel):
     """The fields of the manifest that do not follow from the rows; names and meanings are the manifest's."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     reference_genome: str
     channels: list[Channel] = Field(min_length=1)
@@ -28,3 +31,5 @@ class DatasetFacts(ConfigModel):
     software: dict[str, str] = Field(default_factory=dict)
     digests: dict[str, str] = Field(default_factory=dict)
     seed: int = Field(description="of the order of people within a fold")
+    kinship: pd.DataFrame | None = Field(None, description="columns of KINSHIP_SCHEMA; null: not estimated")
+    people_qc: pd.DataFrame | None = Field(None, description="sample_index and metrics; null: none")

@@ -13,7 +13,8 @@ from pyspark.sql import functions as sql
 
 from contract.dataset import prepare_staging, publish, write_genes, write_stats
 from contract.errors import InputError, fault
-from contract.manifest import Fold, Manifest, PartFile
+from contract.manifest import Fold, Manifest, PartFile, TableFile
+from contract.people_tables import KINSHIP, PEOPLE_QC, write_kinship, write_people_qc
 from contract.schema import N_FOLDS
 from etl.export.config import DatasetFacts
 from etl.export.parts import PART_COLUMNS, write_people
@@ -45,7 +46,7 @@ def write_dataset(
     genes
         The gene axis.
     facts
-        The rest of the manifest.
+        The rest of the manifest, and the optional tables.
 
     Raises
     ------
@@ -68,8 +69,18 @@ def write_dataset(
     write_stats(staging, _stats(at_home, placed, len(genes)))
     at_home.unpersist()
     manifest = _manifest(placed, parts, len(genes), facts)
+    manifest = manifest.model_copy(update={"tables": _write_tables(staging, facts)})
     publish(root, manifest)
     return manifest
+
+
+def _write_tables(staging: str, facts: DatasetFacts) -> dict[str, TableFile]:
+    tables = {}
+    if facts.kinship is not None:
+        tables[KINSHIP] = write_kinship(staging, facts.kinship)
+    if facts.people_qc is not None:
+        tables[PEOPLE_QC] = write_people_qc(staging, facts.people_qc)
+    return tables
 
 
 def place_samples(samples: pd.DataFrame, facts: DatasetFacts) -> pd.DataFrame:

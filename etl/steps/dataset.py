@@ -16,11 +16,13 @@ from etl.config import EtlConfig
 from etl.export.calls import CohortTables, export_matrix_table
 from etl.export.config import DatasetFacts
 from etl.export.parquet import write_dataset
+from etl.export.people_tables import kinship_table, metrics_table
 from etl.steps.aggregation import read_entries
 from etl.steps.ancestry import SAMPLES
 from etl.steps.annotation import read_gene_axis
 from etl.steps.base import SOFTWARE, Run
 from etl.steps.ingest import COHORT, SUMS
+from etl.steps.relatedness import KINSHIP
 from etl.steps.table import (
     AGGREGATION,
     ANCESTRY,
@@ -61,6 +63,8 @@ def work(run: Run) -> StepResult:
         software=software_versions(SOFTWARE),
         digests=input_digests(records) | {"config": digest(run.config)},
         seed=run.config.folds.seed,
+        kinship=_kinship(run, samples),
+        people_qc=metrics_table(samples),
     )
     manifest = write_dataset(run.config.dataset, samples, read_entries(run), read_gene_axis(run), facts=facts)
     return StepResult(
@@ -71,6 +75,14 @@ def work(run: Run) -> StepResult:
             "row_groups": sum(fold.n_row_groups for fold in manifest.folds),
         }
     )
+
+
+def _kinship(run: Run, samples: pd.DataFrame) -> pd.DataFrame | None:
+    """Relatives who stay; null where kinship was skipped, so that no reader takes it for 'no relatives'."""
+    if run.config.kinship == "skip":
+        return None
+    pairs = pd.read_parquet(run.path(RELATEDNESS, KINSHIP))
+    return kinship_table(pairs, samples, run.profile.relatedness.min_kinship_family)
 
 
 def _export(run: Run, samples: pd.DataFrame) -> None:

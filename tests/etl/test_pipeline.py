@@ -7,8 +7,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from contract.config import dump_config
+from contract.dataset import read_samples
 from contract.errors import InputError
 from contract.manifest import read_manifest
+from contract.people_tables import read_kinship, read_people_qc
 from etl.__main__ import app
 from etl.pipeline import plan, run
 from etl.steps import STEPS
@@ -131,6 +133,23 @@ def test_run__a_record_in_two_files_counts_once(finished: Study):
     manifest = read_manifest(str(finished.out / "dataset"))
     (repeated,) = [entry for entry in manifest.ledger if entry.reason == "repeated"]
     assert (repeated.step, repeated.unit, repeated.count) == ("ingest", "variants", 1)
+
+
+def test_run__relatives_share_a_fold_and_everybody_has_metrics(finished: Study):
+    root = str(finished.out / "dataset")
+    manifest = read_manifest(root)
+    pairs, metrics = read_kinship(root, manifest), read_people_qc(root, manifest)
+    fold_of = {
+        sample: fold.index
+        for fold in manifest.folds
+        for sample in read_samples(root, manifest, [fold.index], ["sample_index"])["sample_index"]
+    }
+    assert len(pairs)
+    assert pairs["kinship"].min() >= 0.0884
+    assert (pairs["sample_index_1"].map(fold_of) == pairs["sample_index_2"].map(fold_of)).all()
+    assert metrics.index.tolist() == list(range(manifest.n_samples))
+    assert metrics["call_rate"].between(0.5, 1).all()
+    assert {"mean_dp", "mean_gq", "n_singleton", "r_ti_tv"} <= set(metrics.columns)
 
 
 def test_record__says_what_it_was_made_from(finished: Study):

@@ -33,8 +33,9 @@ def test_cli__fit_evaluate_predict_report(dataset: str, tmp_path: Path):
     fitted = invoke("fit", conf, *settings)
     assert fitted.exit_code == 0, fitted.output
     assert "800 people to train on, 100 to validate, 4 channels × 60 genes" in fitted.stdout
-    judged = invoke("evaluate", conf, *settings)
+    judged = invoke("evaluate", conf, *settings, "--again")
     assert judged.exit_code == 0, judged.output
+    assert judged.stdout.startswith("VERDICT: ")
     assert "AUROC" in judged.stdout
     assert (run / METRICS_NAME).exists()
     (run / "report.html").unlink()

@@ -13,7 +13,7 @@ from contract.manifest import read_manifest
 from tests.train.runs import ConfigMaker, fit_quietly
 from train.direct import OUT_OF_FOLD_NAME
 from train.evaluate import METRICS_NAME, PREDICTIONS_NAME, evaluate
-from train.fit import READS_NAME
+from train.readings import list_readings, readings_path
 
 
 @pytest.fixture
@@ -55,8 +55,36 @@ def test_evaluate__test_fold_is_read_once(copied_run: Path):
         evaluate(copied_run)
     assert (copied_run / METRICS_NAME).read_text() == before
     metrics = evaluate(copied_run, again=True)
-    assert len(metrics["test_fold_reads"]) == len(json.loads((copied_run / READS_NAME).read_text())) == 2
+    assert len(metrics["test_fold_reads"]) == len(metrics["readings"]) > 1
+    last = metrics["readings"][-1]
+    assert last["auroc"] == metrics["auroc"]["estimate"]
+    assert (last["run"], last["model"]) == (str(copied_run), "gene_cnn")
     assert metrics["auroc"] == json.loads(before)["auroc"]
+
+
+def test_evaluate__another_run_finds_the_dataset_read(dataset: str, make_config: ConfigMaker, tmp_path: Path):
+    copy = str(shutil.copytree(dataset, tmp_path / "dataset"))
+    first, second = (
+        fit_quietly(
+            make_config(
+                data={"dataset": copy},
+                stopping={"max_epochs": 1},
+                run={"out": str(tmp_path / name)},
+                seed=seed,
+            )
+        )
+        for seed, name in enumerate(("first", "second"))
+    )
+    read = evaluate(first)
+    with pytest.raises(
+        InputError, match=r"test fold was read before, at 2\S+ by \S+/first, wanted one reading"
+    ):
+        evaluate(second)
+    metrics = evaluate(second, again=True)
+    readings = list_readings(copy, metrics["manifest_digest"])
+    assert [reading.model_dump(mode="json") for reading in readings] == metrics["readings"]
+    assert [reading.auroc for reading in readings] == [each["auroc"]["estimate"] for each in (read, metrics)]
+    assert len({reading.bundle_digest for reading in readings}) == 2
 
 
 def test_evaluate__dataset_that_was_replaced(dataset: str, make_config: ConfigMaker, tmp_path: Path):
@@ -67,7 +95,7 @@ def test_evaluate__dataset_that_was_replaced(dataset: str, make_config: ConfigMa
     (copy / "manifest.json").write_text(json.dumps(manifest | {"seed": 77}))
     with pytest.raises(InputError, match=r"manifest.json: found another dataset"):
         evaluate(run)
-    assert not (run / READS_NAME).exists()
+    assert not Path(readings_path(str(copy))).exists()
 
 
 def test_evaluate__file_with_another_checksum(dataset: str, make_config: ConfigMaker, tmp_path: Path):
@@ -77,7 +105,7 @@ def test_evaluate__file_with_another_checksum(dataset: str, make_config: ConfigM
     part.write_bytes(part.read_bytes() + b"x")
     with pytest.raises(InputError, match=r"fold=9/part-00000.parquet sha256: found"):
         evaluate(run)
-    assert not (run / READS_NAME).exists()
+    assert not Path(readings_path(str(copy))).exists()
 
 
 def test_evaluate__run_without_bundle(tmp_path: Path):
@@ -87,7 +115,7 @@ def test_evaluate__run_without_bundle(tmp_path: Path):
 
 def test_evaluate__permuted_labels_leave_chance(make_config: ConfigMaker):
     run = fit_quietly(make_config(data={"permute_labels": True}, stopping={"max_epochs": 10}))
-    metrics = evaluate(run)
+    metrics = evaluate(run, again=True)
     assert metrics["permuted_labels"] is True
     assert metrics["auroc"]["low"] < 0.5 < metrics["auroc"]["high"]
 
@@ -120,6 +148,7 @@ def test_evaluate__sealed_people_among_those_out_of_fold(copied_run: Path, datas
 
 
 def test_evaluate__file_out_of_fold_without_logits(copied_run: Path, dataset: str):
+    before = Path(readings_path(dataset)).read_text()
     frame = out_of_fold(copied_run, dataset, range(1))
     frame.drop(columns="logit").to_parquet(copied_run / OUT_OF_FOLD_NAME)
     with pytest.raises(InputError, match=r"out_of_fold.parquet: columns: found no logit"):
@@ -128,7 +157,7 @@ def test_evaluate__file_out_of_fold_without_logits(copied_run: Path, dataset: st
     with pytest.raises(InputError, match=r"logit: found a number that is not finite, wanted log odds"):
         evaluate(copied_run, again=True)
     # A fault costs no reading of the sealed fold.
-    assert len(json.loads((copied_run / READS_NAME).read_text())) == 1
+    assert Path(readings_path(dataset)).read_text() == before
 
 
 def test_evaluate__every_value_has_an_interval_or_words(evaluated_run: Path):

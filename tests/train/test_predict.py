@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from contract.dataset import read_samples
 from contract.errors import InputError
 from contract.example import write_example
+from contract.manifest import read_manifest
+from tests.train.runs import ConfigMaker, fit_quietly
 from train.bundle import FACTS_NAME
 from train.evaluate import PREDICTIONS_NAME
 from train.fit import BUNDLE_NAME
@@ -20,10 +23,17 @@ def test_predict__sealed_fold_of_the_dataset_trained_on_is_left_out(
     out = tmp_path / "scores" / "all.parquet"
     predict(evaluated_run / BUNDLE_NAME, dataset, out)
     scores = pd.read_parquet(out)
-    assert list(scores.columns) == ["sample_id", "score"]
+    assert list(scores.columns) == ["sample_id", "score", "seen_in_training"]
     assert len(scores) == scores["sample_id"].nunique() == 900
     tested = pd.read_parquet(evaluated_run / PREDICTIONS_NAME)
     assert not set(scores["sample_id"]) & set(tested["sample_id"])
+
+
+def test_predict__people_trained_on_are_marked(make_config: ConfigMaker, dataset: str, tmp_path: Path):
+    config = make_config(data={"held_out_folds": [4]}, stopping={"max_epochs": 1})
+    scores = predict(fit_quietly(config) / BUNDLE_NAME, dataset, tmp_path / "all.parquet")
+    left_out = read_samples(dataset, read_manifest(dataset), [4], ["sample_id"])["sample_id"]
+    assert set(scores.loc[~scores["seen_in_training"], "sample_id"]) == set(left_out)
 
 
 def test_predict__same_people_as_another_dataset_get_the_scores_of_the_evaluation(
@@ -44,6 +54,7 @@ def test_predict__new_cohort_of_the_same_genes(evaluated_run: Path, tmp_path: Pa
     scores = predict(evaluated_run / BUNDLE_NAME, str(tmp_path / "new"), tmp_path / "new.parquet")
     assert len(scores) == 30
     assert scores["score"].between(0, 1).all()
+    assert not scores["seen_in_training"].any()
 
 
 def test_predict__cohort_of_other_genes(evaluated_run: Path, tmp_path: Path):
