@@ -107,6 +107,46 @@ def report(run: Annotated[Path, typer.Argument(help="folder of an evaluated run"
         _console().print(f"report: {write_report(run)}")
 
 
+@app.command()
+def explain(
+    run: Annotated[Path, typer.Argument(help="folder of a finished run")],
+    overrides: Overrides = None,
+    folds: Annotated[str, typer.Option(help="refit without each of these folds: all, or such as 0,1")] = "",
+    seeds: Annotated[str, typer.Option(help="seeds of refits, such as 1,2")] = "",
+    people: Annotated[
+        bool,
+        typer.Option(help="also write attributions_people.parquet: individual-level data, keep it inside"),
+    ] = False,
+) -> None:
+    """Say which genes a model's scores rest on: write genes.parquet and explanations.json.
+
+    RUN is the folder of a finished run, OVERRIDES replace settings of train/explain/config.py: sample=500
+    lists=[known.tsv]. The sealed fold is not opened.
+    """
+    with _told():
+        from train.explain.config import explain_config
+        from train.explain.run import EXPLANATIONS_NAME, GENES_NAME
+        from train.explain.run import explain as explain_run
+
+        found = explain_run(run, explain_config(overrides or [], folds=folds, seeds=seeds, people=people))
+        _console().print(_gene_rows(found))
+        _console().print(f"genes: {run / GENES_NAME}, the rest: {run / EXPLANATIONS_NAME}")
+
+
+def _gene_rows(found: dict[str, Any]) -> Table:
+    complete, people = found["completeness"], found["people"]
+    title = (
+        f"genes by {found['ranking']['by']}; {people['explained']} people, attributions complete within "
+        f"{complete['worst_error']:.2%} (median {complete['median_error']:.4%})"
+    )
+    table = Table("rank", "gene", "inclusion", "attribution", "burden -log10 p", title=title)
+    for gene in found["ranking"]["top"][:10]:
+        numbers = [gene[name] for name in ("inclusion", "attribution", "burden_log10_p")]
+        texts = ["" if number is None else f"{number:.3f}" for number in numbers]
+        table.add_row(f"{gene['rank']}", gene["symbol"] or gene["gene_id"], *texts)
+    return table
+
+
 def _score_table(metrics: dict[str, Any]) -> Table:
     from train.names import interval_text, metric_name, model_name
 

@@ -74,11 +74,12 @@ def fit_null(is_case_M: NDArray[np.int8], covariates_MP: NDArray[np.floating[Any
     covariates_MP
         In any unit, finite; P may be 0.
     """
+    covariates_MP = covariates_MP.astype(np.float64)
     deviation_P = covariates_MP.std(axis=0)
     varies_P = deviation_P > 1e-9
     scaled = (covariates_MP - covariates_MP.mean(axis=0))[:, varies_P] / deviation_P[varies_P]
     if scaled.shape[1]:
-        model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10, max_iter=200)
+        model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-6, max_iter=200)
         probability_M = model.fit(scaled, is_case_M).predict_proba(scaled)[:, 1]
     else:
         probability_M = np.full(len(is_case_M), float(is_case_M.mean()))

@@ -129,7 +129,7 @@ def enrich(
         if len(inside) and len(outside)
         else None
     )
-    usable = sorted({min(top, int(universe_G.sum())) for top in tops})
+    usable = [top for top in sorted(set(tops)) if top < universe_G.sum()]
     return Enrichment(
         path.name,
         len(wanted),

@@ -93,4 +93,5 @@ def _spearman(one: Tensor, other: Tensor) -> float | None:
     pair = one.cpu()[used].numpy(), other.cpu()[used].numpy()
     if len(pair[0]) < 3 or not (np.ptp(pair[0]) and np.ptp(pair[1])):
         return None
-    return float(spearmanr(*pair).statistic)
+    correlation = float(spearmanr(*pair).statistic)
+    return correlation if np.isfinite(correlation) else None
