@@ -133,6 +133,34 @@ def explain(
         _console().print(f"genes: {run / GENES_NAME}, the rest: {run / EXPLANATIONS_NAME}")
 
 
+@app.command()
+def tune(
+    conf: Conf,
+    space: Annotated[Path, typer.Argument(help="a YAML file such as conf/train/space.yaml")],
+    overrides: Overrides = None,
+    trials: Annotated[int, typer.Option(min=1, help="finished trials in all, earlier calls included")] = 20,
+    storage: Annotated[
+        str | None, typer.Option(help="SQLite file, .log for a journal, or a URL; else in run.out/tune")
+    ] = None,
+) -> None:
+    """Choose settings by the validation loss on inner folds; write tune.json and best.yaml, which fit takes.
+
+    CONF is the configuration that trials change, SPACE the keys and their ranges. The same command goes on
+    with a search that was interrupted. Neither the sealed fold nor folds held out are opened.
+    """
+    with _told():
+        if launched_rank():
+            return  # trials are fitted in one process
+        from train.search_space import read_space
+        from train.tune import BEST_NAME, TUNE_NAME
+        from train.tune import tune as tune_settings
+
+        config = load_config(TrainConfig, conf, overrides or [])
+        found = tune_settings(read_space(space, config), trials=trials, storage=storage, console=_console())
+        best = Path(config.run.out) / TUNE_NAME / BEST_NAME
+        _console().print(f"trial {found['best']['number']}, loss {found['best']['loss']:.4f}: {best}")
+
+
 def _gene_rows(found: dict[str, Any]) -> Table:
     complete, people = found["completeness"], found["people"]
     title = (
