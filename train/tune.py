@@ -149,22 +149,22 @@ def run_trial(
     """
     settings = space.settings(trial.params)
     losses: list[float] = []
+    state, failed = TrialState.COMPLETE, None
     for step, fold in enumerate(inner):
         try:
             losses.append(fold_loss(space, settings, fold))
         except (TrainingError, InputError) as error:
             if isinstance(error, InputError) and not study.get_trials(states=(TrialState.COMPLETE,)):
                 raise
-            trial.set_user_attr("failed", str(error))
-            study.tell(trial, state=TrialState.PRUNED)
+            state, failed = TrialState.PRUNED, str(error)
             break
-        trial.set_user_attr("losses", losses)
         trial.report(float(np.mean(losses)), step)
         if step + 1 < len(inner) and trial.should_prune():
-            study.tell(trial, state=TrialState.PRUNED)
+            state = TrialState.PRUNED
             break
-    else:
-        study.tell(trial, float(np.mean(losses)))
+    trial.set_user_attr("losses", losses)
+    trial.set_user_attr("failed", failed)
+    study.tell(trial, float(np.mean(losses)) if state == TrialState.COMPLETE else None, state=state)
     shutil.rmtree(_trial_folder(space, settings), ignore_errors=True)
     if console is not None:
         console.print(_trial_line(study.trials[trial.number], settings, len(inner)))

@@ -70,20 +70,23 @@ def test_tune__resumes_without_repeating_and_without_the_sealed_fold(dataset: st
 
 
 def test_tune__same_seed_same_trials_however_interrupted(dataset: str, tmp_path: Path, quick: list) -> None:
-    whole = tune(space_of(dataset, tmp_path / "a"), trials=14)
-    for trials in (2, 3, 13, 14):
-        parts = tune(space_of(dataset, tmp_path / "b"), trials=trials, storage=str(tmp_path / "journal.log"))
+    entries = {**ENTRIES, "folds": [0, 1]}
+    whole = tune(space_of(dataset, tmp_path / "a", entries), trials=13, storage=str(tmp_path / "a.log"))
+    for trials in (2, 3, 12, 13):
+        parts = tune(
+            space_of(dataset, tmp_path / "b", entries), trials=trials, storage=str(tmp_path / "b.log")
+        )
     assert [trial["settings"] for trial in parts["trials"]] == [
         trial["settings"] for trial in whole["trials"]
     ]
-    other = tune(space_of(dataset, tmp_path / "c", seed=2), trials=3)
+    other = tune(space_of(dataset, tmp_path / "c", entries, seed=2), trials=2)
     assert other["trials"][1]["settings"] != whole["trials"][1]["settings"]
 
 
 def test_tune__finds_the_best_prunes_and_judges_by_the_mean(
     dataset: str, tmp_path: Path, quick: list
 ) -> None:
-    found = tune(space_of(dataset, tmp_path / "a"), trials=20)
+    found = tune(space_of(dataset, tmp_path / "a"), trials=20, storage=str(tmp_path / "a.log"))
     rate = found["best"]["settings"]["optimizer.learning_rate"]
     assert abs(rate - 0.02) < 0.003
     assert found["best"]["loss"] == pytest.approx(0.5 + abs(rate - 0.02) + sum(range(9)) / 9 / 100)
@@ -110,7 +113,7 @@ def test_tune__trial_that_was_stopped_is_tried_again(
     with pytest.raises(Stopped):
         tune(space, trials=3)
     parts = tune(space, trials=3)
-    whole = tune(space_of(dataset, tmp_path / "b"), trials=3)
+    whole = tune(space_of(dataset, tmp_path / "b"), trials=3, storage=str(tmp_path / "b.log"))
     assert [trial["settings"] for trial in parts["trials"]] == [
         trial["settings"] for trial in whole["trials"]
     ]
