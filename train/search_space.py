@@ -31,10 +31,12 @@ FIXED = (
     "data.held_out_folds",
     "data.permute_labels",
     "model.kind",
+    "model.shuffle_genes",
+    "model.effects.shuffle_properties",
     "evaluation",
     "run",
 )
-"""Keys or sections that are not tuned: which people, which network, how they are read and judged."""
+"""Keys or sections that are not tuned: which people, which network, controls, how to read and judge."""
 FOLDS_KEY = "folds"
 """The one key of a search space that is none of the configuration: the inner folds to judge trials by."""
 SHOWN = 3

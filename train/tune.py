@@ -30,7 +30,8 @@ from train.bundle import load_bundle
 from train.config import TrainConfig
 from train.distributed import Comm
 from train.errors import TrainingError
-from train.fit import BUNDLE_NAME, PACKAGES, choose_folds, fit, training_digest
+from train.fit import BUNDLE_NAME, PACKAGES, fit, training_digest
+from train.prepare import choose_folds
 from train.search_space import SearchSpace
 
 TUNE_NAME = "tune"

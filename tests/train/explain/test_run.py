@@ -44,9 +44,10 @@ def test_explain__tells_completeness_agreement_enrichment_and_random_weights(exp
     assert found["completeness"]["passed"]
     assert found["completeness"]["worst_error"] <= 0.01
     assert found["people"] == {"explained": 300, "outside_sealed_fold": 900}
-    assert found["ranking"]["by"] == "attribution"
+    assert found["ranking"]["by"] == "inclusion"
     assert {gene["symbol"] for gene in found["ranking"]["top"][:3]} == PLANTED
-    assert found["ranking"]["top"][0]["inclusion"] is None
+    assert found["ranking"]["top"][0]["inclusion"] > 0.99
+    assert found["ranking"]["top"][0]["inclusion_low"] is None  # no refits
     assert found["lists"][0]["top"][0] == {
         "top": 3,
         "overlap": 3,
@@ -108,6 +109,17 @@ def test_explain__inclusion_of_the_bundle_ranks_and_refits_give_intervals(
     assert table["rank"][11] == table["rank_high"][11] == 1
     assert 0.98 < table["inclusion_low"][11] < table["inclusion_high"][11] < 0.991
     assert (table["effect_plof"] == 0.5).all()
+
+
+def test_explain__bundle_without_effects_ranks_by_attribution(evaluated_run: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(evaluated_run, tmp_path / "run"))
+    path = run / "bundle" / "genes.parquet"
+    pd.read_parquet(path).drop(columns=["inclusion", *EFFECTS]).to_parquet(path, index=False)
+    found = explain(run, ExplainConfig(sample=100, randomisations=1))
+    assert found["ranking"]["by"] == "attribution"
+    assert {gene["symbol"] for gene in found["ranking"]["top"][:3]} == PLANTED
+    assert found["ranking"]["top"][0]["inclusion"] is None
+    assert "effect_plof" not in pd.read_parquet(run / GENES_NAME)
 
 
 EFFECTS = [f"effect_{name}" for name in ("plof", "damaging_missense", "other_missense", "synonymous")]
