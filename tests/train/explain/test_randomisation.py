@@ -25,7 +25,7 @@ def test_randomised__sizes_stay_statistics_too_and_the_original_is_left() -> Non
     other = randomised(model, [1, 0])
     for name, weight in other.state_dict().items():
         assert torch.equal(model.state_dict()[name], before[name])
-        if "running" in name or "num_batches" in name:
+        if "running" in name or not weight.is_floating_point():
             assert torch.equal(weight, before[name])
         elif weight.numel() > 100:
             torch.testing.assert_close(weight.std(), before[name].std(), rtol=0.3, atol=0)
