@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -136,7 +137,7 @@ def exact_p(value_N: Values, probability_N: Values, score: float) -> float:
     score
         Sum over carriers of alleles × (1 for a case, 0 for a control, less the probability).
     """
-    outcome_KN = np.array(list(itertools.product((0.0, 1.0), repeat=len(value_N))))
+    outcome_KN = _outcomes(len(value_N))
     score_K = (outcome_KN - probability_N) @ value_N
     chance_K = np.where(outcome_KN == 1, probability_N, 1 - probability_N).prod(axis=1)
     distance_K, seen = np.abs(score_K), abs(score)
@@ -177,6 +178,12 @@ def combine_channels(log10_p_CG: Values) -> Values:
     far_G = mean_G > 1e12
     tail_G = np.where(far_G, 1 / (np.pi * np.where(far_G, mean_G, 1.0)), 0.5 - np.arctan(mean_G) / np.pi)
     return np.where(n_G > 0, -np.log10(np.clip(tail_G, SMALLEST_P, 1.0)), np.nan)
+
+
+@lru_cache
+def _outcomes(n_carriers: int) -> Values:
+    """All 2^n outcomes, 1 for a case."""
+    return np.array(list(itertools.product((0.0, 1.0), repeat=n_carriers)))
 
 
 @dataclass(frozen=True)

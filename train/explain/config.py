@@ -21,7 +21,7 @@ class ExplainConfig(ConfigModel):
     tolerance: float = Field(
         0.01, gt=0, lt=1, description="relative error of completeness above which steps are added"
     )
-    first_steps: int = Field(8, ge=1, description="points of the integral that everyone gets")
+    first_steps: int = Field(4, ge=1, description="points of the integral that everyone gets")
     most_steps: int = Field(4096, ge=1, description="points after which a person is given up")
     people: bool = Field(
         False, description="also write the attributions of single people, which is individual-level data"

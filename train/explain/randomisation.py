@@ -27,7 +27,8 @@ class Randomisation:
     """Correlation of attributions between trained and random weights.
 
     `correlation` is the mean over draws of the size of the median over people of Spearman's correlation over
-    features, with sign; null where the trained or every random network has no attributions to rank.
+    features, with sign; null, and so is `passed`, where the trained or every random network has no
+    attributions to rank: a network that found nothing owes nothing to genes.
     `size_correlation` is the same for sizes of genes (mean |attribution|): it is not judged, because genes
     with many carriers have large attributions whatever the weights are.
     """
@@ -37,7 +38,7 @@ class Randomisation:
     limit: float
     draws: int
     people: int
-    passed: bool
+    passed: bool | None
 
 
 def randomised(model: nn.Module, seed: Sequence[int]) -> nn.Module:
@@ -79,7 +80,7 @@ def check_randomisation(
         config.correlation_limit,
         config.randomisations,
         len(x_BCG),
-        correlation is not None and correlation < config.correlation_limit,
+        None if correlation is None else correlation < config.correlation_limit,
     )
 
 

@@ -32,7 +32,7 @@ def test_attribute__linear_network_by_hand() -> None:
     torch.testing.assert_close(found.feature_BCG, x_BCG * weight_CG)
     torch.testing.assert_close(found.covariate_BP, 2 * covariates_BP)
     assert found.baseline == pytest.approx(0.5)
-    assert found.steps_B.tolist() == [8, 8, 8]
+    assert found.steps_B.tolist() == [4, 4, 4]
 
 
 @pytest.mark.parametrize("config", [GeneCNNConfig(window=4), PaperCNNConfig(filters=4, dense=8)])
@@ -64,8 +64,8 @@ def test_attribute__adds_steps_only_where_the_sum_is_off() -> None:
 
     x_BCG = torch.tensor([[[0.5]], [[1.03]], [[3.0]]])
     found = attribute(Kinked(), x_BCG, torch.zeros(3, 0))
-    assert found.steps_B[0] == 8  # never beyond the kink
-    assert found.steps_B[1] > 8
+    assert found.steps_B[0] == 4  # never beyond the kink
+    assert found.steps_B[1] > 4
     assert found.error_B.max() <= 0.01
 
 
