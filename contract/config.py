@@ -40,9 +40,20 @@ def load_config(cls: type[ConfigT], path: str | Path, overrides: Sequence[str] =
         If the file is absent or no YAML mapping, or with one sentence for every fault in it.
     """
     settings = _read_mapping(Path(path))
+    apply_overrides(settings, overrides)
+    return build_config(cls, settings, str(path))
+
+
+def apply_overrides(settings: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Put `key.sub_key=value` texts into a mapping.
+
+    Raises
+    ------
+    InputError
+        If a text is not of that form or its value is no YAML.
+    """
     for override in overrides:
         _apply_override(settings, override)
-    return build_config(cls, settings, str(path))
 
 
 def build_config(

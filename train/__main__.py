@@ -136,6 +136,72 @@ def _check_table(audit: dict[str, Any]) -> Table:
     table = Table("check", "", "found", title="leak audit")
     for check in audit["checks"]:
         table.add_row(check["title"], check["status"].replace("_", " "), check["found"])
+
+
+def explain(
+    run: Annotated[Path, typer.Argument(help="folder of a finished run")],
+    overrides: Overrides = None,
+    folds: Annotated[str, typer.Option(help="refit without each of these folds: all, or such as 0,1")] = "",
+    seeds: Annotated[str, typer.Option(help="seeds of refits, such as 1,2")] = "",
+    people: Annotated[
+        bool,
+        typer.Option(help="also write attributions_people.parquet: individual-level data, keep it inside"),
+    ] = False,
+) -> None:
+    """Say which genes a model's scores rest on: write genes.parquet and explanations.json.
+
+    RUN is the folder of a finished run, OVERRIDES replace settings of train/explain/config.py: sample=500
+    lists=[known.tsv]. The sealed fold is not opened.
+    """
+    with _told():
+        from train.explain.config import explain_config
+        from train.explain.run import EXPLANATIONS_NAME, GENES_NAME
+        from train.explain.run import explain as explain_run
+
+        found = explain_run(run, explain_config(overrides or [], folds=folds, seeds=seeds, people=people))
+        _console().print(_gene_rows(found))
+        _console().print(f"genes: {run / GENES_NAME}, the rest: {run / EXPLANATIONS_NAME}")
+
+
+@app.command()
+def tune(
+    conf: Conf,
+    space: Annotated[Path, typer.Argument(help="a YAML file such as conf/train/space.yaml")],
+    overrides: Overrides = None,
+    trials: Annotated[int, typer.Option(min=1, help="finished trials in all, earlier calls included")] = 20,
+    storage: Annotated[
+        str | None, typer.Option(help="SQLite file, .log for a journal, or a URL; else in run.out/tune")
+    ] = None,
+) -> None:
+    """Choose settings by the validation loss on inner folds; write tune.json and best.yaml, which fit takes.
+
+    CONF is the configuration that trials change, SPACE the keys and their ranges. The same command goes on
+    with a search that was interrupted. Neither the sealed fold nor folds held out are opened.
+    """
+    with _told():
+        if launched_rank():
+            return  # trials are fitted in one process
+        from train.search_space import read_space
+        from train.tune import BEST_NAME, TUNE_NAME
+        from train.tune import tune as tune_settings
+
+        config = load_config(TrainConfig, conf, overrides or [])
+        found = tune_settings(read_space(space, config), trials=trials, storage=storage, console=_console())
+        best = Path(config.run.out) / TUNE_NAME / BEST_NAME
+        _console().print(f"trial {found['best']['number']}, loss {found['best']['loss']:.4f}: {best}")
+
+
+def _gene_rows(found: dict[str, Any]) -> Table:
+    complete, people = found["completeness"], found["people"]
+    title = (
+        f"genes by {found['ranking']['by']}; {people['explained']} people, attributions complete within "
+        f"{complete['worst_error']:.2%} (median {complete['median_error']:.4%})"
+    )
+    table = Table("rank", "gene", "inclusion", "attribution", "burden -log10 p", title=title)
+    for gene in found["ranking"]["top"][:10]:
+        numbers = [gene[name] for name in ("inclusion", "attribution", "burden_log10_p")]
+        texts = ["" if number is None else f"{number:.3f}" for number in numbers]
+        table.add_row(f"{gene['rank']}", gene["symbol"] or gene["gene_id"], *texts)
     return table
 
 
