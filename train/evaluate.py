@@ -13,17 +13,17 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, diags
+from scipy.special import expit
 
 from contract.config import digest
 from contract.dataset import read_genes, read_samples, verify
 from contract.errors import InputError, fault
 from contract.manifest import Manifest, read_manifest
 from contract.provenance import software_versions
-from train.baseline import fit_baseline, sparse_matrix
 from train.bundle import Bundle, check_dataset, load_bundle
 from train.config import TrainConfig
 from train.data import RowGroupReader, open_reader, prefetch, scoring_rows
+from train.design import read_design
 from train.fit import BUNDLE_NAME, PACKAGES, READS_NAME, training_digest
 from train.metrics import (
     Metric,
@@ -36,6 +36,8 @@ from train.metrics import (
 )
 from train.order import list_row_groups
 from train.people import UNKNOWN, People, permute_labels, read_people, require_both_classes
+from train.rivals.penalised import fit_covariates, fit_logistic_baseline
+from train.rivals.protocol import LinearFit
 from train.scaling import Densifier, make_batch
 
 METRICS_NAME = "metrics.json"
@@ -123,11 +125,9 @@ def judge(bundle: Bundle, manifest: Manifest, config: TrainConfig) -> tuple[Judg
     Returns them with the penalty that the validation people chose for each regression.
     """
     facts, root = bundle.facts, config.data.dataset
-    folds = (*facts.training_folds, *facts.validation_folds)
-    fitted = read_people(root, manifest, folds, covariates=config.data.covariates)
     sealed = read_people(root, manifest, [facts.test_fold], covariates=config.data.covariates)
     if facts.permuted_labels:
-        fitted, sealed = permute_labels(fitted, config.seed), permute_labels(sealed, config.seed)
+        sealed = permute_labels(sealed, config.seed)
     require_both_classes(sealed, [facts.test_fold], "the test fold")
     reader = open_reader(root, manifest, config.data)
     network = score_folds(bundle, manifest, reader, sealed, [facts.test_fold])
@@ -136,20 +136,10 @@ def judge(bundle: Bundle, manifest: Manifest, config: TrainConfig) -> tuple[Judg
     at = sealed.rows(network["sample_index"].to_numpy())
     probabilities = {"cnn": network["score"].to_numpy()}
     penalties: dict[str, str] = {}
-    for name, x_of in (("logistic", _features), ("covariates", _covariates)):
-        if name == "covariates" and not facts.covariates:
-            continue
-        parts = {
-            split: x_of(bundle, manifest, reader, people, split_folds)
-            for split, people, split_folds in (
-                ("training", fitted, facts.training_folds),
-                ("validation", fitted, facts.validation_folds),
-                ("test", sealed, [facts.test_fold]),
-            )
-        }
-        baseline = fit_baseline(parts["training"], parts["validation"])
-        probabilities[name] = baseline.probability(parts["test"][0])
-        penalties[name] = baseline.penalty
+    test = read_design(config.data, manifest, [facts.test_fold], seed=config.seed)
+    for name, baseline in _fit_baselines(bundle, manifest, config).items():
+        probabilities[name] = expit(baseline.logit(test))
+        penalties[name] = baseline.tuned or "none"
     judged = Judged(
         sealed.is_case_M[at], network["sample_index"].to_numpy(), sealed.family_M[at], probabilities
     )
@@ -203,23 +193,16 @@ def summarise(judged: Judged, config: TrainConfig) -> dict[str, Any]:
     return found
 
 
-def _features(
-    bundle: Bundle, manifest: Manifest, reader: RowGroupReader, people: People, folds: Sequence[int]
-) -> tuple[csr_matrix, NDArray[np.int8]]:
-    rows = scoring_rows(reader, list_row_groups(manifest, folds), batch_size=1 << 20)
-    sample_M, x_MF = sparse_matrix(rows, manifest.n_features)
-    is_case_M = people.is_case_M[people.rows(sample_M)]
-    # Not centred, so that zeros stay zero: the intercept takes up what the means would shift.
-    return (x_MF @ diags(bundle.scaler.factor_F))[is_case_M != UNKNOWN], is_case_M[is_case_M != UNKNOWN]
-
-
-def _covariates(
-    bundle: Bundle, manifest: Manifest, reader: RowGroupReader, people: People, folds: Sequence[int]
-) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
-    used = np.flatnonzero(np.isin(people.fold_M, folds) & (people.is_case_M != UNKNOWN))
-    used = used[np.argsort(people.sample_M[used])]
-    scaled = (people.covariates_MP[used] - bundle.scaler.covariate_mean_P) * bundle.scaler.covariate_factor_P
-    return scaled, people.is_case_M[used]
+def _fit_baselines(bundle: Bundle, manifest: Manifest, config: TrainConfig) -> dict[str, LinearFit]:
+    facts = bundle.facts
+    folds = (*facts.training_folds, *facts.validation_folds)
+    fitted = read_design(config.data, manifest, folds, seed=config.seed)
+    training = fitted.take(np.isin(fitted.fold_M, facts.training_folds))
+    validation = fitted.take(np.isin(fitted.fold_M, facts.validation_folds))
+    baselines = {"logistic": fit_logistic_baseline(training, validation)}
+    if facts.covariates:
+        baselines["covariates"] = fit_covariates(training)
+    return baselines
 
 
 def _record_reading(run: Path, again: bool) -> list[str]:
