@@ -22,6 +22,7 @@ SHARES = tuple(float(share) for share in np.geomspace(0.9, 0.03, 12))
 LASSO_SHARES = (0.2, 0.02)
 """Elastic net: lasso's share of the penalty. Small, since on features of deviation 1 and thousands of people
 a ridge of the lasso's own size shrinks nothing: with 0.5 it would be the lasso over again."""
+OF_MOST = "of the least penalty without genes"
 PATIENCE = 2
 """A path ends after as many penalties without a lower loss on people held out."""
 
@@ -42,7 +43,8 @@ def ridge_paths(problem: Problem) -> list[Path]:
     n_features = max(int((problem.factor_F > 0).sum()), 1)
     penalties = tuple(Penalty(n_features / variance, 0.0) for variance in EXPLAINED)
     names = tuple(
-        f"ridge, C = {variance / n_features:.2g} (logit variance {variance:g})" for variance in EXPLAINED
+        f"ridge, prior variance of the logit {variance:g} (C = {variance / n_features:.2g})"
+        for variance in EXPLAINED
     )
     return [Path(penalties, names)]
 
@@ -51,7 +53,7 @@ def lasso_paths(problem: Problem) -> list[Path]:
     """One path, from almost the least penalty that leaves no gene in."""
     most = _least_lasso_without_genes(problem)
     penalties = tuple(Penalty(0.0, most * share) for share in SHARES)
-    return [Path(penalties, tuple(f"lasso, C = {1 / penalty.lasso:.2g}" for penalty in penalties))]
+    return [Path(penalties, tuple(f"lasso, {share:.2g} {OF_MOST}" for share in SHARES))]
 
 
 def elastic_net_paths(problem: Problem) -> list[Path]:
@@ -60,9 +62,7 @@ def elastic_net_paths(problem: Problem) -> list[Path]:
     paths = []
     for part in LASSO_SHARES:
         penalties = tuple(Penalty(most * share * (1 / part - 1), most * share) for share in SHARES)
-        names = tuple(
-            f"elastic net, lasso share {part:g}, C = {part / penalty.lasso:.2g}" for penalty in penalties
-        )
+        names = tuple(f"elastic net, lasso share {part:g}, {share:.2g} {OF_MOST}" for share in SHARES)
         paths.append(Path(penalties, names))
     return paths
 

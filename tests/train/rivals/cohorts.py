@@ -18,7 +18,7 @@ def draw_design(
     batch: float = 0.0,
     rates: tuple[float, ...] = RATES,
 ) -> Design:
-    """Poisson counts, logistic status; log odds: effects per allele, `covariate` per unit, `batch` of batch B."""
+    """Poisson counts; log odds of being a case: effects per allele, `covariate` per unit, `batch` of B."""
     rng = np.random.default_rng(seed)
     n_genes = len(effects_GC)
     x_MF = rng.poisson(np.repeat(rates, n_genes), (n, len(rates) * n_genes)).astype(np.float32)

@@ -1,0 +1,110 @@
+"""Networks as rivals: the configuration's own, the published one, and ours with a part taken away."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from contract.config import build_config
+from contract.manifest import Manifest
+from contract.schema import GENE_SCHEMA
+from train.bundle import load_bundle
+from train.config import TrainConfig
+from train.data import open_reader
+from train.design import Design
+from train.distributed import Comm
+from train.evaluate import score_folds
+from train.fit import BUNDLE_NAME, fit
+from train.people import read_people
+from train.rivals.protocol import Values
+
+Overrides = dict[str, Any]
+
+NETWORKS: dict[str, Overrides] = {
+    "paper": {"model": {"kind": "paper"}},
+    "network_shuffled_genes": {"model.shuffle_genes": True},
+    "network_shuffled_properties": {"model.effects.shuffle_properties": True},
+    "network_no_convolution": {"model.convolution": False},
+    "network": {},
+}
+"""What each sets beside the configuration given; in the order of the ladder's table."""
+SHUFFLED_PROPERTIES = "network_shuffled_properties"
+
+
+@dataclass(frozen=True)
+class FoldFit:
+    """A network to fit without one fold, and where its files live until it has scored that fold."""
+
+    config: TrainConfig
+    fold: int
+
+    def score(self, manifest: Manifest, design: Design) -> Values:
+        """Fit, or go on with a fit that was interrupted, and return the logits of the fold's people.
+
+        Parameters
+        ----------
+        manifest
+            The dataset's.
+        design
+            The fold's people; logits come in their order.
+        """
+        run = fit(self.config, Comm(), Console(quiet=True))
+        bundle = load_bundle(run / BUNDLE_NAME)
+        data = self.config.data
+        people = read_people(data.dataset, manifest, [self.fold], covariates=data.covariates)
+        reader = open_reader(data.dataset, manifest, data)
+        scores = score_folds(bundle, manifest, reader, people, [self.fold]).set_index("sample_index")["score"]
+        shutil.rmtree(run)
+        return probability_to_logit(scores.loc[design.sample_M].to_numpy())
+
+
+def fold_fit(config: TrainConfig, name: str, fold: int, seed: int, folder: Path) -> FoldFit:
+    """The fit of a network that does not see a fold.
+
+    Raises
+    ------
+    InputError
+        If the configuration and the overrides do not go together.
+    """
+    settings = with_overrides(config.model_dump(mode="json"), NETWORKS[name])
+    validation = settings["data"]["validation_folds"]
+    settings["seed"] = seed
+    settings["data"]["held_out_folds"] = [*settings["data"]["held_out_folds"], fold]
+    # A validation fold that is held out can't stop the fit: the lowest fold that is left does.
+    settings["data"]["validation_folds"] = None if validation and fold in validation else validation
+    settings["run"] |= {"out": str(folder), "overwrite": True}
+    return FoldFit(build_config(TrainConfig, settings, f"model {name}"), fold)
+
+
+def missing(config: TrainConfig, name: str, design: Design) -> str | None:
+    """Why a variant of the network makes no sense here; None where it does."""
+    settings = config.model_dump(mode="json")
+    for key in NETWORKS[name]:
+        level: Any = settings
+        for part in key.split("."):
+            if not isinstance(level, dict) or part not in level:
+                return f"the network of kind {config.model.kind} has no setting {key}"
+            level = level[part]
+    if name == SHUFFLED_PROPERTIES and set(design.genes.columns) <= set(GENE_SCHEMA.names):
+        return "genes have no properties to shuffle"
+    return None
+
+
+def with_overrides(settings: dict[str, Any], overrides: Overrides) -> dict[str, Any]:
+    """A copy of settings with values replaced at dotted keys."""
+    changed = dict(settings)
+    for key, value in overrides.items():
+        first, _, rest = key.partition(".")
+        changed[first] = with_overrides(changed[first], {rest: value}) if rest else value
+    return changed
+
+
+def probability_to_logit(probability_M: Values) -> Values:
+    """Log odds; probabilities of 0 and 1 become large, not infinite."""
+    clipped_M = np.clip(probability_M.astype(np.float64), 1e-12, 1 - 1e-12)
+    return np.asarray(np.log(clipped_M / (1 - clipped_M)))
