@@ -35,7 +35,7 @@ from train.ladder_store import (
 from train.ladder_table import Row, write_table
 from train.rivals import RIVALS
 from train.rivals.inner import require_classes
-from train.rivals.networks import NETWORKS, fold_fit, missing
+from train.rivals.networks import NETWORKS, Task, fold_fit, missing
 
 MODELS = (*RIVALS, *NETWORKS)
 LEAST_FOLDS = 3
@@ -147,7 +147,8 @@ def fit_cell(ladder: Ladder, place: Place) -> Cell:
         fitted = RIVALS[place.model].fit(ladder.design.take(~held_M), place.seed)
         logit_N, tuned = fitted.logit(judged), fitted.tuned
     else:
-        network = fold_fit(ladder.config, place.model, place.fold, place.seed, place.workspace)
+        task = Task(place.model, place.fold, place.seed, place.workspace)
+        network = fold_fit(ladder.config, ladder.manifest, task)
         logit_N = network.score(ladder.manifest, judged)
     return Cell(judged.sample_M, logit_N, time.monotonic() - began, tuned)
 
@@ -161,7 +162,7 @@ def locate(ladder: Ladder, name: str, seed: int, fold: int) -> Place:
         permuted_by = config.seed if config.data.permute_labels else None
         facts |= {"data": data, "permuted_by": permuted_by, "code": code_digest(DESIGN_CODE)}
     else:
-        network = fold_fit(config, name, fold, seed, folder)
+        network = fold_fit(config, ladder.manifest, Task(name, fold, seed, folder))
         facts |= {"config": training_digest(network.config), "code": code_digest(NETWORK_CODE)}
     return Place(folder, name, seed, fold, digest(facts))
 

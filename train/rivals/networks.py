@@ -19,7 +19,8 @@ from train.data import open_reader
 from train.design import Design
 from train.distributed import Comm
 from train.evaluate import score_folds
-from train.fit import BUNDLE_NAME, fit
+from train.fit import BUNDLE_NAME, choose_folds, fit
+from train.order import list_row_groups
 from train.people import read_people
 from train.rivals.protocol import Values
 
@@ -63,22 +64,53 @@ class FoldFit:
         return probability_to_logit(scores.loc[design.sample_M].to_numpy())
 
 
-def fold_fit(config: TrainConfig, name: str, fold: int, seed: int, folder: Path) -> FoldFit:
+@dataclass(frozen=True)
+class Task:
+    """A network by its name, the fold that it does not see, its seed, and the folder of its files."""
+
+    model: str
+    fold: int
+    seed: int
+    folder: Path
+
+
+def fold_fit(config: TrainConfig, manifest: Manifest, task: Task) -> FoldFit:
     """The fit of a network that does not see a fold.
+
+    Parameters
+    ----------
+    config
+        The network's run.
+    manifest
+        The dataset's.
+    task
+        What to fit.
 
     Raises
     ------
     InputError
         If the configuration and the overrides do not go together.
     """
-    settings = with_overrides(config.model_dump(mode="json"), NETWORKS[name])
-    validation = settings["data"]["validation_folds"]
-    settings["seed"] = seed
-    settings["data"]["held_out_folds"] = [*settings["data"]["held_out_folds"], fold]
+    settings = with_overrides(config.model_dump(mode="json"), NETWORKS[task.model])
+    data = settings["data"]
+    data["held_out_folds"] = [*data["held_out_folds"], task.fold]
     # A validation fold that is held out can't stop the fit: the lowest fold that is left does.
-    settings["data"]["validation_folds"] = None if validation and fold in validation else validation
-    settings["run"] |= {"out": str(folder), "overwrite": True}
-    return FoldFit(build_config(TrainConfig, settings, f"model {name}"), fold)
+    if task.fold in (data["validation_folds"] or ()):
+        data["validation_folds"] = None
+    training, _ = choose_folds(manifest, data["validation_folds"], data["held_out_folds"])
+    data["streams"] = usable_streams(config, len(list_row_groups(manifest, training)))
+    settings["seed"] = task.seed
+    settings["run"] |= {"out": str(task.folder), "overwrite": True}
+    return FoldFit(build_config(TrainConfig, settings, f"model {task.model}"), task.fold)
+
+
+def usable_streams(config: TrainConfig, n_groups: int) -> int:
+    """Most streams that fewer row groups allow and that deal a batch out equally.
+
+    Without a fold there may be fewer row groups than streams, whose number would not divide the batch.
+    """
+    most = max(1, min(config.data.streams, n_groups))
+    return next(n for n in range(most, 0, -1) if config.data.batch_size % n == 0)
 
 
 def missing(config: TrainConfig, name: str, design: Design) -> str | None:

@@ -25,11 +25,13 @@ STARTS = (1.0, 0.02, 0.1, 0.3)
 """Shares of genes with effects that fits start from; 1: every gene has effects, and that stays so."""
 EXPLAINED = 0.3
 """Share of the outcome's variance that the effects explain at the start."""
-SWEEPS = 40
+SWEEPS = 60
 FIXED_SWEEPS = 2
 """Sweeps before π, S and the residual variance are learned: effects have to leave 0 first."""
-TOLERANCE = 1e-5
-"""A fit ends when no gene's step explains more of the outcome's variance."""
+TOLERANCE = 1e-6
+"""A fit ends when no gene's step explains more of the outcome's variance, and what is learned has settled."""
+SETTLED = 0.01
+"""Relative change in a sweep of the share of genes and of the effects' variance."""
 BLOCK = 32
 """Genes whose products are kept, so that people are passed once per block."""
 
@@ -148,8 +150,8 @@ def _fit_from(start: float, outcome_M: Values, basis_MP: Values, blocks: list[_B
         largest = max(_visit(block, posterior, spread_GCC, residual_M, basis_MP) for block in order)
         second_GCC = posterior.mean_GC[:, :, None] * posterior.mean_GC[:, None, :] + spread_GCC
         if sweep >= FIXED_SWEEPS:
-            _learn(posterior, start, second_GCC, products_GCC, residual_M)
-            if largest < TOLERANCE * variance * len(outcome_M):
+            change = _learn(posterior, start, second_GCC, products_GCC, residual_M)
+            if largest < TOLERANCE * variance * len(outcome_M) and change < SETTLED:
                 break
     posterior.evidence = _evidence(posterior, second_GCC, spread_GCC, len(outcome_M))
     return posterior
@@ -199,8 +201,9 @@ def _learn(
     second_GCC: Values,
     products_GCC: Values,
     residual_M: NDArray[np.float32],
-) -> None:
-    """One M step: covariance, share of genes with effects, residual variance."""
+) -> float:
+    """One M step: covariance, share of genes with effects, residual variance; returns how far they moved."""
+    before = posterior.share, float(np.trace(posterior.covariance_CC))
     inclusion_G, n_channels = posterior.inclusion_G, posterior.mean_GC.shape[1]
     covariance_CC = np.einsum("g,gcd->cd", inclusion_G, second_GCC) / inclusion_G.sum()
     # Never singular, also where no effect is left.
@@ -212,6 +215,8 @@ def _learn(
     uncertain_GCC = inclusion_G[:, None, None] * second_GCC - effect_GC[:, :, None] * effect_GC[:, None, :]
     squares = float(np.sum(residual_M.astype(np.float64) ** 2)) + float(np.sum(products_GCC * uncertain_GCC))
     posterior.residual = squares / len(residual_M)
+    after = posterior.share, float(np.trace(posterior.covariance_CC))
+    return max(abs(new / old - 1) for new, old in zip(after, before, strict=True))
 
 
 def _evidence(posterior: Posterior, second_GCC: Values, spread_GCC: Values, n_people: int) -> float:
