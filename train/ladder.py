@@ -75,23 +75,8 @@ def run_ladder(
     """
     chosen = _chosen(models, seeds)
     ladder = open_ladder(config)
-    rows = []
     with Progress(console=console, transient=True) as progress:
-        for name in chosen:
-            reason = missing_reason(ladder, name)
-            if reason is not None:
-                console.print(f"{name}: left out, {reason}")
-                rows.append(Row(name, note=reason))
-                continue
-            used = tuple(seeds) if _seeded(name) else (seeds[0],)
-            task = progress.add_task(name, total=len(used) * len(ladder.folds))
-            cells: dict[int, list[Cell]] = {seed: [] for seed in used}
-            for seed, cell in _cells(ladder, name, used):
-                cells[seed].append(cell)
-                progress.advance(task)
-            progress.remove_task(task)
-            rows.append(Row(name, cells=cells, tuned=_tuned(cells)))
-            console.print(f"{name}: {len(ladder.folds)} folds, {rows[-1].seconds:.1f} s")
+        rows = [_fit_row(ladder, name, seeds, progress) for name in chosen]
     return write_table(ladder, rows, seeds)
 
 
@@ -167,15 +152,35 @@ def locate(ladder: Ladder, name: str, seed: int, fold: int) -> Place:
     return Place(folder, name, seed, fold, digest(facts))
 
 
-def _cells(ladder: Ladder, name: str, seeds: Sequence[int]) -> Iterator[tuple[int, Cell]]:
+def _fit_row(ladder: Ladder, name: str, seeds: Sequence[int], progress: Progress) -> Row:
+    reason = missing_reason(ladder, name)
+    if reason is not None:
+        progress.console.print(f"{name}: left out, {reason}")
+        return Row(name, note=reason)
+    used = tuple(seeds) if _seeded(name) else (seeds[0],)
+    n_fits, n_stored = len(used) * len(ladder.folds), 0
+    cells: dict[int, list[Cell]] = {seed: [] for seed in used}
+    task = progress.add_task(name, total=n_fits)
+    for seed, cell, was_stored in _cells(ladder, name, used):
+        cells[seed].append(cell)
+        n_stored += was_stored
+        progress.advance(task)
+    progress.remove_task(task)
+    row = Row(name, cells=cells, tuned=_tuned(cells))
+    progress.console.print(f"{name}: {n_fits} fits, {n_stored} stored before; {row.seconds:.1f} s in all")
+    return row
+
+
+def _cells(ladder: Ladder, name: str, seeds: Sequence[int]) -> Iterator[tuple[int, Cell, bool]]:
+    """Seed, scores, and whether they were stored before."""
     for seed in seeds:
         for fold in ladder.folds:
             place = locate(ladder, name, seed, fold)
-            cell = load_cell(place)
-            if cell is None:
-                cell = fit_cell(ladder, place)
+            stored = load_cell(place)
+            cell = stored or fit_cell(ladder, place)
+            if stored is None:
                 store_cell(place, cell)
-            yield seed, cell
+            yield seed, cell, stored is not None
 
 
 def _chosen(models: Sequence[str], seeds: Sequence[int]) -> list[str]:

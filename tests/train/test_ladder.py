@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from contract.config import dump_config
 from contract.dataset import read_samples
 from contract.errors import InputError
 from contract.example import write_example
 from contract.manifest import read_manifest
 from tests.train.rivals.cohorts import causal_effects, draw_design
 from tests.train.runs import ConfigMaker, config_maker, fit_quietly
+from train.__main__ import app
 from train.design import read_design
 from train.ladder import MODELS, fit_cell, locate, open_ladder, run_ladder
 from train.ladder_store import Cell, load_cell, store_cell
@@ -211,6 +214,31 @@ def change_design(monkeypatch: pytest.MonkeyPatch, change: Callable[..., dict[st
         return replace(design, **change(design))
 
     monkeypatch.setattr("train.ladder.read_design", changed)
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "wanted"),
+    [
+        ("--models", "ridge,oracle", "--models: found oracle, wanted some of covariates"),
+        ("--seeds", "1,two", "--seeds: found '1,two', wanted whole numbers with commas between"),
+    ],
+)
+def test_ladder_command__one_clear_error(
+    small: ConfigMaker, tmp_path: Path, option: str, text: str, wanted: str
+) -> None:
+    (tmp_path / "conf.yaml").write_text(dump_config(small()))
+    done = CliRunner().invoke(app, ["ladder", str(tmp_path / "conf.yaml"), option, text])
+    assert done.exit_code == 2
+    assert wanted in done.output
+    assert not Path(small().run.out).exists()
+
+
+def test_ladder_command__prints_the_table(small: ConfigMaker, tmp_path: Path) -> None:
+    (tmp_path / "conf.yaml").write_text(dump_config(small()))
+    done = CliRunner().invoke(app, ["ladder", str(tmp_path / "conf.yaml"), "--models", "batch, total_count"])
+    assert done.exit_code == 0
+    assert "total_count: 9 fits, 0 stored before" in done.output
+    assert "total count │" in done.output
 
 
 def test_store_cell__read_back_only_under_the_same_identity(small: ConfigMaker) -> None:

@@ -83,8 +83,10 @@ def channel_factors(design: Design) -> Values:
 
     The scale of `data.scaling=channel`: rare features stay small. See `train.scaling.fit_scaler`.
     """
-    mean_F = np.asarray(design.x_MF.mean(axis=0), dtype=np.float64).ravel()
-    variance_F = np.asarray(design.x_MF.power(2).mean(axis=0), dtype=np.float64).ravel() - mean_F**2
+    x_MF, n = design.x_MF, len(design)
+    # Not the matrix's own mean, which adds up in single precision.
+    mean_F = np.bincount(x_MF.indices, x_MF.data, x_MF.shape[1]) / n
+    variance_F = np.bincount(x_MF.indices, x_MF.data.astype(np.float64) ** 2, x_MF.shape[1]) / n - mean_F**2
     variance_F[variance_F < 1e-9] = 0.0
     pooled_C = variance_F.reshape(len(design.channels), -1).mean(axis=1)
     pooled_F = np.repeat(pooled_C, design.n_genes)
