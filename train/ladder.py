@@ -33,9 +33,9 @@ from train.ladder_store import (
     store_cell,
 )
 from train.ladder_table import Row, write_table
-from train.rivals import RIVALS
 from train.rivals.inner import require_classes
 from train.rivals.networks import NETWORKS, Task, fold_fit, missing
+from train.rivals.registry import RIVALS
 
 MODELS = (*RIVALS, *NETWORKS)
 LEAST_FOLDS = 3

@@ -23,8 +23,8 @@ from train.ladder import MODELS, fit_cell, locate, open_ladder, run_ladder
 from train.ladder_store import Cell, load_cell, store_cell
 from train.ladder_table import show_ladder
 from train.metrics import auroc
-from train.rivals import RIVALS
 from train.rivals.networks import Task, fold_fit, missing
+from train.rivals.registry import RIVALS
 
 QUIET = Console(quiet=True)
 

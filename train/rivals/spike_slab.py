@@ -64,6 +64,13 @@ class Posterior:
 
 
 @dataclass(frozen=True)
+class SpikeSlabFit(LinearFit):
+    """Effects and, where not every gene has some, the probability that a gene does."""
+
+    inclusion_G: Values | None = None
+
+
+@dataclass(frozen=True)
 class SpikeSlabRival:
     """The start with the highest evidence bound, of fits on everybody given."""
 
@@ -73,7 +80,7 @@ class SpikeSlabRival:
         """Every dataset serves."""
         return None
 
-    def fit(self, design: Design, seed: int) -> LinearFit:
+    def fit(self, design: Design, seed: int) -> SpikeSlabFit:
         """Fit all starts."""
         posterior, factor_F = fit_spike_slab(design)
         coefficient_F = posterior.effect_GC.T.ravel() * factor_F
@@ -82,11 +89,12 @@ class SpikeSlabRival:
         coefficient_F /= share * (1 - share)
         standard, unpenalised_P = covariate_logit(design)
         explained_P = np.linalg.lstsq(standard.columns(design), design.x_MF @ coefficient_F, rcond=None)[0]
-        return LinearFit(
+        return SpikeSlabFit(
             standard,
             coefficient_F,
             unpenalised_P - explained_P,
             f"share of genes {posterior.share:.2g} (evidence)",
+            posterior.inclusion_G if posterior.share < 1 else None,
         )
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from tests.train.rivals.cohorts import draw_design
 from train.metrics import auroc
-from train.rivals import RIVALS
+from train.rivals.registry import RIVALS
 from train.rivals.simple import batch_rival, polygenic_score_rival
 
 NOTHING_GC = np.zeros((10, 3))
