@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ STARTS = (1.0, 0.02, 0.1, 0.3)
 EXPLAINED = 0.3
 """Share of the outcome's variance that the effects explain at the start."""
 SWEEPS = 60
+TRIAL_SWEEPS = 15
+"""Sweeps of every start; then the one with the highest evidence bound goes on alone."""
 FIXED_SWEEPS = 2
 """Sweeps before π, S and the residual variance are learned: effects have to leave 0 first."""
 TOLERANCE = 1e-6
@@ -44,6 +47,20 @@ class _Block:
     x_MK: csc_matrix
     shadow_PK: Values
     products_KK: Values
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Outcome net of the covariates, an orthonormal basis of these, and all genes."""
+
+    outcome_M: Values
+    basis_MP: Values
+    blocks: list[_Block]
+
+    @cached_property
+    def products_GCC(self) -> Values:
+        """Products of each gene's channels."""
+        return np.concatenate([_diagonal_blocks(block) for block in self.blocks])
 
 
 @dataclass
@@ -112,9 +129,13 @@ def fit_spike_slab(design: Design, starts: Sequence[float] = STARTS) -> tuple[Po
     basis_MP = _basis(np.hstack([np.ones((len(design), 1)), design.covariates_MP]))
     outcome_M = design.is_case_M.astype(np.float64)
     outcome_M -= basis_MP @ (basis_MP.T @ outcome_M)
-    blocks = _make_blocks(design, factor_F, basis_MP)
-    fits = [_fit_from(start, outcome_M, basis_MP, blocks) for start in starts]
-    return max(fits, key=lambda fit: fit.evidence), factor_F
+    data = _Data(outcome_M, basis_MP, _make_blocks(design, factor_F, basis_MP))
+    fits = [_Fit(data, start) for start in starts]
+    for fit in fits:
+        fit.sweep_until(TRIAL_SWEEPS)
+    best = max(fits, key=lambda fit: fit.posterior.evidence)
+    best.sweep_until(SWEEPS)
+    return best.posterior, factor_F
 
 
 def _basis(columns_MP: Values) -> Values:
@@ -136,33 +157,47 @@ def _make_blocks(design: Design, factor_F: Values, basis_MP: Values) -> list[_Bl
     return blocks
 
 
-def _fit_from(start: float, outcome_M: Values, basis_MP: Values, blocks: list[_Block]) -> Posterior:
-    products_GCC = np.concatenate([_diagonal_blocks(block) for block in blocks])
-    n_genes, n_channels, _ = products_GCC.shape
-    variance = float(outcome_M.var())
-    # Effects of all channels go half together at the start, each channel with an equal part of the variance.
-    typical_C = np.maximum(np.einsum("gcc->gc", products_GCC).mean(axis=0) / len(outcome_M), 1e-12) ** -0.5
-    together_CC = 0.5 * np.outer(typical_C, typical_C) + 0.5 * np.diag(typical_C**2)
-    posterior = Posterior(
-        np.full(n_genes, start),
-        np.zeros((n_genes, n_channels)),
-        start,
-        together_CC * EXPLAINED * variance / (start * n_genes * n_channels),
-        variance * (1 - EXPLAINED),
-    )
-    residual_M = outcome_M.astype(np.float32)
-    for sweep in range(SWEEPS):
-        spread_GCC = np.linalg.inv(products_GCC / posterior.residual + np.linalg.inv(posterior.covariance_CC))
+class _Fit:
+    """A fit from one start, which can be left and taken up again."""
+
+    def __init__(self, data: _Data, start: float) -> None:
+        self._data, self._sweep, self._settled = data, 0, False
+        self._learns_share = start < 1
+        n_genes, n_channels, _ = data.products_GCC.shape
+        self._variance = float(data.outcome_M.var())
+        # Half of the effects is common to the channels at the start, which explain equal parts of the variance.
+        squares_C = np.einsum("gcc->gc", data.products_GCC).mean(axis=0) / len(data.outcome_M)
+        typical_C = np.maximum(squares_C, 1e-12) ** -0.5
+        together_CC = 0.5 * np.outer(typical_C, typical_C) + 0.5 * np.diag(typical_C**2)
+        self.posterior = Posterior(
+            np.full(n_genes, start),
+            np.zeros((n_genes, n_channels)),
+            start,
+            together_CC * EXPLAINED * self._variance / (start * n_genes * n_channels),
+            self._variance * (1 - EXPLAINED),
+        )
+        self._residual_M = data.outcome_M.astype(np.float32)
+
+    def sweep_until(self, last: int) -> None:
+        """Go on to this number of sweeps in all, or until nothing moves."""
+        posterior, products_GCC = self.posterior, self._data.products_GCC
+        while self._sweep < last and not self._settled:
+            inverse_CC = np.linalg.inv(posterior.covariance_CC)
+            spread_GCC = np.linalg.inv(products_GCC / posterior.residual + inverse_CC)
+            largest = self._visit_all(spread_GCC)
+            second_GCC = posterior.mean_GC[:, :, None] * posterior.mean_GC[:, None, :] + spread_GCC
+            if self._sweep >= FIXED_SWEEPS:
+                change = _learn(posterior, self._learns_share, second_GCC, products_GCC, self._residual_M)
+                limit = TOLERANCE * self._variance * len(self._residual_M)
+                self._settled = largest < limit and change < SETTLED
+                posterior.evidence = _evidence(posterior, second_GCC, spread_GCC, len(self._residual_M))
+            self._sweep += 1
+
+    def _visit_all(self, spread_GCC: Values) -> float:
         # To and fro: what an earlier gene took from its correlated neighbour is given back.
-        order = blocks if sweep % 2 == 0 else blocks[::-1]
-        largest = max(_visit(block, posterior, spread_GCC, residual_M, basis_MP) for block in order)
-        second_GCC = posterior.mean_GC[:, :, None] * posterior.mean_GC[:, None, :] + spread_GCC
-        if sweep >= FIXED_SWEEPS:
-            change = _learn(posterior, start, second_GCC, products_GCC, residual_M)
-            if largest < TOLERANCE * variance * len(outcome_M) and change < SETTLED:
-                break
-    posterior.evidence = _evidence(posterior, second_GCC, spread_GCC, len(outcome_M))
-    return posterior
+        blocks = self._data.blocks if self._sweep % 2 == 0 else self._data.blocks[::-1]
+        basis_MP = self._data.basis_MP
+        return max(_visit(block, self.posterior, spread_GCC, self._residual_M, basis_MP) for block in blocks)
 
 
 def _diagonal_blocks(block: _Block) -> Values:
@@ -205,7 +240,7 @@ def _visit(
 
 def _learn(
     posterior: Posterior,
-    start: float,
+    learns_share: bool,
     second_GCC: Values,
     products_GCC: Values,
     residual_M: NDArray[np.float32],
@@ -217,7 +252,7 @@ def _learn(
     # Never singular, also where no effect is left.
     floor = 1e-6 * np.trace(covariance_CC) / n_channels + 1e-15
     posterior.covariance_CC = covariance_CC + floor * np.eye(n_channels)
-    if start < 1:
+    if learns_share:
         posterior.share = float(np.clip(inclusion_G.mean(), 1 / (len(inclusion_G) + 1), 0.999))
     effect_GC = posterior.effect_GC
     uncertain_GCC = inclusion_G[:, None, None] * second_GCC - effect_GC[:, :, None] * effect_GC[:, None, :]
