@@ -165,7 +165,7 @@ class _Fit:
         self._learns_share = start < 1
         n_genes, n_channels, _ = data.products_GCC.shape
         self._variance = float(data.outcome_M.var())
-        # Half of the effects is common to the channels at the start, which explain equal parts of the variance.
+        # At the start half of the effects is common to the channels, and each explains as much.
         squares_C = np.einsum("gcc->gc", data.products_GCC).mean(axis=0) / len(data.outcome_M)
         typical_C = np.maximum(squares_C, 1e-12) ** -0.5
         together_CC = 0.5 * np.outer(typical_C, typical_C) + 0.5 * np.diag(typical_C**2)
