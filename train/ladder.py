@@ -21,7 +21,7 @@ from contract.errors import InputError, fault
 from contract.manifest import Manifest, read_manifest
 from train.config import TrainConfig
 from train.design import Design, read_design
-from train.fit import choose_folds, training_digest
+from train.fit import training_digest
 from train.ladder_store import (
     DESIGN_CODE,
     FOLDER,
@@ -33,6 +33,7 @@ from train.ladder_store import (
     store_cell,
 )
 from train.ladder_table import Row, write_table
+from train.prepare import choose_folds
 from train.rivals.inner import require_classes
 from train.rivals.networks import NETWORKS, Task, fold_fit, missing
 from train.rivals.registry import RIVALS

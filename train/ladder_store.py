@@ -21,8 +21,18 @@ PACKAGE = Path(__file__).parent
 
 DESIGN_CODE = ("design.py", "people.py", "sparse.py", "rivals")
 NETWORK_CODE = (
-    *("design.py", "people.py", "sparse.py", "fit.py", "engine.py", "model.py", "scaling.py", "order.py"),
-    *("data.py", "config.py", "effects", "rivals/networks.py"),
+    *(
+        "design.py",
+        "people.py",
+        "sparse.py",
+        "fit.py",
+        "engine.py",
+        "model.py",
+        "scaling.py",
+        "order.py",
+        "prepare.py",
+    ),
+    *("data.py", "direct.py", "effects", "rivals/networks.py"),
 )
 """Files and folders of this package that decide the scores of rivals in memory, and of networks."""
 

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from contract.config import dump_config
+from contract.config import dump_config, load_config
 from contract.dataset import read_samples
 from contract.errors import InputError
 from contract.example import write_example
@@ -18,6 +18,7 @@ from contract.manifest import read_manifest
 from tests.train.rivals.cohorts import causal_effects, draw_design
 from tests.train.runs import ConfigMaker, config_maker, fit_quietly
 from train.__main__ import app
+from train.config import TrainConfig
 from train.design import read_design
 from train.ladder import MODELS, fit_cell, locate, open_ladder, run_ladder
 from train.ladder_store import Cell, load_cell, store_cell
@@ -26,6 +27,7 @@ from train.metrics import auroc
 from train.rivals.networks import Task, fold_fit, missing
 from train.rivals.registry import RIVALS
 
+PROJECT = Path(__file__).resolve().parents[2]
 QUIET = Console(quiet=True)
 
 
@@ -157,7 +159,13 @@ def test_fold_fit__network_does_not_see_its_fold(small: ConfigMaker, tmp_path: P
     assert network.config.run.out == str(tmp_path / "work")
     config = small(data={"validation_folds": [2]})
     kept = fold_fit(config, manifest, Task("paper", 5, 9, tmp_path / "work")).config
-    assert kept.data.streams == 4  # 7 row groups, batches of 64
+    assert kept.data.streams == 4  # 7 row groups, batches of 32
+    written = load_config(TrainConfig, PROJECT / "conf" / "train" / "paper.yaml")
+    assert kept.model == written.model
+    assert kept.optimizer == written.optimizer
+    assert kept.stopping == written.stopping
+    unlike = {"dataset", "reader", "streams", "validation_folds", "held_out_folds"}
+    assert kept.data.model_dump(exclude=unlike) == written.data.model_dump(exclude=unlike)
     assert kept.data.validation_folds == (2,)
     assert kept.model.kind == "paper"
 
@@ -168,6 +176,10 @@ def test_missing__variants_that_make_no_sense_are_left_out_with_the_reason(small
     found = missing(config, "network_no_convolution", design)
     assert found == "the network of kind paper has no setting model.convolution"
     assert missing(config, "network", design) is None
+    assert missing(small(), "network_no_convolution", design) is None
+    assert missing(small(), "network_shuffled_properties", design) == "genes have no properties to shuffle"
+    with_loeuf = replace(design, genes=design.genes.assign(loeuf=0.5))
+    assert missing(small(), "network_shuffled_properties", with_loeuf) is None
 
 
 @pytest.mark.parametrize("name", RIVALS)

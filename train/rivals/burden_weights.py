@@ -101,7 +101,7 @@ def posterior_means(log_likelihood_FK: Values, grid_K: Values, rounds: int = MAX
 
 def constraint_bins(design: Design) -> tuple[NDArray[np.int64], str]:
     """Bin of each gene by its constraint, genes without a value in a bin of their own, and what was used."""
-    columns = {str(name).lower(): name for name in design.genes.columns}
+    columns = {str(name).lower(): name for name in design.genes.columns if design.genes[name].notna().any()}
     names = [name for name in CONSTRAINT if name in columns]
     if not names:
         return np.zeros(design.n_genes, np.int64), "no bins: genes have no constraint"

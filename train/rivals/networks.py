@@ -12,22 +12,45 @@ from rich.console import Console
 
 from contract.config import build_config
 from contract.manifest import Manifest
-from contract.schema import GENE_SCHEMA
+from contract.schema import gene_properties
 from train.bundle import load_bundle
 from train.config import TrainConfig
 from train.data import open_reader
 from train.design import Design
 from train.distributed import Comm
 from train.evaluate import score_folds
-from train.fit import BUNDLE_NAME, choose_folds, fit
+from train.fit import BUNDLE_NAME, fit
 from train.order import list_row_groups
 from train.people import read_people
+from train.prepare import choose_folds
 from train.rivals.protocol import Values
 
 Overrides = dict[str, Any]
 
+PAPER: Overrides = {
+    "data.batch_size": 32,
+    "data.scaling": "standard",
+    "data.covariates": False,
+    "model": {"kind": "paper"},
+    "optimizer.method": "adam",
+    "optimizer.learning_rate": 1e-4,
+    "optimizer.weight_decay": 0.0,
+    "optimizer.l1": 0.01,
+    "optimizer.l2": 0.01,
+    "optimizer.clip_norm": None,
+    "optimizer.warmup_steps": 0,
+    "optimizer.plateau_patience": 1000,
+    "optimizer.decay_factor": 0.9,
+    "optimizer.decay_steps": 10_000,
+    "stopping.max_epochs": 50,
+    "stopping.min_steps": 0,
+    "stopping.patience": 5,
+    "stopping.min_delta": 0.0,
+}
+"""conf/train/paper.yaml, as what it changes."""
+
 NETWORKS: dict[str, Overrides] = {
-    "paper": {"model": {"kind": "paper"}},
+    "paper": PAPER,
     "network_shuffled_genes": {"model.shuffle_genes": True},
     "network_shuffled_properties": {"model.effects.shuffle_properties": True},
     "network_no_convolution": {"model.convolution": False},
@@ -98,19 +121,19 @@ def fold_fit(config: TrainConfig, manifest: Manifest, task: Task) -> FoldFit:
     if task.fold in (data["validation_folds"] or ()):
         data["validation_folds"] = None
     training, _ = choose_folds(manifest, data["validation_folds"], data["held_out_folds"])
-    data["streams"] = usable_streams(config, len(list_row_groups(manifest, training)))
+    most = min(data["streams"], len(list_row_groups(manifest, training)))
+    data["streams"] = usable_streams(most, data["batch_size"])
     settings["seed"] = task.seed
     settings["run"] |= {"out": str(task.folder), "overwrite": True}
     return FoldFit(build_config(TrainConfig, settings, f"model {task.model}"), task.fold)
 
 
-def usable_streams(config: TrainConfig, n_groups: int) -> int:
-    """Most streams that fewer row groups allow and that deal a batch out equally.
+def usable_streams(most: int, batch_size: int) -> int:
+    """The largest number of streams, at most as many, that deal a batch out equally.
 
     Without a fold there may be fewer row groups than streams, whose number would not divide the batch.
     """
-    most = max(1, min(config.data.streams, n_groups))
-    return next(n for n in range(most, 0, -1) if config.data.batch_size % n == 0)
+    return next((n for n in range(most, 0, -1) if batch_size % n == 0), 1)
 
 
 def missing(config: TrainConfig, name: str, design: Design) -> str | None:
@@ -122,7 +145,7 @@ def missing(config: TrainConfig, name: str, design: Design) -> str | None:
             if not isinstance(level, dict) or part not in level:
                 return f"the network of kind {config.model.kind} has no setting {key}"
             level = level[part]
-    if name == SHUFFLED_PROPERTIES and set(design.genes.columns) <= set(GENE_SCHEMA.names):
+    if name == SHUFFLED_PROPERTIES and not gene_properties(design.genes.columns):
         return "genes have no properties to shuffle"
     return None
 
