@@ -1,4 +1,4 @@
-"""`python -m train`: fit, evaluate, audit, predict, report; plain, under horovodrun or under torchrun."""
+"""`python -m train`: fit, judge, compare, explain, tune and apply; plain, under horovodrun or under torchrun."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contract.config import load_config
-from contract.errors import InputError
+from contract.errors import InputError, fault
 from train.config import TrainConfig
 from train.errors import Stopped, TrainingError
 from train.launch import launched_rank
@@ -136,8 +136,10 @@ def _check_table(audit: dict[str, Any]) -> Table:
     table = Table("check", "", "found", title="leak audit")
     for check in audit["checks"]:
         table.add_row(check["title"], check["status"].replace("_", " "), check["found"])
+    return table
 
 
+@app.command()
 def explain(
     run: Annotated[Path, typer.Argument(help="folder of a finished run")],
     overrides: Overrides = None,
@@ -203,6 +205,41 @@ def _gene_rows(found: dict[str, Any]) -> Table:
         texts = ["" if number is None else f"{number:.3f}" for number in numbers]
         table.add_row(f"{gene['rank']}", gene["symbol"] or gene["gene_id"], *texts)
     return table
+
+
+@app.command()
+def ladder(
+    conf: Conf,
+    overrides: Overrides = None,
+    models: Annotated[str, typer.Option(help="names with commas between; nothing: all")] = "",
+    seeds: Annotated[str, typer.Option(help="seeds of the fits, with commas between")] = "1",
+) -> None:
+    """Compare the network with its rivals, out of fold; the sealed fold stays closed. Resumes.
+
+    CONF is a YAML file such as conf/train/default.yaml; OVERRIDES replace its settings. Scores and
+    ladder.json go to the run's folder.
+    """
+    with _told():
+        if launched_rank():
+            return  # one process is enough; the leader is it
+        from train.ladder import run_ladder
+        from train.ladder_table import show_ladder
+
+        config = load_config(TrainConfig, conf, overrides or [])
+        content = run_ladder(config, _names(models), _numbers(seeds), _console())
+        _console().print(show_ladder(content))
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in _names(text)]
+    except ValueError:
+        wanted = "whole numbers with commas between"
+        raise InputError(fault("command line", "--seeds", found=f"'{text}'", wanted=wanted)) from None
 
 
 def _score_table(metrics: dict[str, Any]) -> Table:

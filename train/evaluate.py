@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, diags
+from scipy.special import expit
 
 from contract.config import digest
 from contract.dataset import read_genes, read_samples, verify
@@ -20,7 +20,6 @@ from contract.errors import InputError, fault
 from contract.manifest import Manifest, read_manifest
 from contract.provenance import software_versions
 from train.adjustment import component_columns
-from train.baseline import fit_baseline
 from train.bundle import Bundle, check_dataset, load_bundle
 from train.config import TrainConfig
 from train.data import RowGroupReader, open_reader, prefetch, scoring_rows
@@ -31,6 +30,7 @@ from train.metrics import Values
 from train.order import list_row_groups
 from train.people import UNKNOWN, People, permute_labels, read_people, require_both_classes
 from train.readings import complete_reading, new_reading, record_reading
+from train.rivals.penalised import PenalisedRival, fit_covariates, ridge_and_lasso_paths
 from train.scaling import Densifier, make_batch
 from train.summary import Judged, Reference, summarise
 
@@ -122,7 +122,7 @@ def judge(bundle: Bundle, manifest: Manifest, config: TrainConfig) -> tuple[Judg
     network = score_folds(
         bundle, manifest, open_reader(root, manifest, config.data), people, [facts.test_fold]
     ).set_index("sample_index")["score"]
-    beside, penalties = rivals(bundle, fitted, sealed)
+    beside, penalties = rivals(fitted, sealed, config.seed, covariates=bool(facts.covariates))
     judged = Judged(
         is_case_M=sealed.is_case_M,
         sample_M=sealed.sample_M,
@@ -134,21 +134,18 @@ def judge(bundle: Bundle, manifest: Manifest, config: TrainConfig) -> tuple[Judg
     return judged, penalties
 
 
-def rivals(bundle: Bundle, fitted: Design, sealed: Design) -> tuple[dict[str, Values], dict[str, str]]:
-    """Probabilities of the sealed people by the models beside the network, and the penalty of each."""
-    probabilities: dict[str, Values] = {}
-    penalties: dict[str, str] = {}
-    training = np.isin(fitted.fold_M, bundle.facts.training_folds)
-    for name, x_of in (("logistic", _features), ("covariates", _covariates)):
-        if name == "covariates" and not bundle.facts.covariates:
-            continue
-        x_MF = x_of(bundle, fitted)
-        model = fit_baseline(
-            (x_MF[training], fitted.is_case_M[training]), (x_MF[~training], fitted.is_case_M[~training])
-        )
-        probabilities[name] = model.probability(x_of(bundle, sealed))
-        penalties[name] = model.penalty
-    return probabilities, penalties
+def rivals(
+    fitted: Design, sealed: Design, seed: int, *, covariates: bool
+) -> tuple[dict[str, Values], dict[str, str]]:
+    """Probabilities of the sealed people by the models beside the network, and the penalty of each.
+
+    They see the same people as the network: everybody in `fitted`. Penalties are chosen on inner folds.
+    """
+    fits = {"logistic": PenalisedRival(ridge_and_lasso_paths).fit(fitted, seed)}
+    if covariates:
+        fits["covariates"] = fit_covariates(fitted)
+    probabilities = {name: np.asarray(expit(fit.logit(sealed))) for name, fit in fits.items()}
+    return probabilities, {name: fit.tuned or "none" for name, fit in fits.items()}
 
 
 def read_reference(run: Path, bundle: Bundle, manifest: Manifest, config: TrainConfig) -> Reference | None:
@@ -215,16 +212,6 @@ def score_folds(
             scores.append(torch.sigmoid(logit_B.double()).cpu().numpy())
     frame = pd.DataFrame({"sample_index": np.concatenate(samples), "score": np.concatenate(scores)})
     return frame.sort_values("sample_index", ignore_index=True)
-
-
-def _features(bundle: Bundle, people: Design) -> csr_matrix:
-    # Not centred, so that zeros stay zero: the intercept takes up what the means would shift.
-    return people.x_MF @ diags(bundle.scaler.factor_F)
-
-
-def _covariates(bundle: Bundle, people: Design) -> NDArray[np.float32]:
-    scaler = bundle.scaler
-    return (people.covariates_MP - scaler.covariate_mean_P) * scaler.covariate_factor_P
 
 
 def _write_predictions(path: Path, judged: Judged, manifest: Manifest, root: str) -> None:
