@@ -1,0 +1,70 @@
+"""Parts of `make truth-evidence` beside the table of models: coverage of intervals, faults for the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from contract.config import digest
+from deploy.console import console
+from deploy.evidence.cells import Cell, CellStore
+
+Work = tuple[str, Callable[[], Cell]]
+"""Name of a cell and what makes it."""
+
+
+def coverage_cells() -> Iterator[Work]:
+    """Share of simulated test folds whose stated interval of the AUROC holds the truth, by kind of fold."""
+    from deploy.evidence.coverage import CELLS, coverage
+
+    def work(kind: Any) -> Cell:
+        found = coverage(1_000, [kind], 1)
+        stated = found[found["metric"] == "auroc"].iloc[0]
+        return {"name": str(kind), "value": round(float(stated["share"]), 4), "method": stated["method"]}
+
+    for kind in CELLS:
+        yield str(kind), partial(work, kind)
+
+
+def audit_cells() -> Iterator[Work]:
+    """Whether the audit tells each planted fault, and how many clean cohorts it lets pass."""
+    from deploy.evidence.faults import FAULTS, caught
+
+    for fault in FAULTS:
+        yield fault, partial(_caught, caught, fault)
+
+
+def _caught(caught: Callable[[str], object], fault: str) -> Cell:
+    return {"name": fault, "value": caught(fault)}
+
+
+PARTS: dict[str, Callable[[], Iterator[Work]]] = {"audit": audit_cells, "coverage": coverage_cells}
+
+
+def run_part(part: str, store: CellStore, *, fresh: bool = False) -> None:
+    """Make the cells of a part that are not finished."""
+    for name, work in _works(part):
+        cell = store.make(*_cell(part, name), work, again=fresh)
+        console.print(f"{part}, {name}: {cell['value']}", highlight=False)
+
+
+def part_figures(store: CellStore) -> dict[str, dict[str, Any]]:
+    """Name of each finished cell and its value, by part."""
+    found: dict[str, dict[str, Any]] = {}
+    for part in PARTS:
+        cells = [store.get(*_cell(part, name)) for name, _ in _works(part)]
+        found[part] = {cell["name"]: cell["value"] for cell in cells if cell is not None}
+    return found
+
+
+def _works(part: str) -> list[Work]:
+    try:
+        return list(PARTS[part]())
+    except ImportError:
+        return []
+
+
+def _cell(part: str, name: str) -> tuple[str, str]:
+    words = "".join(letter if letter.isalnum() else "-" for letter in name)
+    return f"{part}-{words}", digest([part, name])
