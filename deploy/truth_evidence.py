@@ -6,7 +6,6 @@ build/figures/truth-evidence.json.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -16,11 +15,10 @@ import typer
 
 from deploy.console import console, show, write_figures
 from deploy.evidence.cells import Cell, CellStore
-from deploy.evidence.cohorts import DATASET, Truth, read_truth, write_cohort
+from deploy.evidence.cohorts import Truth, open_cohort
 from deploy.evidence.grid import PLANNED, Planned, planned
 from deploy.evidence.models import Fitting, is_known
 from deploy.evidence.parts import PARTS, part_figures, run_part
-from deploy.evidence.settings import CohortSettings
 from deploy.evidence.table import (
     cohort_cell,
     differences,
@@ -86,18 +84,6 @@ def run_cohort(plan: Planned, store: CellStore, folder: Path, *, fresh: bool = F
             work = partial(fit_cell, fitting, plan, seed, model)
             cell = store.make(*names[model], work, again=fresh)
             console.print(_line(cell), highlight=False)
-
-
-def open_cohort(settings: CohortSettings, folder: Path) -> Truth:
-    """The cohort that stands in the folder where its settings are these, else a new one in its place."""
-    try:
-        truth = read_truth(folder)
-        if truth.settings == settings and (folder / DATASET / "manifest.json").exists():
-            return truth
-    except (OSError, ValueError, KeyError):
-        pass  # none there, or one that was not finished
-    shutil.rmtree(folder, ignore_errors=True)
-    return write_cohort(settings, folder)
 
 
 def _judged(truth: Truth) -> Cell:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,6 +132,18 @@ def read_truth(folder: str | Path) -> Truth:
             oracle_auroc=facts["oracle_auroc"],
             **{name: arrays[name] for name in arrays.files},
         )
+
+
+def open_cohort(settings: CohortSettings, folder: Path) -> Truth:
+    """The cohort that stands in the folder where its settings are these, else a new one in its place."""
+    try:
+        truth = read_truth(folder)
+        if truth.settings == settings and (folder / DATASET / "manifest.json").exists():
+            return truth
+    except (OSError, ValueError, KeyError):
+        pass  # none there, or one that was not finished
+    shutil.rmtree(folder, ignore_errors=True)
+    return write_cohort(settings, folder)
 
 
 def gene_axis(n_genes: int) -> pd.DataFrame:

@@ -31,7 +31,6 @@ Values = NDArray[np.float64]
 CONFIG = "conf/train/default.yaml"
 NETWORKS: dict[str, tuple[str, ...]] = {
     "network": (),
-    "paper": ("model.kind=paper",),
 }
 """Networks by name, with what they change in `CONFIG`; every other name is one of the rivals."""
 
