@@ -73,7 +73,9 @@ def test_train_course__penalty_is_l1_and_l2():
     course = train_course(features, people.is_case_M, settings, People(np.arange(64), (np.arange(5),)), 1)
     torch.manual_seed(1)
     kernel = DenseNetwork(12, settings).kernel_FH
-    assert course.penalty_E[0] == pytest.approx(0.01 * float((kernel.abs() + kernel**2).sum().detach()), rel=1e-4)
+    assert course.penalty_E[0] == pytest.approx(
+        0.01 * float((kernel.abs() + kernel**2).sum().detach()), rel=1e-4
+    )
 
 
 def test_train_course__learns():
