@@ -35,7 +35,7 @@ from deploy.evidence.replicates import (
 from deploy.evidence.settings import CohortSettings
 
 FOLDER = Path("build/paper")
-REPLICATES = 3
+REPLICATES = 5
 TITLES = {
     OURS: "our network, our protocol",
     "honest": "paper's training, honest protocol",

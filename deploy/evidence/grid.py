@@ -12,7 +12,7 @@ from deploy.evidence.settings import CohortSettings
 BATCH_WITHOUT_EFFECT = {"b_of_cases": 0.8, "b_of_controls": 0.25, "b_loss": 0.2}
 """Batch B holds 80 % of cases and a quarter of controls, and has 20 % fewer calls."""
 
-MODELS = ("network", "spike_slab", "ridge")
+MODELS = ("network", "spike_slab", "ridge", "lasso")
 TECHNICAL_MODELS = (*MODELS, "covariates", "batch", "total_count")
 CONSTRAINT_MODELS = (*MODELS, "burden_weights", "network_shuffled_properties", "network_no_properties")
 NULL_SEEDS = 20
