@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,13 +20,12 @@ from contract.manifest import Channel, Fold, Manifest, PartFile
 from contract.provenance import software_versions
 from contract.schema import N_FOLDS
 from deploy.evidence.gene_truth import Floats, GeneTruth, draw_gene_truth
-from deploy.evidence.people import JUDGES, Block, draw_block
+from deploy.evidence.label_mask import kept_variants, masked
+from deploy.evidence.people import JUDGES, PART, Block, draw_fold, fold_sizes
+from deploy.evidence.people_tables import write_people_tables
 from deploy.evidence.settings import CohortSettings
 
 ROW_GROUP = 64
-PART = 8 * ROW_GROUP
-"""People of a block, which becomes one file."""
-
 COVARIATES = ["is_female", "pc1", "pc2"]
 DATASET, TRUTH, ARRAYS, GENE_SETS, PROPERTIES = (
     "dataset", "truth.json", "truth.npz", "gene_sets.tsv", "properties.parquet",
@@ -100,11 +100,14 @@ def write_cohort(settings: CohortSettings, folder: str | Path) -> Truth:
     staging = prepare_staging(root)
     genes = gene_axis(settings.n_genes)
     write_genes(staging, genes)
-    writer = _Writer(staging, settings, truth)
-    sizes = [len(part) for part in np.array_split(np.arange(settings.n_people), N_FOLDS - 1)]
-    folds = [writer.write_fold(index, n) for index, n in enumerate([*sizes, settings.n_judges])]
+    kept = kept_variants(truth, settings) if settings.label_mask.variants else None
+    writer = _Writer(staging, settings, truth, kept)
+    folds = [writer.write_fold(index, n) for index, n in enumerate(fold_sizes(settings))]
     write_stats(staging, pd.concat(writer.stats, ignore_index=True))
-    publish(root, _manifest(settings, folds))
+    tables = write_people_tables(
+        staging, np.concatenate(writer.seconds), np.concatenate(writer.call_rates), settings.people_seed
+    )
+    publish(root, _manifest(settings, folds, tables))
     _write_tables(folder, truth, genes)
     liability_M, is_case_M = np.concatenate(writer.liabilities), np.concatenate(writer.statuses)
     judge_M = np.arange(len(is_case_M)) >= settings.n_people
@@ -166,19 +169,24 @@ def gene_axis(n_genes: int) -> pd.DataFrame:
 class _Writer:
     """Writes folds block by block and keeps what the dataset says of all of them."""
 
-    def __init__(self, staging: str, settings: CohortSettings, truth: GeneTruth) -> None:
-        self._staging, self._settings, self._truth = staging, settings, truth
+    def __init__(
+        self, staging: str, settings: CohortSettings, truth: GeneTruth, kept: NDArray[np.bool_] | None
+    ) -> None:
+        self._staging, self._settings, self._truth, self._kept = staging, settings, truth, kept
         self._people = self._families = 0
         self.stats: list[pd.DataFrame] = []
         self.liabilities: list[Floats] = []
         self.statuses: list[NDArray[np.int8]] = []
+        self.call_rates: list[Floats] = []
+        self.seconds: list[NDArray[np.bool_]] = []
 
     def write_fold(self, fold: int, n: int) -> Fold:
         files: list[PartFile] = []
         n_cases = 0
         sums_2F = np.zeros((2, self._truth.rate_GC.size))
-        for number, start in enumerate(range(0, n, PART)):
-            block = draw_block(self._truth, self._settings, min(PART, n - start), (fold, number))
+        for number, block in enumerate(draw_fold(self._truth, self._settings, fold, n)):
+            if self._kept is not None:
+                block = masked(block, self._kept)
             rows = _rows(block, self._people, self._families)
             files.append(write_part(self._staging, part_path(fold, number), rows, ROW_GROUP))
             values = block.called_MF.data.astype(np.float64)
@@ -189,6 +197,8 @@ class _Writer:
             n_cases += int(block.is_case_M.sum())
             self.liabilities.append(block.liability_M)
             self.statuses.append(block.is_case_M)
+            self.call_rates.append(block.call_rate_M)
+            self.seconds.append(np.diff(block.family_M, prepend=-1) == 0)
         self.stats.append(_stats(fold, n, sums_2F, self._settings.n_genes))
         return Fold(index=fold, n_samples=n, n_cases=n_cases, n_controls=n - n_cases, files=files)
 
@@ -229,7 +239,7 @@ def _stats(fold: int, n: int, sums_2F: Floats, n_genes: int) -> pd.DataFrame:
     )
 
 
-def _manifest(settings: CohortSettings, folds: list[Fold]) -> Manifest:
+def _manifest(settings: CohortSettings, folds: list[Fold], tables: dict[str, Any]) -> Manifest:
     return Manifest(
         reference_genome="GRCh38",
         n_samples=sum(fold.n_samples for fold in folds),
@@ -243,6 +253,7 @@ def _manifest(settings: CohortSettings, folds: list[Fold]) -> Manifest:
         config=settings.model_dump(mode="json"),
         software=software_versions(["numpy", "scipy", "pyarrow", "pandas"]),
         seed=settings.people_seed,
+        **({"tables": tables} if tables else {}),
     )
 
 

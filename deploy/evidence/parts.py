@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from contract.config import digest
 from deploy.console import console
 from deploy.evidence.cells import Cell, CellStore
 
+WORK = Path("build/truth-evidence/audit")
 Work = tuple[str, Callable[[], Cell]]
 """Name of a cell and what makes it."""
 
@@ -28,15 +30,17 @@ def coverage_cells() -> Iterator[Work]:
 
 
 def audit_cells() -> Iterator[Work]:
-    """Whether the audit tells each planted fault, and how many clean cohorts it lets pass."""
-    from deploy.evidence.faults import FAULTS, caught
+    """Whether the audit tells each planted fault, and which clean cohorts it lets pass."""
+    from deploy.evidence.faults import CLEAN_SEEDS, FAULTS, caught, passes
 
     for fault in FAULTS:
-        yield fault, partial(_caught, caught, fault)
+        yield fault, partial(_told, fault, partial(caught, fault, WORK))
+    for seed in CLEAN_SEEDS:
+        yield f"clean {seed}", partial(_told, f"clean {seed}", partial(passes, seed, WORK))
 
 
-def _caught(caught: Callable[[str], object], fault: str) -> Cell:
-    return {"name": fault, "value": caught(fault)}
+def _told(name: str, look: Callable[[], object]) -> Cell:
+    return {"name": name, "value": look()}
 
 
 PARTS: dict[str, Callable[[], Iterator[Work]]] = {"audit": audit_cells, "coverage": coverage_cells}
@@ -55,6 +59,9 @@ def part_figures(store: CellStore) -> dict[str, dict[str, Any]]:
     for part in PARTS:
         cells = [store.get(*_cell(part, name)) for name, _ in _works(part)]
         found[part] = {cell["name"]: cell["value"] for cell in cells if cell is not None}
+    clean = [found["audit"].pop(name) for name in list(found["audit"]) if name.startswith("clean ")]
+    if clean:
+        found["audit"]["clean cohorts that pass"] = f"{sum(clean)} of {len(clean)}"
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,25 +10,15 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.stats import norm
 
+from contract.schema import N_FOLDS
 from deploy.evidence.gene_truth import Floats, GeneTruth, genetic_liability
 from deploy.evidence.settings import CohortSettings, Relatives, Technique
 
 JUDGES = 9
 """The sealed fold."""
 
-
-@dataclass(frozen=True)
-class Block:
-    """Some people of one fold; `family_M` counts from 0, `called_MF` holds the alleles that were called."""
-
-    is_case_M: NDArray[np.int8]
-    in_batch_b_M: NDArray[np.bool_]
-    is_female_M: NDArray[np.bool_]
-    component_M2: NDArray[np.float32]
-    family_M: NDArray[np.int32]
-    liability_M: Floats
-    call_rate_M: Floats
-    called_MF: csr_matrix
+PART = 512
+"""People of a block, which becomes one file."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +37,38 @@ class Events:
         ones = np.ones(len(self.person), np.uint8)
         shape = (n_people, n_features)
         return coo_matrix((ones, (self.person, self.feature)), shape=shape).tocsr()
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some people of one fold.
+
+    `family_M` counts from 0. `called_MF` holds the alleles that were called, `called` the same one by one,
+    `variant` the number of each one's variant in its feature where a mask looks at variants.
+    """
+
+    is_case_M: NDArray[np.int8]
+    in_batch_b_M: NDArray[np.bool_]
+    is_female_M: NDArray[np.bool_]
+    component_M2: NDArray[np.float32]
+    family_M: NDArray[np.int32]
+    liability_M: Floats
+    call_rate_M: Floats
+    called_MF: csr_matrix
+    called: Events
+    variant: NDArray[np.uint8]
+
+
+def fold_sizes(settings: CohortSettings) -> list[int]:
+    """People of each fold; the last is the sealed one."""
+    sizes = [len(part) for part in np.array_split(np.arange(settings.n_people), N_FOLDS - 1)]
+    return [*sizes, settings.n_judges]
+
+
+def draw_fold(truth: GeneTruth, settings: CohortSettings, fold: int, n: int) -> Iterator[Block]:
+    """Blocks of a fold's people, each as large as one file; the same at every call."""
+    for number, start in enumerate(range(0, n, PART)):
+        yield draw_block(truth, settings, min(PART, n - start), (fold, number))
 
 
 def draw_block(truth: GeneTruth, settings: CohortSettings, n: int, where: tuple[int, int]) -> Block:
@@ -77,8 +100,8 @@ def draw_block(truth: GeneTruth, settings: CohortSettings, n: int, where: tuple[
     rate_M = _call_rate(technique, cases_M, in_b_M, judges=where[0] == JUDGES)
     called_MF = carried_MF
     if rate_M.min() < 1:
-        called = rng.random(len(events.person)) < rate_M[events.person]
-        called_MF = events.where(called).table(n, truth.rate_GC.size)
+        events = events.where(rng.random(len(events.person)) < rate_M[events.person])
+        called_MF = events.table(n, truth.rate_GC.size)
     return Block(
         is_case_M=cases_M.astype(np.int8),
         in_batch_b_M=in_b_M,
@@ -88,7 +111,16 @@ def draw_block(truth: GeneTruth, settings: CohortSettings, n: int, where: tuple[
         liability_M=liability_M,
         call_rate_M=rate_M,
         called_MF=called_MF,
+        called=events,
+        variant=_variants(settings.label_mask.variants, len(events.person), where),
     )
+
+
+def _variants(n_variants: int, n: int, where: tuple[int, int]) -> NDArray[np.uint8]:
+    """Number of each allele's variant, from draws of their own; none where no mask looks at variants."""
+    if not n_variants:
+        return np.empty(0, np.uint8)
+    return np.random.default_rng([29, *where]).integers(0, n_variants, n).astype(np.uint8)
 
 
 def _second_siblings(relatives: Relatives, n: int) -> NDArray[np.bool_]:

@@ -128,8 +128,8 @@ def _mean(value_M: Values | NDArray[np.bool_]) -> Estimate:
 
 def _cell(settings: CohortSettings, training: Training) -> tuple[str, str]:
     name = f"{training.network}-{settings.people_seed}"
-    return name, digest([digest(settings), digest(training)])
+    return name, digest([settings.digest, digest(training)])
 
 
 def _our_cell(settings: CohortSettings) -> tuple[str, str]:
-    return f"{OURS}-{settings.people_seed}", digest(settings)
+    return f"{OURS}-{settings.people_seed}", settings.digest

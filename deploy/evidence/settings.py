@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from contract.config import ConfigModel
+from contract.config import ConfigModel, digest
 
 CHANNELS = ("plof", "damaging_missense", "other_missense", "synonymous")
 RATES = (0.02, 0.08, 0.3, 0.3)
@@ -63,6 +63,15 @@ class Architecture(ConfigModel):
     missing_properties: float = Field(0.05, ge=0, lt=1, description="share of genes without properties")
 
 
+class LabelMask(ConfigModel):
+    """A mask that was chosen by labels: a fault that an audit has to tell."""
+
+    variants: int = Field(
+        0, ge=0, description="variants that a gene of the first channel has, at most 255; 0: no such mask"
+    )
+    sees_judges: bool = Field(False, description="labels of the sealed fold were looked at too")
+
+
 class CohortSettings(ConfigModel):
     """A cohort: who, which genes, which truth.
 
@@ -81,6 +90,7 @@ class CohortSettings(ConfigModel):
     technique: Technique = Technique()
     relatives: Relatives = Relatives()
     architecture: Architecture = Architecture()
+    label_mask: LabelMask = LabelMask()
 
     @model_validator(mode="after")
     def _consistent(self) -> CohortSettings:
@@ -104,6 +114,11 @@ class CohortSettings(ConfigModel):
         }
         if len(lengths) > 1 or not 1 <= lengths.copy().pop() <= len(CHANNELS):
             raise ValueError("architecture: the three lists by channel differ in length")
+
+    @property
+    def digest(self) -> str:
+        """Of what differs from the defaults: a new setting leaves the digest of old cohorts as it was."""
+        return digest(self.model_dump(mode="json", exclude_defaults=True))
 
     @property
     def channels(self) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ CHANCE = 0.5
 
 def cohort_cell(plan: Planned, seed: int) -> tuple[str, str]:
     """Name and digest of the cell that holds the judges' status."""
-    return f"{plan.name}-{seed}", digest(plan.settings(seed))
+    return f"{plan.name}-{seed}", plan.settings(seed).digest
 
 
 def model_cell(plan: Planned, seed: int, model: str) -> tuple[str, str]:

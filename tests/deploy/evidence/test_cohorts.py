@@ -175,3 +175,21 @@ def test_write_cohort__constraint(tmp_path):
 def test_settings__that_do_not_fit(settings, message):
     with pytest.raises(ValidationError, match=message):
         tiny(**settings)
+
+
+def test_write_cohort__a_mask_chosen_by_labels(tmp_path):
+    def gap(name: str, **mask) -> tuple[float, float]:
+        settings = tiny(form="null", n_people=900, n_judges=900, label_mask=mask)
+        truth = write_cohort(settings, tmp_path / name)
+        plof = people(truth)["indices"].map(lambda row: (row < 64).sum()).to_numpy()
+        case = truth.is_case_M == 1
+        return tuple(
+            plof[case & who].mean() - plof[~case & who].mean() for who in (~truth.judge_M, truth.judge_M)
+        )
+
+    others, judges = gap("none")
+    assert abs(others) < 0.2 and abs(judges) < 0.2  # noqa: PT018
+    others, judges = gap("fitted", variants=10)
+    assert others > 0.3 > abs(judges)
+    others, judges = gap("everybody", variants=10, sees_judges=True)
+    assert min(others, judges) > 0.2
