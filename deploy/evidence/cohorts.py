@@ -18,10 +18,9 @@ from sklearn.metrics import roc_auc_score
 from contract.dataset import part_path, prepare_staging, publish, write_genes, write_part, write_stats
 from contract.manifest import Channel, Fold, Manifest, PartFile
 from contract.provenance import software_versions
-from contract.schema import N_FOLDS
 from deploy.evidence.gene_truth import Floats, GeneTruth, draw_gene_truth
 from deploy.evidence.label_mask import kept_variants, masked
-from deploy.evidence.people import JUDGES, PART, Block, draw_fold, fold_sizes
+from deploy.evidence.people import JUDGES, Block, draw_fold, fold_sizes
 from deploy.evidence.people_tables import write_people_tables
 from deploy.evidence.settings import CohortSettings
 
