@@ -98,7 +98,7 @@ def write_cohort(settings: CohortSettings, folder: str | Path) -> Truth:
     truth, root = draw_gene_truth(settings), str(folder / DATASET)
     staging = prepare_staging(root)
     genes = gene_axis(settings.n_genes)
-    write_genes(staging, genes)
+    write_genes(staging, genes if truth.properties is None else genes.join(truth.properties))
     kept = kept_variants(truth, settings) if settings.label_mask.variants else None
     writer = _Writer(staging, settings, truth, kept)
     folds = [writer.write_fold(index, n) for index, n in enumerate(fold_sizes(settings))]

@@ -49,7 +49,11 @@ PLANNED = (
     Planned(name="shared_4000", cohort={"form": "shared", "n_people": 4_000}),
     Planned(name="shared_12000", cohort={"form": "shared", "n_people": 12_000}),
     Planned(name="free_4000", cohort={"form": "free", "n_people": 4_000}),
-    Planned(name="path_near_12000", cohort={"form": "path_near", "n_people": 12_000}),
+    Planned(
+        name="path_near_12000",
+        cohort={"form": "path_near", "n_people": 12_000},
+        models=(*MODELS, "network_no_convolution", "network_shuffled_genes"),
+    ),
     Planned(name="path_far_12000", cohort={"form": "path_far", "n_people": 12_000}),
     Planned(
         name="genes_19000", cohort={"form": "shared", "n_people": 12_000, "n_genes": 19_000, "n_causal": 500}

@@ -31,6 +31,10 @@ Values = NDArray[np.float64]
 CONFIG = "conf/train/default.yaml"
 NETWORKS: dict[str, tuple[str, ...]] = {
     "network": (),
+    "network_shuffled_properties": ("model.effects.shuffle_properties=true",),
+    "network_no_properties": ("model.effects.properties=false",),
+    "network_shuffled_genes": ("model.shuffle_genes=true",),
+    "network_no_convolution": ("model.convolution=false",),
 }
 """Networks by name, with what they change in `CONFIG`; every other name is one of the rivals."""
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from contract.dataset import read_samples, read_stats, verify
+from contract.dataset import read_genes, read_samples, read_stats, verify
 from contract.manifest import read_manifest
 from deploy.evidence.cohorts import read_truth, write_cohort
 from deploy.evidence.settings import CohortSettings
@@ -156,6 +156,8 @@ def test_write_cohort__constraint(tmp_path):
     assert truth.oracle_auroc == pytest.approx(0.605, abs=0.02)
     assert properties["loeuf"].isna().mean() == pytest.approx(0.05, abs=0.03)
     assert properties["loeuf"].iloc[truth.causal].mean() < 0.3 < properties["loeuf"].mean()
+    genes = read_genes(truth.dataset)
+    assert np.array_equal(genes["loeuf"], properties["loeuf"], equal_nan=True)
     burden = samples["indices"].map(lambda row: int((row < 1_000).sum()))
     assert burden.mean() == pytest.approx(4.25, abs=0.2)
     odds = np.exp(truth.effect_GC[truth.causal, 0])
