@@ -21,8 +21,7 @@ def coverage_cells() -> Iterator[Work]:
     from deploy.evidence.coverage import CELLS, coverage
 
     def work(kind: Any) -> Cell:
-        found = coverage(1_000, [kind], 1)
-        stated = found[found["metric"] == "auroc"].iloc[0]
+        stated = coverage(0, [kind], 1, metrics=()).iloc[0]  # the interval of the AUROC needs no draws
         return {"name": str(kind), "value": round(float(stated["share"]), 4), "method": stated["method"]}
 
     for kind in CELLS:
