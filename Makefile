@@ -4,10 +4,10 @@ PYTHON_IN_VENV := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo real truth-qc test lint bench bench-etl bench-qc clean
+.PHONY: help setup demo real truth-qc truth-evidence paper test lint bench bench-etl bench-qc clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 setup: ## make .venv with everything; nothing to do when it is there
 	@deploy/setup.sh
@@ -20,6 +20,12 @@ real: setup ## the same chain on 1000 Genomes people, with permuted labels besid
 
 truth-qc: setup ## score quality control on cohorts whose every defect is known; table and build/figures/truth-qc.json
 	@$(PYTHON_IN_VENV) -m deploy.truth_qc
+
+truth-evidence: setup ## judge models, intervals and audit on cohorts of known truth; table and build/figures/truth-evidence.json
+	@$(PYTHON_IN_VENV) -m deploy.truth_evidence
+
+paper: setup ## what each step of the published protocol's leak adds; table, build/figures/paper.json and paper.html
+	@$(PYTHON_IN_VENV) -m deploy.paper
 
 test: setup ## all tests but those marked slow
 	@$(PYTHON_IN_VENV) -m pytest

@@ -1,4 +1,4 @@
-"""A finished demo in small: dataset, truth and an evaluated run, without Hail."""
+"""A finished demo in small, without Hail, and the figures of a small `make paper`."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,11 @@ from contract.config import build_config
 from contract.dataset import read_genes, read_samples
 from contract.example import write_example
 from contract.manifest import LedgerEntry, read_manifest, write_manifest
+from deploy.evidence.cells import CellStore
+from deploy.evidence.published import Training
+from deploy.evidence.replicates import make_replicate
+from deploy.evidence.settings import CohortSettings
+from deploy.paper import cohort_settings, figures
 from etl.simulate.truth import CausalGeneTruth, PersonTruth
 from train.config import TrainConfig
 from train.distributed import Comm
@@ -41,6 +46,20 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     evaluate(fit(build_config(TrainConfig, settings, "test"), Comm(), Console(quiet=True)))
     return demo
+
+
+@pytest.fixture(scope="session")
+def small_paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of paper.json: one cohort of 240 people, 80 genes."""
+    folder = tmp_path_factory.mktemp("paper")
+    genes = {"n_constrained": 40, "constrained_alleles": [3.0], "other_alleles": [6.0]}
+    architecture = {**genes, "effect_of_channels": [1.0]}
+    smaller = {"n_people": 180, "n_judges": 60, "n_genes": 80, "n_causal": 20, "architecture": architecture}
+    settings = CohortSettings.model_validate({**cohort_settings(1).model_dump(), **smaller})
+    store, training = CellStore(folder / "cells"), Training(max_epochs=2)
+    make_replicate(store, settings, training, folder)
+    (folder / "paper.json").write_text(json.dumps(figures(store, [settings], training)))
+    return folder
 
 
 def _write_truth(demo: Path, dataset: str) -> None:
