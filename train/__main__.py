@@ -1,4 +1,4 @@
-"""`python -m train`: fit, judge, compare, explain, tune and apply; plain, under horovodrun or under torchrun."""
+"""`python -m train`: fit, judge, compare, explain, tune, apply; plain, under horovodrun or under torchrun."""
 
 from __future__ import annotations
 
