@@ -15,6 +15,7 @@ from contract.config import digest
 from contract.provenance import software_versions
 from train.fit import LADDER_NAMES, PACKAGES
 from train.ladder_store import Cell
+from train.names import interval_text, model_name
 from train.pooled import (
     FoldScores,
     Pooled,
@@ -96,15 +97,15 @@ def show_ladder(content: dict[str, Any]) -> Group:
     table = Table("model", "AUROC", "average precision", "network minus model", "seconds", title=title)
     notes = []
     for row in content["rows"]:
-        name = row["model"].replace("_", " ")
+        name = model_name(row["model"])
         if row["auroc"] is None:
             notes.append(f"{name}: left out, {row['note']}")
             continue
-        difference = _interval_text(beside[row["model"]], "+.3f") if row["model"] in beside else ""
+        difference = interval_text(beside[row["model"]], signed=True) if row["model"] in beside else ""
         table.add_row(
             name,
-            _interval_text(row["auroc"], ".3f"),
-            _interval_text(row["average_precision"], ".3f"),
+            interval_text(row["auroc"]),
+            interval_text(row["average_precision"]),
             difference,
             f"{row['seconds']:.1f}",
         )
@@ -137,8 +138,3 @@ def _differences(measured: dict[str, dict[str, Pooled]]) -> list[dict[str, Any]]
         if rival != NETWORK
         for name in METRICS
     ]
-
-
-def _interval_text(interval: dict[str, float], form: str) -> str:
-    low, high = format(interval["low"], form), format(interval["high"], form)
-    return f"{format(interval['estimate'], form)} ({low} to {high})"
