@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -10,8 +8,8 @@ from train.rivals.penalised import (
     PenalisedRival,
     elastic_net_paths,
     fit_covariates,
-    fit_logistic_baseline,
     lasso_paths,
+    ridge_and_lasso_paths,
     ridge_paths,
 )
 
@@ -36,32 +34,17 @@ def test_penalised_rival__strong_covariate_beside_useless_genes_keeps_its_coeffi
 
 
 @pytest.mark.parametrize(("n_causal", "wanted"), [(1, "lasso"), (60, "ridge")])
-def test_fit_logistic_baseline__validation_people_choose_the_penalty(n_causal: int, wanted: str) -> None:
+def test_penalised_rival__inner_folds_choose_between_ridge_and_lasso(n_causal: int, wanted: str) -> None:
     effects_GC = causal_effects(60, n_causal, 5 / np.sqrt(n_causal))
-    training, validation, fresh = (draw_design(n, effects_GC, seed=n) for n in (501, 1500, 1001))
-    fitted = fit_logistic_baseline(training, validation)
+    training, fresh = draw_design(1200, effects_GC, seed=1), draw_design(1000, effects_GC, seed=2)
+    fitted = PenalisedRival(ridge_and_lasso_paths).fit(training, 0)
     assert fitted.tuned
     assert fitted.tuned.startswith(wanted)
     assert auroc(fresh.is_case_M, fitted.logit(fresh)) > 0.65
 
 
-def test_fit_logistic_baseline__validation_people_choose_the_penalty_and_nothing_else() -> None:
-    effects_GC = causal_effects(20, 3, 1.0)
-    training, validation = draw_design(400, effects_GC, seed=1), draw_design(200, effects_GC, seed=2)
-    first = fit_logistic_baseline(training, validation, [lambda problem: [_only(ridge_paths(problem)[0])]])
-    flipped = replace(validation, is_case_M=(1 - validation.is_case_M).astype(np.int8))
-    other = fit_logistic_baseline(training, flipped, [lambda problem: [_only(ridge_paths(problem)[0])]])
-    np.testing.assert_array_equal(first.coefficient_F, other.coefficient_F)
-
-
-def _only(path):
-    return replace(path, penalties=path.penalties[3:4], names=path.names[3:4])
-
-
-def test_fit_logistic_baseline__refuses_a_fold_of_one_class() -> None:
+def test_penalised_rival__refuses_inner_folds_of_one_class() -> None:
     training = draw_design(200, np.zeros((10, 3)))
     controls = training.take(training.is_case_M == 0)
-    with pytest.raises(
-        InputError, match=r"found 0 cases and \d+ controls in the validation folds, wanted both"
-    ):
-        fit_logistic_baseline(training, controls)
+    with pytest.raises(InputError, match=r"found 0 cases and \d+ controls in an inner fold, wanted both"):
+        PenalisedRival(ridge_paths).fit(controls, 0)
