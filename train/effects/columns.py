@@ -40,8 +40,9 @@ class GeneColumns:
 
     def mean_F(self) -> Floats:
         """Mean of each feature, zeros counted."""
-        total_F = np.add.reduceat(np.append(self.value_N, np.float32(0)), self.start_F[:-1], dtype=np.float64)
-        return np.where(np.diff(self.start_F) > 0, total_F, 0.0) / self.n_people
+        ones_MP = np.ones((self.n_people, 1))
+        total_F: Floats = _fixed_products(self.start_F, self.person_N, self.value_N, ones_MP)[:, 0]
+        return total_F / self.n_people
 
     def scaled(self, value_N: NDArray[np.float32]) -> GeneColumns:
         """The same entries with other values."""

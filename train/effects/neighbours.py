@@ -115,7 +115,7 @@ def _gate_entries(entries, mean_F, effect_KGC, group_M, bounds, gate):  # type: 
     width = (high_G - low_G).max() + 1
     ring_WM = np.zeros((width, n_people))
     sum_M, product_M = np.zeros(n_people), np.zeros(n_people)
-    gated_N = value_N.copy()
+    gated_N = value_N.copy() if gate != 0.0 else value_N[:0].copy()
     first, after = 0, 0  # places whose scores are in the sum
     for place in range(n_genes):
         while after < high_G[place]:
@@ -129,7 +129,7 @@ def _gate_entries(entries, mean_F, effect_KGC, group_M, bounds, gate):  # type: 
         g = order_G[place]
         for m in range(n_people):
             product_M[m] += 0.5 * own_M[m] * (sum_M[m] - own_M[m])
-        for c in range(n_channels):
+        for c in range(n_channels if gate != 0.0 else 0):
             for j in range(start_F[c * n_genes + g], start_F[c * n_genes + g + 1]):
                 m = person_N[j]
                 gated_N[j] = value_N[j] * (1.0 + gate * (sum_M[m] - own_M[m]))

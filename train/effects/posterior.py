@@ -20,8 +20,9 @@ from train.effects.prior import RIDGE, Floats, Prior, Start, first_prior, fit_in
 SETTLING_SWEEPS = 2
 """Sweeps before the prior is learned: the first posterior still carries the order of the genes."""
 
-TOLERANCE = 1e-5
-"""A fit ends when a whole pass moves the prediction by less than this share of the noise."""
+TOLERANCE = {"sparse": 1e-4, "polygenic": 1e-5}
+"""A fit ends when a whole pass moves the prediction by less than this share of the noise. Where every gene
+has an effect, many small moves are still to come when each is small."""
 
 NEARLY_OUT = 0.01
 """Inclusion probability below which a gene is not looked at in every pass."""
@@ -107,7 +108,8 @@ def fit_effects(
         Most passes over the genes; the fit ends when a pass hardly moves the prediction.
     """
     state = _State.begin(outcome, left_out)
-    learned = isinstance(start, Start)
+    learned, sparse = isinstance(start, Start), _is_sparse(start)
+    tolerance = TOLERANCE["sparse" if sparse else "polygenic"]
     prior = start if isinstance(start, Prior) else state.first_prior(start)
     rng = np.random.default_rng(0)
     for sweep in range(sweeps):
@@ -116,12 +118,16 @@ def fit_effects(
         genes_G = state.vary_G if whole else state.vary_G[state.inclusion_G[state.vary_G] > NEARLY_OUT]
         moved = state.sweep(prior, rng.permutation(genes_G))
         if learned and sweep >= SETTLING_SWEEPS - 1:
-            prior = state.learn(prior, basis_GD, sparse=isinstance(start, Start) and start.inclusion < 1)
-        if whole and moved < TOLERANCE and sweep >= SETTLING_SWEEPS:
+            prior = state.learn(prior, basis_GD, sparse=sparse)
+        if whole and moved < tolerance and sweep >= SETTLING_SWEEPS:
             break
     inclusion_G = np.zeros(outcome.columns.n_genes)
     inclusion_G[state.vary_G] = state.inclusion_G[state.vary_G]
     return Effects(state.mean_GC, inclusion_G, prior, state.bound(prior), sweep + 1)
+
+
+def _is_sparse(start: Start | Prior) -> bool:
+    return start.inclusion < 1 if isinstance(start, Start) else bool((start.inclusion_G < 1).any())
 
 
 @dataclass
