@@ -79,7 +79,7 @@ def run_cohort(plan: Planned, store: CellStore, folder: Path, *, fresh: bool = F
             continue
         truth = open_cohort(plan.settings(seed), folder / "cohort")
         store.make(*cohort_cell(plan, seed), partial(_judged, truth))
-        fitting = Fitting(truth, folder, plan.overrides)
+        fitting = Fitting(truth, folder, plan.overrides, audited=plan.audited)
         for model in wanted:
             work = partial(fit_cell, fitting, plan, seed, model)
             cell = store.make(*names[model], work, again=fresh)
@@ -101,7 +101,7 @@ def figures(store: CellStore, plans: Sequence[Planned]) -> dict[str, Any]:
     return {
         "rows": rows(store, plans),
         "differences": differences(store, plans),
-        "null": null_figures(store, null) if null else {"seeds": 0, "holding": 0},
+        "null": null_figures(store, null) if null else {"seeds": 0, "holding": 0, "nothing_found": 0},
         **part_figures(store),
     }
 
@@ -118,7 +118,10 @@ def tell(store: CellStore, plans: Sequence[Planned]) -> None:
     ]
     show("our network less rivals, paired", lines, ("cohort", "rival", "AUROC (95 % interval)"))
     null = found["null"]
-    console.print(f"cohorts without effect: {null['holding']} of {null['seeds']} intervals hold 0.5")
+    console.print(
+        f"cohorts without effect: {null['holding']} of {null['seeds']} intervals hold 0.5, "
+        f"{null['nothing_found']} verdicts find nothing"
+    )
     for part in PARTS:
         if found[part]:
             show(part, [(name, str(value)) for name, value in found[part].items()], ("", part))

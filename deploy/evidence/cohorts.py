@@ -6,7 +6,6 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ from scipy.sparse import csr_matrix
 from sklearn.metrics import roc_auc_score
 
 from contract.dataset import part_path, prepare_staging, publish, write_genes, write_part, write_stats
-from contract.manifest import Channel, Fold, Manifest, PartFile
+from contract.manifest import Channel, Fold, Manifest, PartFile, TableFile
 from contract.provenance import software_versions
 from deploy.evidence.gene_truth import Floats, GeneTruth, draw_gene_truth
 from deploy.evidence.label_mask import kept_variants, masked
@@ -238,7 +237,7 @@ def _stats(fold: int, n: int, sums_2F: Floats, n_genes: int) -> pd.DataFrame:
     )
 
 
-def _manifest(settings: CohortSettings, folds: list[Fold], tables: dict[str, Any]) -> Manifest:
+def _manifest(settings: CohortSettings, folds: list[Fold], tables: dict[str, TableFile]) -> Manifest:
     return Manifest(
         reference_genome="GRCh38",
         n_samples=sum(fold.n_samples for fold in folds),
@@ -252,7 +251,7 @@ def _manifest(settings: CohortSettings, folds: list[Fold], tables: dict[str, Any
         config=settings.model_dump(mode="json"),
         software=software_versions(["numpy", "scipy", "pyarrow", "pandas"]),
         seed=settings.people_seed,
-        **({"tables": tables} if tables else {}),
+        tables=tables,
     )
 
 

@@ -26,6 +26,7 @@ class Planned(ConfigModel):
     cohort: dict[str, Any]
     models: tuple[str, ...] = MODELS
     seeds: tuple[int, ...] = (1, 2, 3)
+    audited: bool = Field(False, description="the leak audit looks at networks")
     overrides: tuple[str, ...] = Field((), description="of conf/train/default.yaml, for networks")
 
     def settings(self, seed: int) -> CohortSettings:
@@ -81,6 +82,7 @@ PLANNED = (
         name="null",
         cohort={"form": "null", "n_people": 2_000, "n_judges": 1_000, "n_genes": 500},
         models=("network",),
+        audited=True,
         seeds=tuple(range(1, NULL_SEEDS + 1)),
     ),
 )

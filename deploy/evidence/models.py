@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from deploy.console import PYTHON, TIMEOUT_SECONDS
 from deploy.evidence.cohorts import Truth
 from deploy.evidence.people import JUDGES
 from deploy.measure import run_measured
+from train.audit.run import audit_run
 from train.bundle import load_bundle
 from train.config import DataConfig
 from train.data import open_reader
@@ -25,6 +25,7 @@ from train.design import Design, read_design
 from train.evaluate import score_folds
 from train.fit import BUNDLE_NAME
 from train.people import read_people
+from train.rivals.registry import RIVALS
 
 Values = NDArray[np.float64]
 
@@ -41,38 +42,35 @@ NETWORKS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Scored:
-    """A fitted model: scores of the judges by sample_index, and what each gene counts where it tells."""
+    """A fitted model: scores of the judges by sample_index, and what each gene counts where it tells.
+
+    `verdict` is the leak audit's, of networks where it is asked for.
+    """
 
     score_M: Values
     seconds: float
     peak_rss_mb: float | None = None
     ranking_G: Values | None = None
     note: str | None = None
+    verdict: str | None = None
 
 
 class NotPossibleError(Exception):
     """A model that cannot be fitted on this cohort; the text says why."""
 
 
-def rivals() -> dict[str, Any]:
-    """Rivals of the network by name."""
-    try:
-        from train.rivals.registry import RIVALS
-    except ImportError:
-        return {}
-    return dict(RIVALS)
-
-
 def is_known(model: str) -> bool:
     """Whether there is a model of that name."""
-    return model in NETWORKS or model in rivals()
+    return model in NETWORKS or model in RIVALS
 
 
 class Fitting:
     """A cohort that models are fitted on; its people are read once for all rivals."""
 
-    def __init__(self, truth: Truth, work: Path, overrides: tuple[str, ...] = ()) -> None:
-        self.truth, self._work, self._overrides = truth, work, overrides
+    def __init__(
+        self, truth: Truth, work: Path, overrides: tuple[str, ...] = (), *, audited: bool = False
+    ) -> None:
+        self.truth, self._work, self._overrides, self._audited = truth, work, overrides, audited
 
     def fit(self, model: str, seed: int) -> Scored:
         """Fit a model by name and score the judges.
@@ -116,11 +114,13 @@ class Fitting:
         reader = open_reader(self.truth.dataset, self._manifest, DataConfig(dataset=self.truth.dataset))
         scores = score_folds(bundle, self._manifest, reader, people, [JUDGES])
         ranking_G = _network_ranking(run / BUNDLE_NAME / "genes.parquet")
+        verdict = audit_run(run)["verdict"]["status"] if self._audited else None
         shutil.rmtree(run)
-        return Scored(scores["score"].to_numpy(), measured.seconds, measured.peak_rss_mb, ranking_G)
+        score_M = scores["score"].to_numpy()
+        return Scored(score_M, measured.seconds, measured.peak_rss_mb, ranking_G, verdict=verdict)
 
     def _rival(self, model: str, seed: int) -> Scored:
-        rival = rivals()[model]
+        rival = RIVALS[model]
         reason = rival.missing(self._people)
         if reason:
             raise NotPossibleError(reason)

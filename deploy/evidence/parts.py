@@ -10,6 +10,8 @@ from typing import Any
 from contract.config import digest
 from deploy.console import console
 from deploy.evidence.cells import Cell, CellStore
+from deploy.evidence.coverage import CELLS, coverage
+from deploy.evidence.faults import CLEAN_SEEDS, FAULTS, caught, passes
 
 WORK = Path("build/truth-evidence/audit")
 Work = tuple[str, Callable[[], Cell]]
@@ -18,7 +20,6 @@ Work = tuple[str, Callable[[], Cell]]
 
 def coverage_cells() -> Iterator[Work]:
     """Share of simulated test folds whose stated interval of the AUROC holds the truth, by kind of fold."""
-    from deploy.evidence.coverage import CELLS, coverage
 
     def work(kind: Any) -> Cell:
         stated = coverage(0, [kind], 1, metrics=()).iloc[0]  # the interval of the AUROC needs no draws
@@ -30,8 +31,6 @@ def coverage_cells() -> Iterator[Work]:
 
 def audit_cells() -> Iterator[Work]:
     """Whether the audit tells each planted fault, and which clean cohorts it lets pass."""
-    from deploy.evidence.faults import CLEAN_SEEDS, FAULTS, caught, passes
-
     for fault in FAULTS:
         yield fault, partial(_told, fault, partial(caught, fault, WORK))
     for seed in CLEAN_SEEDS:
@@ -47,7 +46,7 @@ PARTS: dict[str, Callable[[], Iterator[Work]]] = {"audit": audit_cells, "coverag
 
 def run_part(part: str, store: CellStore, *, fresh: bool = False) -> None:
     """Make the cells of a part that are not finished."""
-    for name, work in _works(part):
+    for name, work in PARTS[part]():
         cell = store.make(*_cell(part, name), work, again=fresh)
         console.print(f"{part}, {name}: {cell['value']}", highlight=False)
 
@@ -56,19 +55,12 @@ def part_figures(store: CellStore) -> dict[str, dict[str, Any]]:
     """Name of each finished cell and its value, by part."""
     found: dict[str, dict[str, Any]] = {}
     for part in PARTS:
-        cells = [store.get(*_cell(part, name)) for name, _ in _works(part)]
+        cells = [store.get(*_cell(part, name)) for name, _ in PARTS[part]()]
         found[part] = {cell["name"]: cell["value"] for cell in cells if cell is not None}
     clean = [found["audit"].pop(name) for name in list(found["audit"]) if name.startswith("clean ")]
     if clean:
         found["audit"]["clean cohorts that pass"] = f"{sum(clean)} of {len(clean)}"
     return found
-
-
-def _works(part: str) -> list[Work]:
-    try:
-        return list(PARTS[part]())
-    except ImportError:
-        return []
 
 
 def _cell(part: str, name: str) -> tuple[str, str]:

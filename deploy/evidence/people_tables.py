@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from contract.manifest import TableFile
+from contract.people_tables import KINSHIP, PEOPLE_QC, write_kinship, write_people_qc
 
 SIBLINGS = 0.25
 """Kinship of siblings."""
@@ -15,8 +15,8 @@ SIBLINGS = 0.25
 
 def write_people_tables(
     staging: str, second_M: NDArray[np.bool_], call_rate_M: NDArray[np.float64], seed: int
-) -> dict[str, Any]:
-    """Write kinship and quality tables where the contract has them.
+) -> dict[str, TableFile]:
+    """Write kinship and quality tables.
 
     Parameters
     ----------
@@ -29,10 +29,6 @@ def write_people_tables(
     seed
         Of what differs at random.
     """
-    if importlib.util.find_spec("contract.people_tables") is None:
-        return {}
-    from contract.people_tables import KINSHIP, PEOPLE_QC, write_kinship, write_people_qc
-
     rng, n = np.random.default_rng([seed, 31]), len(second_M)
     second = np.flatnonzero(second_M)
     pairs = {"sample_index_1": second - 1, "sample_index_2": second, "kinship": SIBLINGS}

@@ -23,7 +23,7 @@ from deploy.evidence.settings import CohortSettings
 
 OURS = "network"
 ROW = ("cohort", "people", "genes", "seed", "model", "auroc", "low", "high", "oracle", "seconds")
-MORE = ("precision", "peak_rss_mb", "note")
+MORE = ("precision", "peak_rss_mb", "note", "verdict")
 CHANCE = 0.5
 
 
@@ -58,6 +58,7 @@ def fit_cell(fitting: Fitting, plan: Planned, seed: int, model: str) -> Cell:
         "peak_rss_mb": None if scored.peak_rss_mb is None else round(scored.peak_rss_mb),
         "precision": precision,
         "note": scored.note,
+        "verdict": scored.verdict,
         "score_M": scored.score_M,
     }
 
@@ -94,11 +95,12 @@ def differences(store: CellStore, plans: Sequence[Planned]) -> list[dict[str, An
 
 
 def null_figures(store: CellStore, plan: Planned) -> dict[str, Any]:
-    """On how many cohorts without any effect the interval of our network holds 0.5."""
+    """Cohorts without effect: on how many our interval holds 0.5, and the audit finds nothing."""
     cells = [store.get(*model_cell(plan, seed, OURS)) for seed in plan.seeds]
     done = [cell for cell in cells if cell is not None and cell["auroc"] is not None]
     holding = sum(cell["low"] <= CHANCE <= cell["high"] for cell in done)
-    return {"seeds": len(done), "holding": holding}
+    nothing = sum(cell.get("verdict") == "nothing_found" for cell in done)
+    return {"seeds": len(done), "holding": holding, "nothing_found": nothing}
 
 
 def means(found: Sequence[Cell]) -> list[dict[str, Any]]:

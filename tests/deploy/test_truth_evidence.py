@@ -15,6 +15,7 @@ TINY = Planned(
     cohort={"form": "null", "n_people": 180, "n_judges": 60, "n_genes": 20, "n_causal": 5},
     models=("network", "no such model"),
     seeds=(1,),
+    audited=True,
     overrides=("data.reader=arrow", "run.device=cpu", "stopping.max_epochs=2"),
 )
 
@@ -35,6 +36,7 @@ def test_run_cohort__a_tiny_cell_from_end_to_end(finished):
     assert (found["model"], found["oracle"]) == ("network", 0.5)
     assert found["low"] < found["auroc"] < found["high"]
     assert found["seconds"] > 0
+    assert found["verdict"] in ("nothing_found", "passed", "failed")
 
 
 def test_run_cohort__goes_on_where_it_was_stopped(finished, monkeypatch):
