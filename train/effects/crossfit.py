@@ -21,7 +21,9 @@ from train.effects.neighbours import Neighbours, gate_entries
 from train.effects.posterior import Effects, fit_effects, prepare_outcome
 from train.effects.prior import Floats, Start
 
-SPARSE_START, POLYGENIC_START = Start(inclusion=0.1), Start(inclusion=1.0)
+SPARSE_STARTS, POLYGENIC_START = (Start(inclusion=0.1), Start(inclusion=0.3)), Start(inclusion=1.0)
+"""Expectation maximisation of a sparse prior ends in more than one place: the bound chooses."""
+
 SWEEPS = 25
 """Most passes of a fit; all but the first few look at likely genes alone."""
 
@@ -168,21 +170,31 @@ def left_out_scores(
 def _fit_stack(cohort: Cohort, columns: GeneColumns, *, polygenic: bool, threads: int) -> _Stack:
     is_case_M = cohort.is_case_M.astype(np.float64)
     outcome = prepare_outcome(columns, is_case_M, cohort.covariates_MP, cohort.group_M)
-    kinds: dict[str, tuple[Start, Floats | None]] = {"sparse": (SPARSE_START, None)}
-    if cohort.basis_GD is not None:
-        kinds["sparse_with_properties"] = (SPARSE_START, cohort.basis_GD)
-    if polygenic:
-        kinds["polygenic"] = (POLYGENIC_START, None)
+    bases = {"sparse": None, "sparse_with_properties": cohort.basis_GD}
+    starts = {
+        name: SPARSE_STARTS for name, basis_GD in bases.items() if name == "sparse" or basis_GD is not None
+    } | ({"polygenic": (POLYGENIC_START,)} if polygenic else {})
 
-    def fit(job: tuple[str, int | None]) -> Effects:
-        start, basis_GD = kinds[job[0]]
-        return fit_effects(outcome, start, basis_GD=basis_GD, left_out=job[1], sweeps=SWEEPS)
+    def fit(job: tuple[str, Start, int | None]) -> Effects:
+        name, start, left_out = job
+        return fit_effects(outcome, start, basis_GD=bases.get(name), left_out=left_out, sweeps=SWEEPS)
 
-    # The prior is learned anew without each group: its mean alone would tell the labels of those left out.
-    jobs = [(name, k) for name in kinds for k in (*range(cohort.n_groups), None)]
     with ThreadPoolExecutor(threads) as pool:
-        fits = dict(zip(jobs, pool.map(fit, jobs), strict=True))
-    by_kind = {name: [fits[job] for job in jobs if job[0] == name] for name in kinds}
+        tried = [(name, start, None) for name in starts for start in starts[name]]
+        seen_all: dict[str, tuple[Effects, Start]] = {}
+        for (name, start, _), fitted in zip(tried, pool.map(fit, tried), strict=True):
+            if name not in seen_all or fitted.bound > seen_all[name][0].bound:
+                seen_all[name] = (fitted, start)
+        # The prior is learned anew without each group: its mean alone would tell labels of those left out.
+        jobs = [(name, seen_all[name][1], k) for name in starts for k in range(cohort.n_groups)]
+        refits = list(pool.map(fit, jobs))
+    by_kind = {
+        name: [
+            *(fitted for job, fitted in zip(jobs, refits, strict=True) if job[0] == name),
+            seen_all[name][0],
+        ]
+        for name in starts
+    }
     return _weigh(cohort, columns, by_kind)
 
 
@@ -216,6 +228,24 @@ def _weigh(cohort: Cohort, columns: GeneColumns, fits: Mapping[str, list[Effects
             for weight, (name, fitted) in zip(weight_KJ[-1], full.items(), strict=True)
         },
     )
+
+
+def _worth_having(cohort: Cohort, score_MJ: Floats) -> list[int]:
+    """Priors whose scores pay for their weight (Schwarz 1978), the best one first."""
+    used: list[int] = []
+    deviance = math.inf
+    while len(used) < score_MJ.shape[1]:
+        with_one_more = {
+            j: _regress(cohort, score_MJ[:, [*used, j]], bounded=(True,) * (len(used) + 1)).deviance
+            for j in range(score_MJ.shape[1])
+            if j not in used
+        }
+        best = min(with_one_more, key=lambda j: with_one_more[j])
+        if used and deviance - with_one_more[best] < math.log(len(score_MJ)):
+            break
+        used.append(best)
+        deviance = with_one_more[best]
+    return used
 
 
 def _with_products(cohort: Cohort, stack: _Stack, product_M: Floats, products: Head) -> _Stack:
