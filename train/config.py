@@ -61,7 +61,7 @@ class EffectsConfig(ConfigModel):
         False, description="control: properties shuffled among genes, by the seed"
     )
     groups: int = Field(
-        5, ge=2, description="groups of folds for cross-fitting: each is scored by a fit without it"
+        5, ge=2, description="groups of training folds for cross-fitting: each is scored by a fit without it"
     )
 
 

@@ -63,9 +63,10 @@ def gene_properties(genes: pd.DataFrame, config: GeneCNNConfig, seed: int) -> pd
 
 
 def fit_effects_of_run(prepared: Prepared, reader: RowGroupReader, threads: int) -> DirectPath:
-    """Effects from everybody outside the sealed fold and those held out, validation people included.
+    """Effects from everybody outside the sealed fold and those held out.
 
-    Nothing is tuned on the validation people here: each person is scored by a fit without their group.
+    The network is trained with effects that have not seen the validation people, and gets those of all people
+    at the end, see `train.effects.crossfit.Cohort.unseen`.
 
     Parameters
     ----------
@@ -164,8 +165,7 @@ def install(model: GeneCNN, path: DirectPath, prepared: Prepared) -> None:
         )
         return scout, reader, constant, centre
 
-    n_groups = len(path.centre_K) - 1
-    direct.left_out = [tensors(k) for k in range(n_groups)]
+    direct.left_out = [tensors(k) for k in range(len(path.centre_K) - 1)]
     with torch.no_grad():
         for buffer, value in zip(
             (direct.scout_CG, direct.reader_CG, direct.constant_G, direct.centre), tensors(-1), strict=True
@@ -176,7 +176,7 @@ def install(model: GeneCNN, path: DirectPath, prepared: Prepared) -> None:
         model.intercept.fill_(path.intercept)
         model.covariate_P.copy_(torch.from_numpy(path.covariate_weight_P))
         if model.rest is not None:
-            model.rest.attend(torch.from_numpy(order_G), torch.from_numpy(path.inclusion_G), contigs)
+            model.rest.attend(torch.from_numpy(order_G), torch.from_numpy(path.relevance_G), contigs)
 
 
 def out_of_fold_table(prepared: Prepared, path: DirectPath) -> pd.DataFrame:

@@ -56,8 +56,8 @@ def prepare(config: TrainConfig, world_size: int) -> Prepared:
     require_both_classes(people, training, "the training folds")
     require_both_classes(people, validation, "the validation folds")
     scaler = fit_scaler(read_stats(root), manifest, people, training, config.data.scaling)
-    groups_of = group_folds((*training, *validation), _n_groups(config))
-    return Prepared(config, manifest, genes, training, validation, people, scaler, schedule, groups_of)
+    group_of_fold = group_folds(training, validation, _n_groups(config))
+    return Prepared(config, manifest, genes, training, validation, people, scaler, schedule, group_of_fold)
 
 
 def choose_folds(
@@ -91,9 +91,11 @@ def choose_folds(
     return training, validation
 
 
-def group_folds(folds: Sequence[int], n_groups: int) -> dict[int, int]:
-    """Group of each fold: as equal in number of folds as can be, at most one group for each fold."""
-    return {fold: i % min(n_groups, len(folds)) for i, fold in enumerate(sorted(folds))}
+def group_folds(training: Sequence[int], validation: Sequence[int], n_groups: int) -> dict[int, int]:
+    """Group of each fold: training folds are dealt to groups 0 to K - 1, validation folds are group K."""
+    used = min(n_groups, len(training))
+    groups = {fold: i % used for i, fold in enumerate(sorted(training))}
+    return groups | dict.fromkeys(validation, used)
 
 
 def _n_groups(config: TrainConfig) -> int:

@@ -41,7 +41,8 @@ class Cohort:
     covariates_MP
         Scaled; P may be 0.
     group_M
-        Group of each person, 0 to K - 1: whole folds, so that relatives share one.
+        Group of each person: 0 to K - 1 for training people, K for validation people. Groups are whole
+        folds, so that relatives share one.
     basis_GD
         Properties of genes, see `train.effects.prior.property_basis`; None where there are none.
     """
@@ -54,8 +55,22 @@ class Cohort:
 
     @property
     def n_groups(self) -> int:
-        """Number of groups, K."""
-        return int(self.group_M.max()) + 1
+        """Number of groups of training people, K."""
+        return int(self.group_M.max())
+
+    @property
+    def training_M(self) -> NDArray[np.bool_]:
+        """Who is no validation person."""
+        return self.group_M < self.n_groups
+
+    def unseen(self, fit: int) -> tuple[int, ...]:
+        """Groups that a fit of the axis K + 2 leaves out.
+
+        Fits 0 to K - 1 leave out a group of training people and the validation people, fit K these alone,
+        and fit K + 1 nobody. So whatever is trained on the scores of training people knows no label of a
+        validation person: the differences between fits would tell them.
+        """
+        return {self.n_groups: (fit,), self.n_groups + 1: ()}.get(fit, (fit, self.n_groups))
 
     @property
     def n_covariates(self) -> int:
@@ -71,14 +86,16 @@ class DirectPath:
     where r_g is the gene's features times the reader's effects, and n_g the sum over the gene's neighbours of
     their features, less the mean, times the scout's effects. A gate of 0 leaves the sum of r_g.
 
-    Along the axis K, fits 0 to K - 1 leave the people of that group out; the last one has seen all.
-    `gene_logit_M` and `logit_M` score everybody by the fit without them. `facts` tells how it came about.
+    The axis K holds the fits of `Cohort.unseen`: person m is scored by fit group_M[m], which has not seen
+    them, in `gene_logit_M` and `logit_M`; the last fit has seen all. `inclusion_G` is the probability of an
+    effect after all people, `relevance_G` that after training people. `facts` tells how it came about.
     """
 
     scout_KGC: Floats
     reader_KGC: Floats
     centre_K: Floats
     inclusion_G: Floats
+    relevance_G: Floats
     gate: float
     intercept: float
     covariate_weight_P: Floats
@@ -94,6 +111,7 @@ class _Stack:
     effect_KGC: Floats
     centre_K: Floats
     inclusion_G: Floats
+    relevance_G: Floats
     score_M: Floats
     logit_M: Floats
     log_loss: float
@@ -123,8 +141,11 @@ def fit_direct_path(
         return additive
     people = (stack.effect_KGC, cohort.group_M)
     product_M = gate_entries(cohort.columns, *people, neighbours, 0.0)[1]
-    alone = _regress(cohort, stack.score_M[:, None], bounded=(True,))
-    products = _regress(cohort, np.column_stack([stack.score_M, product_M]), bounded=(True, False))
+    # Training people decide: what is chosen here is judged by the validation people later.
+    training = cohort.n_groups
+    alone = _regress(cohort, stack.score_M[:, None], fit=training, bounded=(True,))
+    both_M2 = np.column_stack([stack.score_M, product_M])
+    products = _regress(cohort, both_M2, fit=training, bounded=(True, False))
     gain, wanted = alone.deviance - products.deviance, math.log(len(product_M))
     told: dict[str, Any] = {"products_gain": gain, "products_gain_wanted": wanted}
     scale, weight = products.weight_P[-2:]
@@ -141,19 +162,17 @@ def fit_direct_path(
     return _path(cohort, stack, _with_products(cohort, stack, product_M, products), gate=gate / 2, told=told)
 
 
-def left_out_scores(
-    columns: GeneColumns, effect_KGC: Floats, group_M: NDArray[np.int64]
-) -> tuple[Floats, Floats]:
-    """Each person's features times the effects that were fitted without their group, and what centres them.
+def left_out_scores(cohort: Cohort, columns: GeneColumns, effect_KGC: Floats) -> tuple[Floats, Floats]:
+    """Each person's features times the effects that were fitted without them, and what centres them.
 
     Parameters
     ----------
+    cohort
+        Its groups are looked at.
     columns
         Features of M people.
     effect_KGC
-        Fits without each group, then the fit that has seen all.
-    group_M
-        Group of each person.
+        Effects by fit, see `Cohort.unseen`.
 
     Returns
     -------
@@ -162,8 +181,8 @@ def left_out_scores(
     score_M, centre_K = np.zeros(columns.n_people), np.zeros(len(effect_KGC))
     for k, effect_GC in enumerate(effect_KGC):
         every_M = weighted_sums(columns, effect_GC)
-        centre_K[k] = every_M[group_M != k].mean()
-        score_M = np.where(group_M == k, every_M - centre_K[k], score_M)
+        centre_K[k] = every_M[_seen(cohort, k)].mean()
+        score_M = np.where(cohort.group_M == k, every_M - centre_K[k], score_M)
     return score_M, centre_K
 
 
@@ -175,59 +194,73 @@ def _fit_stack(cohort: Cohort, columns: GeneColumns, *, polygenic: bool, threads
         name: SPARSE_STARTS for name, basis_GD in bases.items() if name == "sparse" or basis_GD is not None
     } | ({"polygenic": (POLYGENIC_START,)} if polygenic else {})
 
-    def fit(job: tuple[str, Start, int | None]) -> Effects:
+    last = cohort.n_groups + 1
+
+    def fit(job: tuple[str, Start, int]) -> Effects:
         name, start, left_out = job
-        return fit_effects(outcome, start, basis_GD=bases.get(name), left_out=left_out, sweeps=SWEEPS)
+        unseen = cohort.unseen(left_out)
+        return fit_effects(outcome, start, basis_GD=bases.get(name), left_out=unseen, sweeps=SWEEPS)
 
     with ThreadPoolExecutor(threads) as pool:
-        tried = [(name, start, None) for name in starts for start in starts[name]]
-        seen_all: dict[str, tuple[Effects, Start]] = {}
+        tried = [(name, start, last - 1) for name in starts for start in starts[name]]
+        chosen: dict[str, tuple[Effects, Start]] = {}
         for (name, start, _), fitted in zip(tried, pool.map(fit, tried), strict=True):
-            if name not in seen_all or fitted.bound > seen_all[name][0].bound:
-                seen_all[name] = (fitted, start)
+            if name not in chosen or fitted.bound > chosen[name][0].bound:
+                chosen[name] = (fitted, start)
         # The prior is learned anew without each group: its mean alone would tell labels of those left out.
-        jobs = [(name, seen_all[name][1], k) for name in starts for k in range(cohort.n_groups)]
+        others = (*range(cohort.n_groups), last)
+        jobs = [(name, chosen[name][1], k) for name in starts for k in others]
         refits = list(pool.map(fit, jobs))
-    by_kind = {
-        name: [
-            *(fitted for job, fitted in zip(jobs, refits, strict=True) if job[0] == name),
-            seen_all[name][0],
-        ]
-        for name in starts
-    }
+    by_kind: dict[str, list[Effects]] = {name: [] for name in starts}
+    for (name, *_), fitted in zip(jobs, refits, strict=True):
+        by_kind[name].append(fitted)
+    for name, of_kind in by_kind.items():
+        of_kind.insert(cohort.n_groups, chosen[name][0])
     return _weigh(cohort, columns, by_kind)
 
 
 def _weigh(cohort: Cohort, columns: GeneColumns, fits: Mapping[str, list[Effects]]) -> _Stack:
-    """Weigh the priors by what they say of people left out; for each group by what they say of the others."""
+    """Weigh the priors by what they say of people left out, for each fit among those whom it has seen."""
+    n_covariates, n_fits = cohort.n_covariates, cohort.n_groups + 2
     effect_JKGC = np.stack([np.stack([fitted.mean_GC for fitted in of_kind]) for of_kind in fits.values()])
-    scores = [left_out_scores(columns, effect_KGC, cohort.group_M) for effect_KGC in effect_JKGC]
+    scores = [left_out_scores(cohort, columns, effect_KGC) for effect_KGC in effect_JKGC]
     score_MJ = np.column_stack([score_M for score_M, _ in scores])
     centre_JK = np.stack([centre_K for _, centre_K in scores])
-    bounded = (True,) * len(fits)
-    heads = [_regress(cohort, score_MJ, bounded=bounded, left_out=k) for k in (*range(cohort.n_groups), None)]
-    weight_KJ = np.stack([head.weight_P[cohort.n_covariates :] for head in heads])
+    used = _worth_having(cohort, score_MJ)
+    heads = [_regress(cohort, score_MJ[:, used], fit=k, bounded=(True,) * len(used)) for k in range(n_fits)]
+    weight_KJ = np.zeros((n_fits, len(fits)))
+    weight_KJ[:, used] = [head.weight_P[n_covariates:] for head in heads]
     score_M = np.einsum("mj,mj->m", score_MJ, weight_KJ[cohort.group_M])
-    fixed_M = np.zeros(len(score_M))
-    for k, head in enumerate(heads[:-1]):
-        own = cohort.group_M == k
-        fixed_M[own] = head.intercept + cohort.covariates_MP[own] @ head.weight_P[: cohort.n_covariates]
-    full = {name: of_kind[-1] for name, of_kind in fits.items()}
-    likely = max((name for name in full if name != "polygenic"), key=lambda name: full[name].bound)
+    intercept_K = np.array([head.intercept for head in heads])
+    covariate_KP = np.stack([head.weight_P[:n_covariates] for head in heads])
+    fixed_M = intercept_K[cohort.group_M] + np.einsum(
+        "mp,mp->m", cohort.covariates_MP, covariate_KP[cohort.group_M]
+    )
     logit_M = fixed_M + score_M
+    sparse = {name: of_kind for name, of_kind in fits.items() if name != "polygenic"}
+    likely = max(sparse, key=lambda name: sparse[name][cohort.n_groups].bound)
     return _Stack(
         np.einsum("jkgc,kj->kgc", effect_JKGC, weight_KJ),
         np.einsum("jk,kj->k", centre_JK, weight_KJ),
-        full[likely].inclusion_G,
+        sparse[likely][-1].inclusion_G,
+        sparse[likely][cohort.n_groups].inclusion_G,
         score_M,
         logit_M,
-        float(np.mean(np.logaddexp(0, logit_M) - cohort.is_case_M * logit_M)),
+        float(np.mean(_losses(cohort, logit_M)[cohort.training_M])),
         heads[-1],
         {
-            name: {"weight": float(weight), **_told(fitted)}
-            for weight, (name, fitted) in zip(weight_KJ[-1], full.items(), strict=True)
+            name: {"weight": float(weight), **_told(of_kind[-1])}
+            for weight, (name, of_kind) in zip(weight_KJ[-1], fits.items(), strict=True)
         },
     )
+
+
+def _losses(cohort: Cohort, logit_M: Floats) -> Floats:
+    return np.asarray(np.logaddexp(0, logit_M) - cohort.is_case_M * logit_M)
+
+
+def _seen(cohort: Cohort, fit: int) -> NDArray[np.bool_]:
+    return ~np.isin(cohort.group_M, cohort.unseen(fit))
 
 
 def _worth_having(cohort: Cohort, score_MJ: Floats) -> list[int]:
@@ -236,7 +269,9 @@ def _worth_having(cohort: Cohort, score_MJ: Floats) -> list[int]:
     deviance = math.inf
     while len(used) < score_MJ.shape[1]:
         with_one_more = {
-            j: _regress(cohort, score_MJ[:, [*used, j]], bounded=(True,) * (len(used) + 1)).deviance
+            j: _regress(
+                cohort, score_MJ[:, [*used, j]], fit=cohort.n_groups, bounded=(True,) * (len(used) + 1)
+            ).deviance
             for j in range(score_MJ.shape[1])
             if j not in used
         }
@@ -275,11 +310,10 @@ def _told(fitted: Effects) -> dict[str, Any]:
     }
 
 
-def _regress(
-    cohort: Cohort, score_MJ: Floats, *, bounded: tuple[bool, ...], left_out: int | None = None
-) -> Head:
+def _regress(cohort: Cohort, score_MJ: Floats, *, fit: int, bounded: tuple[bool, ...]) -> Head:
+    """Regress status on covariates and scores, among the people that a fit has seen."""
     held_P = np.r_[np.zeros(cohort.n_covariates, bool), np.array(bounded)]
-    seen_M = cohort.group_M != left_out
+    seen_M = _seen(cohort, fit)
     column_MP = np.column_stack([cohort.covariates_MP, score_MJ])
     return fit_head(column_MP[seen_M], cohort.is_case_M[seen_M], held_P)
 
@@ -292,6 +326,7 @@ def _path(
         reader_KGC=reader.effect_KGC,
         centre_K=reader.centre_K,
         inclusion_G=scout.inclusion_G,
+        relevance_G=scout.relevance_G,
         gate=gate,
         intercept=reader.head.intercept,
         covariate_weight_P=reader.head.weight_P[: cohort.n_covariates],

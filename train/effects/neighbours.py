@@ -69,7 +69,7 @@ def gate_entries(
     columns
         Features of M people.
     effect_KGC
-        Effects that score the people of each group: fitted without them.
+        Effects by fit: those of fit k score the people of group k.
     group_M
         Group of each person.
     neighbours

@@ -8,6 +8,7 @@ variants are small on the scale of the outcome, and the scale is mended by logis
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -89,7 +90,7 @@ def fit_effects(
     start: Start | Prior,
     *,
     basis_GD: Floats | None = None,
-    left_out: int | None = None,
+    left_out: Collection[int] = (),
     sweeps: int = 40,
 ) -> Effects:
     """Posterior of the effects of all genes.
@@ -103,7 +104,7 @@ def fit_effects(
     basis_GD
         Properties of genes that the inclusion probability depends on; None: the same for all.
     left_out
-        A group of people that the fit does not see.
+        Groups of people that the fit does not see.
     sweeps
         Most passes over the genes; the fit ends when a pass hardly moves the prediction.
     """
@@ -148,10 +149,10 @@ class _State:
     covariance_GCC: Floats
 
     @classmethod
-    def begin(cls, outcome: Outcome, left_out: int | None) -> _State:
+    def begin(cls, outcome: Outcome, left_out: Collection[int]) -> _State:
         columns = outcome.columns
-        inside_M = np.ones(columns.n_people) if left_out is None else (outcome.group_M != left_out) * 1.0
-        groups = [k for k in range(outcome.n_groups) if k != left_out]
+        inside_M = (~np.isin(outcome.group_M, list(left_out))).astype(np.float64)
+        groups = [k for k in range(outcome.n_groups) if k not in left_out]
         basis_MP, _ = np.linalg.qr(outcome.fixed_MP * inside_M[:, None])
         fixed_GCP = fixed_products(columns, np.ascontiguousarray(basis_MP))
         # Projecting out the fixed columns turns X'X into X'X - X'Q Q'X, and y into y - Q Q'y.

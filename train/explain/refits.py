@@ -38,7 +38,9 @@ def refit_for(config: TrainConfig, design: Design) -> Refit | None:
         kept = design.take(design.fold_M != fold)
         order = np.random.default_rng([seed, 19]).permutation(np.unique(kept.fold_M))
         place = {int(fold): i for i, fold in enumerate(order)}
-        group_of = group_folds(list(place.values()), model.effects.groups)
+        # Nothing is trained on these fits: one fold takes the place of validation people.
+        last, *others = sorted(place.values())
+        group_of = group_folds(others, [last], model.effects.groups)
         path = fit_direct_path(
             Cohort(
                 columns_of(kept),

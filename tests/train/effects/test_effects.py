@@ -1,5 +1,7 @@
 """Empirical Bayes against exact answers on problems small enough to have them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -96,8 +98,8 @@ def test_fit_effects__people_left_out_are_not_seen():
     other = np.where(group_M == 2, 1 - y_M, y_M)
     changed = prepare_outcome(columns_of(x_MCG), other, np.empty((80, 0)), group_M)
     prior = fit_effects(outcome, Start(0.2)).prior
-    found = fit_effects(outcome, prior, left_out=2)
-    assert found.mean_GC == pytest.approx(fit_effects(changed, prior, left_out=2).mean_GC)
+    found = fit_effects(outcome, prior, left_out=(2,))
+    assert found.mean_GC == pytest.approx(fit_effects(changed, prior, left_out=(2,)).mean_GC)
     inside = group_M != 2
     alone = prepare_outcome(columns_of(x_MCG[inside]), y_M[inside], np.empty((60, 0)), np.zeros(60, np.int64))
     assert found.mean_GC == pytest.approx(fit_effects(alone, prior).mean_GC)
@@ -174,13 +176,35 @@ def test_gate_entries__equal_dense_products(order_G: np.ndarray | None):
     assert gated.reshape(12, 2, 5) == pytest.approx(x_MCG * (1 + 0.5 * n_MG)[:, None], abs=1e-5)
 
 
-def test_left_out_scores__each_by_the_fit_without_their_group():
-    x_MCG = np.arange(1.0, 5.0).reshape(4, 1, 1)
-    effect_KGC = np.array([[[1.0]], [[10.0]], [[100.0]]])
-    score_M, centre_K = left_out_scores(columns_of(x_MCG), effect_KGC, np.array([0, 1, 0, 1]))
-    # Effects without group 0 were fitted on people with 2 and 4 alleles, without group 1 on 1 and 3.
-    assert centre_K.tolist() == [3.0, 20.0, 250.0]
-    assert score_M.tolist() == [1 - 3, 20 - 20, 3 - 3, 40 - 20]
+def test_unseen__what_training_people_are_scored_with_knows_no_validation_person():
+    cohort = Cohort(
+        columns_of(np.ones((3, 1, 1))), np.array([0, 1, 0], np.int8), np.empty((3, 0)), np.array([0, 1, 2])
+    )
+    assert [cohort.unseen(k) for k in range(4)] == [(0, 2), (1, 2), (2,), ()]
+
+
+def test_left_out_scores__each_by_the_fit_without_them():
+    x_MCG = np.arange(1.0, 6.0).reshape(5, 1, 1)
+    cohort = Cohort(columns_of(x_MCG), np.zeros(5, np.int8), np.empty((5, 0)), np.array([0, 1, 0, 1, 2]))
+    effect_KGC = np.array([[[1.0]], [[10.0]], [[100.0]], [[1000.0]]])
+    score_M, centre_K = left_out_scores(cohort, cohort.columns, effect_KGC)
+    # Without group 0 and the validation person are those with 2 and 4 alleles, without group 1 1 and 3.
+    assert centre_K.tolist() == [3.0, 20.0, 250.0, 3000.0]
+    assert score_M.tolist() == [1 - 3, 20 - 20, 3 - 3, 40 - 20, 500 - 250]
+
+
+def test_fit_direct_path__training_scores_know_no_label_of_a_validation_person():
+    near = neighbours_within(("1",) * 60, 5)
+    cohort = planted(np.random.default_rng(14), 3.0)
+    validation = cohort.group_M == cohort.n_groups
+    other = replace(cohort, is_case_M=np.where(validation, 1 - cohort.is_case_M, cohort.is_case_M))
+    one, two = fit_direct_path(cohort, near), fit_direct_path(other, near)
+    assert one.gate == two.gate > 0
+    assert (one.relevance_G == two.relevance_G).all()
+    for effects in ("scout_KGC", "reader_KGC"):
+        assert (getattr(one, effects)[:-1] == getattr(two, effects)[:-1]).all()
+        assert (getattr(one, effects)[-1] != getattr(two, effects)[-1]).any()
+    assert (one.logit_M[~validation] == two.logit_M[~validation]).all()
 
 
 def planted(rng: np.random.Generator, product: float) -> Cohort:
