@@ -1,5 +1,6 @@
 """Properties of genes as priors, from the dataset to the bundle, and their control."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ from contract.dataset import read_genes, write_genes
 from contract.example import write_example
 from contract.manifest import read_manifest
 from tests.train.runs import config_maker, fit_quietly
-from train.bundle import check_dataset, load_bundle
+from train.bundle import Bundle, check_dataset, load_bundle
 from train.config import GeneCNNConfig
-from train.direct import gene_properties
+from train.direct import EFFECTS_FACTS_NAME, OUT_OF_FOLD_NAME, gene_properties
 from train.fit import BUNDLE_NAME
 
+NETWORK_PAGE = Path(__file__).resolve().parents[2] / "docs" / "network.md"
 N_GENES, N_LOW, N_CAUSAL = 200, 30, 20
 
 
@@ -34,9 +36,13 @@ def constrained(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, np.ndarr
     return root, causal_G
 
 
-def bundle_of(root: str, folder: Path, **effects: bool):
+def run_of(root: str, folder: Path, **effects: object) -> Path:
     model = {"convolution": False, "effects": {"neighbours": 0, "polygenic": False, **effects}}
-    return load_bundle(fit_quietly(config_maker(root, folder)(model=model)) / BUNDLE_NAME)
+    return fit_quietly(config_maker(root, folder)(model=model))
+
+
+def bundle_of(root: str, folder: Path, **effects: object) -> Bundle:
+    return load_bundle(run_of(root, folder, **effects) / BUNDLE_NAME)
 
 
 def test_fit__properties_find_causal_genes_and_shuffled_ones_do_not(constrained, tmp_path):
@@ -58,6 +64,15 @@ def test_fit__a_bundle_keeps_the_properties_and_takes_datasets_with_others(const
     # The effects are fixed: what a new cohort's table says of the genes no longer matters.
     for others in (genes.assign(loeuf=0.0), genes.assign(s_het=0.1), genes.drop(columns="loeuf")):
         check_dataset(bundle, manifest, others, root)
+
+
+def test_fit__the_network_page_explains_all_that_it_leaves(constrained, tmp_path):
+    run = run_of(constrained[0], tmp_path, neighbours=3, polygenic=True)
+    facts = json.loads((run / EFFECTS_FACTS_NAME).read_text())
+    assert set(facts["priors"]) == {"sparse", "sparse_with_properties", "polygenic"}
+    names = [*facts, *facts["priors"]["sparse"], *pd.read_parquet(run / OUT_OF_FOLD_NAME).columns]
+    text = NETWORK_PAGE.read_text()
+    assert [name for name in names if f"`{name}`" not in text] == []
 
 
 def test_gene_properties__shuffled_by_the_seed_rows_kept_together():
