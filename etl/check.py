@@ -11,6 +11,7 @@ from etl.aggregate.config import check_masks
 from etl.annotate.config import AnnotationConfig
 from etl.annotate.csq_format import available_classes, csq_fields, csq_format
 from etl.annotate.genes import read_genes
+from etl.annotate.properties import read_properties
 from etl.config import EtlConfig
 from etl.genome import genome
 from etl.ingest.files import inspect_headers, missing_fields
@@ -26,8 +27,8 @@ Found = TypeVar("Found")
 def check(config: EtlConfig) -> list[str]:
     """All faults that can be seen before any work: an empty list means that a run may start.
 
-    Reads the profile, the VCF headers and first records, the samples table, the gene table, the capture
-    intervals, regions of low complexity and the contigs of the reference's sequence.
+    Reads the profile, the VCF headers and first records, the samples table, the gene table and that of genes'
+    properties, the capture intervals, regions of low complexity and the contigs of the reference's sequence.
     """
     faults: list[str] = []
 
@@ -43,7 +44,7 @@ def check(config: EtlConfig) -> list[str]:
     headers, in_headers = inspect_headers(config.input, config.reference)
     faults += in_headers
     samples = attempt(lambda: read_samples(config.samples))
-    attempt(lambda: read_genes(config.genes, config.reference))
+    attempt(lambda: _read_gene_tables(config))
     intervals = config.intervals
     if intervals is not None:
         attempt(lambda: read_intervals(intervals, config.reference))
@@ -64,6 +65,12 @@ def check(config: EtlConfig) -> list[str]:
         faults += _content_faults(header, config)
         faults += _other_annotation(header, headers[0], config.annotation)
     return faults
+
+
+def _read_gene_tables(config: EtlConfig) -> None:
+    genes, _ = read_genes(config.genes, config.reference)
+    if config.genes.properties is not None:
+        read_properties(config.genes.properties, genes)
 
 
 def _folder_faults(work: str) -> list[str]:

@@ -47,6 +47,7 @@ class StepStatus:
     step: Step
     digest: str
     settings: dict[str, object]
+    inputs: dict[str, str]
     done: bool
     reason: str
 
@@ -73,7 +74,7 @@ def plan(config: EtlConfig) -> list[StepStatus]:
         if reason == "up to date" and not all(_exists(path) for path in step.outputs(config)):
             reason = "its output is gone"
         stale = stale or reason != "up to date"
-        statuses.append(StepStatus(step, upstream, settings, not stale, reason))
+        statuses.append(StepStatus(step, upstream, settings, inputs, not stale, reason))
     return statuses
 
 
@@ -143,7 +144,7 @@ def _run_step(status: StepStatus, config: EtlConfig, console: Console, engine: E
             engine.wait_for_hail()
         started = time.monotonic()
         out = workspace.begin(step.folder)
-        result = step.work(Run(config, config.resolved_profile(), workspace, out))
+        result = step.work(Run(config, config.resolved_profile(), workspace, out, status.inputs))
         seconds = round(time.monotonic() - started, 2)
         record = Record(
             **result.model_dump(),

@@ -51,7 +51,7 @@ def read_genes(config: GenesConfig, reference_genome: str) -> tuple[pd.DataFrame
     """
     rows = _read_gtf(config) if config.columns is None else _read_table(config.path, config.columns)
     _check_positions(config.path, rows)
-    rows["gene_id"] = rows["gene_id"].str.replace(_VERSION, r"\1", regex=True)
+    rows["gene_id"] = without_versions(rows["gene_id"])
     rows["contig"] = _bare_contigs(rows["contig"])
     kept, ledger = _drop(rows, config)
     if kept.empty:
@@ -59,6 +59,11 @@ def read_genes(config: GenesConfig, reference_genome: str) -> tuple[pd.DataFrame
     kept["contig"] = kept["contig"].map(contig_names(reference_genome))
     kept.insert(0, "position", np.arange(len(kept), dtype=np.int32))
     return kept[GENE_SCHEMA.names], ledger
+
+
+def without_versions(ids: pd.Series) -> pd.Series:
+    """Ensembl ids without what follows the dot; other ids as they are."""
+    return ids.str.replace(_VERSION, r"\1", regex=True)
 
 
 def contig_names(reference_genome: str) -> dict[str, str]:

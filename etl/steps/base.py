@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ class Run:
     workspace: Workspace
     out: Path
     """Folder that the step writes in."""
+    inputs: dict[str, str] = field(default_factory=dict)
+    """Digest of each file from outside that the step reads."""
 
     def path(self, step: Step, name: str) -> str:
         """An output of an earlier step, absolute."""

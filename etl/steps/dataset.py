@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -11,6 +12,7 @@ from contract.manifest import LedgerEntry
 from contract.provenance import software_versions
 from contract.storage import absolute
 from etl.aggregate.masks import mask_channels
+from etl.annotate.properties import property_counts, read_properties
 from etl.cohort.people import person_sex
 from etl.config import EtlConfig
 from etl.export.calls import CohortTables, export_matrix_table
@@ -20,7 +22,7 @@ from etl.export.people_tables import kinship_table, metrics_table
 from etl.steps.aggregation import read_entries
 from etl.steps.ancestry import SAMPLES
 from etl.steps.annotation import read_gene_axis
-from etl.steps.base import SOFTWARE, Run
+from etl.steps.base import SOFTWARE, Run, Step
 from etl.steps.ingest import COHORT, SUMS
 from etl.steps.relatedness import KINSHIP
 from etl.steps.table import (
@@ -47,7 +49,7 @@ def work(run: Run) -> StepResult:
         _export(run, samples)
     samples["covariates"], names = covariates(samples, run.config)
     samples["sex"] = samples["sex"].where(samples["sex"] != "unknown", None)
-    records = finished_records(run)
+    records, (genes, told) = finished_records(run), _gene_axis(run)
     facts = DatasetFacts(
         reference_genome=run.config.reference,
         channels=mask_channels(run.config.masks.resolved()),
@@ -56,25 +58,35 @@ def work(run: Run) -> StepResult:
         row_group_size=run.config.row_group_size,
         test_fold=run.config.folds.test,
         fitted_on={what: seen for record in records.values() for what, seen in record.fitted_on.items()},
-        counts=cohort_counts(records),
+        counts=cohort_counts(records) | told,
         ledger=full_ledger(records),
         qc_profile=run.profile.model_dump(mode="json", exclude={"gates"}),
         config=run.config.model_dump(mode="json"),
         software=software_versions(SOFTWARE),
-        digests=input_digests(records) | {"config": digest(run.config)},
+        digests=input_digests(records) | run.inputs | {"config": digest(run.config)},
         seed=run.config.folds.seed,
         kinship=_kinship(run, samples),
         people_qc=metrics_table(samples),
     )
-    manifest = write_dataset(run.config.dataset, samples, read_entries(run), read_gene_axis(run), facts=facts)
+    manifest = write_dataset(run.config.dataset, samples, read_entries(run), genes, facts=facts)
     return StepResult(
         facts={
             "people": manifest.n_samples,
             "genes": manifest.n_genes,
             "channels": len(manifest.channels),
             "row_groups": sum(fold.n_row_groups for fold in manifest.folds),
+            **told,
         }
     )
+
+
+def _gene_axis(run: Run) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The gene axis with its properties, if there are any, and how many genes have each."""
+    genes, config = read_gene_axis(run), run.config.genes.properties
+    if config is None:
+        return genes, {}
+    properties = read_properties(config, genes)
+    return genes.join(properties), property_counts(properties)
 
 
 def _kinship(run: Run, samples: pd.DataFrame) -> pd.DataFrame | None:
@@ -112,9 +124,9 @@ def covariates(samples: pd.DataFrame, config: EtlConfig) -> tuple[list[list[floa
     return frame.astype(float).to_numpy().tolist(), list(frame.columns)
 
 
-def finished_records(run: Run) -> dict[str, Record]:
-    """Records of the steps before the dataset, by step name."""
-    records = {step.name: run.workspace.record(step.folder) for step in BEFORE}
+def finished_records(run: Run, steps: Iterable[Step] = BEFORE) -> dict[str, Record]:
+    """Records of steps, by step name; unless told otherwise, of those before the dataset."""
+    records = {step.name: run.workspace.record(step.folder) for step in steps}
     return {name: record for name, record in records.items() if record is not None}
 
 

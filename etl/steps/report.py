@@ -28,11 +28,11 @@ from etl.steps.aggregation import read_entries
 from etl.steps.ancestry import COMPONENTS, SAMPLES
 from etl.steps.annotation import read_gene_axis
 from etl.steps.base import SOFTWARE, Run
-from etl.steps.dataset import cohort_counts, finished_records, full_ledger, input_digests
+from etl.steps.dataset import BEFORE, cohort_counts, finished_records, full_ledger, input_digests
 from etl.steps.ingest import COHORT, SUMS
 from etl.steps.relatedness import DUPLICATES, KINSHIP, PEOPLE
 from etl.steps.sample_metrics import METRICS
-from etl.steps.table import ANCESTRY, INGEST, RELATEDNESS, SAMPLE_METRICS, VARIANT_QC
+from etl.steps.table import ANCESTRY, DATASET, INGEST, RELATEDNESS, SAMPLE_METRICS, VARIANT_QC
 from etl.steps.variant_qc import VARIANTS
 from etl.thresholds import Profile
 from etl.workspace import Record, StepResult
@@ -42,7 +42,7 @@ PEOPLE_LEDGER, REMOVAL_TESTS, VARIANT_LEDGER = "people_ledger.csv", "removal_tes
 
 def work(run: Run) -> StepResult:
     """Write the HTML report, and the ledger beside the step's record."""
-    records = finished_records(run)
+    records = finished_records(run, (*BEFORE, DATASET))
     people = _people(run)
     sums = _variant_sums(run)
     attrition = _attrition(people, sums, records)
@@ -131,6 +131,11 @@ def _facts(run: Run, records: dict[str, Record]) -> dict[str, str | int | float]
     facts: dict[str, str | int | float] = {
         **{name.replace("_", " "): count for name, count in cohort_counts(records).items()},
         "genes": records["annotation"].facts["genes"],
+        **{
+            name.replace("_", " "): count
+            for name, count in records["dataset"].facts.items()
+            if name.startswith("genes_with_")
+        },
         "reference genome": run.config.reference,
         "mean depth and quality are over": str(ingest["depth_over"]),
         "ancestry components kept": records["ancestry"].facts["components_kept"],

@@ -66,7 +66,7 @@ def _variant_qc(config: EtlConfig, profile: Profile) -> dict[str, object]:
 def _annotation(config: EtlConfig, profile: Profile) -> dict[str, object]:
     return {
         "annotation": config.annotation.model_dump(mode="json"),
-        "genes": config.genes.model_dump(mode="json"),
+        "genes": config.genes.model_dump(mode="json", exclude={"properties"}),
     }
 
 
@@ -85,7 +85,12 @@ def _dataset(config: EtlConfig, profile: Profile) -> dict[str, object]:
         "folds": config.folds.model_dump(mode="json"),
         "dataset": config.dataset,
         "export": list(config.export),
+        "properties": config.genes.properties.model_dump(mode="json") if config.genes.properties else None,
     }
+
+
+def _dataset_inputs(config: EtlConfig) -> list[str]:
+    return [config.genes.properties.path] if config.genes.properties else []
 
 
 def _dataset_outputs(config: EtlConfig) -> list[str]:
@@ -157,7 +162,8 @@ DATASET = Step(
     "dataset",
     "writing the dataset",
     _dataset,
-    packages=("export", "../contract"),
+    packages=("annotate", "export", "../contract"),
+    inputs=_dataset_inputs,
     outputs=_dataset_outputs,
 )
 REPORT = Step(

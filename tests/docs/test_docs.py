@@ -8,6 +8,7 @@ import yaml
 from contract.config import build_config
 from contract.example import write_example
 from etl.aggregate.config import MasksConfig
+from etl.annotate.config import GenesConfig
 from etl.cohort.schema import COHORT_SCHEMA
 from etl.config import EtlConfig
 from tests.etl.cohort_rows import cohort_table, variant, write_cohort
@@ -15,6 +16,7 @@ from tests.etl.cohort_rows import cohort_table, variant, write_cohort
 PROJECT = Path(__file__).resolve().parents[2]
 README = PROJECT / "README.md"
 COHORT_PAGE = PROJECT / "docs" / "cohort.md"
+NETWORK_PAGE = PROJECT / "docs" / "network.md"
 PAGES = [
     README,
     PROJECT / "CHANGELOG.md",
@@ -145,6 +147,12 @@ def test_cohort_page__python_block_finds_the_carriers(tmp_path, monkeypatch):
 def test_cohort_page__names_every_column():
     text = COHORT_PAGE.read_text()
     assert [name for name in COHORT_SCHEMA.names if f"`{name}`" not in text] == []
+
+
+def test_network_page__properties_are_a_valid_configuration():
+    (block,) = fenced("yaml", NETWORK_PAGE)
+    genes = build_config(GenesConfig, yaml.safe_load(block)["genes"], "docs/network.md")
+    assert genes.properties.columns == {"loeuf": "oe_lof_upper", "pli": "pLI"}
 
 
 def test_readme__python_block_reads_a_dataset(tmp_path, monkeypatch):

@@ -114,6 +114,16 @@ def absent_gene_table(mini: MiniInputs) -> str:
     return f"{mini.genes}: "
 
 
+def properties_of_other_genes(mini: MiniInputs) -> str:
+    path = mini.genes.with_name("constraint.tsv")
+    path.write_text("gene_id\tloeuf\nENSG2\t0.5\n")
+    mini.settings["genes"]["properties"] = {"path": str(path), "gene_id": "gene_id", "columns": ["loeuf"]}
+    return (
+        f"{path}: column gene_id: found properties of other genes, "
+        "wanted some of the 1 genes of the axis, such as 'ENSG1'"
+    )
+
+
 def no_consequences_in_the_file(mini: MiniInputs) -> str:
     mini.write_vcf(vcf_text(HEADER.replace("ID=CSQ", "ID=ANN")))
     return f"{mini.vcf}: INFO CSQ: found no such field in the header, wanted VEP's annotation"
@@ -206,6 +216,7 @@ FAULTS = [
     no_vcf_at_all,
     absent_samples_table,
     absent_gene_table,
+    properties_of_other_genes,
     no_consequences_in_the_file,
     another_order_of_consequences_in_the_second_file,
     unknown_profile,

@@ -1,0 +1,94 @@
+"""Properties of genes as priors, from the dataset to the bundle, and their control."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from contract.dataset import read_genes, write_genes
+from contract.example import write_example
+from contract.manifest import read_manifest
+from tests.train.runs import config_maker, fit_quietly
+from train.bundle import Bundle, check_dataset, load_bundle
+from train.config import GeneCNNConfig
+from train.direct import EFFECTS_FACTS_NAME, OUT_OF_FOLD_NAME, gene_properties
+from train.fit import BUNDLE_NAME
+
+NETWORK_PAGE = Path(__file__).resolve().parents[2] / "docs" / "network.md"
+N_GENES, N_LOW, N_CAUSAL = 200, 30, 20
+
+
+@pytest.fixture(scope="module")
+def constrained(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, np.ndarray]:
+    """1,000 people; 20 of the 30 genes of lowest LOEUF are causal, and the root and these genes are told."""
+    root = str(tmp_path_factory.mktemp("constrained") / "dataset")
+    rng = np.random.default_rng(0)
+    rank_G = rng.permutation(N_GENES)
+    causal_G = np.isin(
+        np.arange(N_GENES), rng.choice(np.flatnonzero(rank_G < N_LOW), N_CAUSAL, replace=False)
+    )
+    causal = tuple(np.flatnonzero(causal_G).tolist())
+    write_example(root, n_samples=1000, n_genes=N_GENES, causal=causal, effect=0.5, density=0.1)
+    loeuf_G = np.where(rank_G == N_GENES - 1, np.nan, 2 * rank_G / N_GENES)
+    write_genes(root, read_genes(root).assign(loeuf=loeuf_G))
+    return root, causal_G
+
+
+def run_of(root: str, folder: Path, **effects: object) -> Path:
+    model = {"convolution": False, "effects": {"neighbours": 0, "polygenic": False, **effects}}
+    return fit_quietly(config_maker(root, folder)(model=model))
+
+
+def bundle_of(root: str, folder: Path, **effects: object) -> Bundle:
+    return load_bundle(run_of(root, folder, **effects) / BUNDLE_NAME)
+
+
+def test_fit__properties_find_causal_genes_and_shuffled_ones_do_not(constrained, tmp_path):
+    root, causal_G = constrained
+    without = bundle_of(root, tmp_path / "without", properties=False).genes["inclusion"][causal_G].mean()
+    bundle = bundle_of(root, tmp_path / "with")
+    shuffled = bundle_of(root, tmp_path / "shuffled", shuffle_properties=True).genes["inclusion"]
+    assert bundle.genes["inclusion"][causal_G].mean() > without + 0.2
+    assert shuffled[causal_G].mean() == pytest.approx(without, abs=0.1)
+    assert bundle.genes["inclusion"][~causal_G].mean() < 0.1
+
+
+def test_fit__a_bundle_keeps_the_properties_and_takes_datasets_with_others(constrained, tmp_path):
+    root, _ = constrained
+    genes, manifest = read_genes(root), read_manifest(root)
+    bundle = bundle_of(root, tmp_path)
+    pd.testing.assert_series_equal(bundle.genes["loeuf"], genes["loeuf"])
+    assert {"sparse", "sparse_with_properties"} == set(bundle.facts.effects["priors"])
+    # The effects are fixed: what a new cohort's table says of the genes no longer matters.
+    for others in (genes.assign(loeuf=0.0), genes.assign(s_het=0.1), genes.drop(columns="loeuf")):
+        check_dataset(bundle, manifest, others, root)
+
+
+def test_fit__the_network_page_explains_all_that_it_leaves(constrained, tmp_path):
+    run = run_of(constrained[0], tmp_path, neighbours=3, polygenic=True)
+    facts = json.loads((run / EFFECTS_FACTS_NAME).read_text())
+    assert set(facts["priors"]) == {"sparse", "sparse_with_properties", "polygenic"}
+    names = [*facts, *facts["priors"]["sparse"], *pd.read_parquet(run / OUT_OF_FOLD_NAME).columns]
+    text = NETWORK_PAGE.read_text()
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_gene_properties__shuffled_by_the_seed_rows_kept_together():
+    genes = pd.DataFrame({"gene_id": list("abcdefgh"), "loeuf": [*range(7), np.nan]})
+    genes["s_het"] = genes["loeuf"] * 10
+    config = GeneCNNConfig.model_validate({"effects": {"shuffle_properties": True}})
+    first, again, other = (gene_properties(genes, config, seed) for seed in (1, 1, 2))
+    pd.testing.assert_frame_equal(first, again)
+    assert first["loeuf"].tolist() != other["loeuf"].tolist()
+    assert first["loeuf"].tolist() != genes["loeuf"].tolist()
+    assert sorted(first["loeuf"].dropna()) == list(range(7))
+    assert (first["s_het"].dropna() == 10 * first["loeuf"].dropna()).all()
+
+
+def test_gene_properties__none_without_columns_or_where_switched_off():
+    genes = pd.DataFrame({"gene_id": ["a", "b"], "position": [0, 1]})
+    assert gene_properties(genes, GeneCNNConfig(), 1) is None
+    off = GeneCNNConfig.model_validate({"effects": {"properties": False}})
+    assert gene_properties(genes.assign(loeuf=[0.1, 0.2]), off, 1) is None
