@@ -128,6 +128,7 @@ def audit(
         found = audit_run(run, null_run)
         _console().print(verdict_text(found))
         _console().print(_check_table(found))
+        _renew_report(run)
         if found["verdict"]["status"] == "failed":
             raise SystemExit(AUDIT_STATUS)
 
@@ -163,6 +164,7 @@ def explain(
         found = explain_run(run, explain_config(overrides or [], folds=folds, seeds=seeds, people=people))
         _console().print(_gene_rows(found))
         _console().print(f"genes: {run / GENES_NAME}, the rest: {run / EXPLANATIONS_NAME}")
+        _renew_report(run)
 
 
 @app.command()
@@ -228,6 +230,16 @@ def ladder(
         config = load_config(TrainConfig, conf, overrides or [])
         content = run_ladder(config, _names(models), _numbers(seeds), _console())
         _console().print(show_ladder(content))
+        _renew_report(Path(config.run.out))
+
+
+def _renew_report(run: Path) -> None:
+    """Let the report of an evaluated run show what was found since."""
+    from train.evaluate import METRICS_NAME
+    from train.report.html import write_report
+
+    if (run / METRICS_NAME).exists():
+        _console().print(f"report: {write_report(run)}")
 
 
 def _names(text: str) -> list[str]:

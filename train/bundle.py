@@ -20,6 +20,7 @@ from torch import Tensor
 from contract.config import ConfigModel, build_config
 from contract.errors import InputError, fault
 from contract.manifest import Channel, Manifest
+from train.calibration import NO_CALIBRATION, Calibration, load_calibration, save_calibration
 from train.config import ModelConfig
 from train.engine import Network
 from train.model import InputShape, build_model
@@ -62,12 +63,13 @@ class BundleFacts(ConfigModel):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A trained model with its facts."""
+    """A trained model with its facts; `calibration` is applied to its logits."""
 
     facts: BundleFacts
     genes: pd.DataFrame
     scaler: Scaler
     weights: dict[str, Tensor]
+    calibration: Calibration = NO_CALIBRATION
 
     def model(self) -> Network:
         """The network with its weights, ready to score."""
@@ -91,6 +93,8 @@ def save_bundle(folder: Path, bundle: Bundle) -> None:
     save_file({name: tensor.numpy() for name, tensor in bundle.weights.items()}, partial / WEIGHTS_NAME)
     save_file(dict(vars(bundle.scaler)), partial / SCALER_NAME)
     bundle.genes.to_parquet(partial / GENES_NAME, index=False)
+    if bundle.calibration.n:
+        save_calibration(partial, bundle.calibration)
     (partial / FACTS_NAME).write_text(bundle.facts.model_dump_json(indent=1))
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
@@ -119,7 +123,7 @@ def load_bundle(folder: Path) -> Bundle:
         raise InputError(
             fault(folder, "bundle", found=f"damaged ({error})", wanted="a readable bundle")
         ) from None
-    return Bundle(facts, genes, scaler, weights)
+    return Bundle(facts, genes, scaler, weights, load_calibration(folder))
 
 
 def check_dataset(bundle: Bundle, manifest: Manifest, genes: pd.DataFrame, root: str) -> None:

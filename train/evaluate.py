@@ -111,7 +111,7 @@ def status_was_permuted(manifest: Manifest) -> bool:
 def judge(bundle: Bundle, manifest: Manifest, config: TrainConfig) -> tuple[Judged, dict[str, str]]:
     """Probabilities of the test people by the network and by logistic regressions fitted beside it.
 
-    Returns them with the penalty that the validation people chose for each regression.
+    Returns them with the penalty that inner folds chose for each regression.
     """
     facts, root = bundle.facts, config.data.dataset
     people = read_people(root, manifest, [facts.test_fold], covariates=config.data.covariates)
@@ -199,7 +199,10 @@ def read_components(
 def score_folds(
     bundle: Bundle, manifest: Manifest, reader: RowGroupReader, people: People, folds: Sequence[int]
 ) -> pd.DataFrame:
-    """Probability of being a case for every person of some folds: columns sample_index (ascending), score."""
+    """Calibrated probability of being a case for everyone of some folds.
+
+    Columns sample_index (ascending) and score.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model, densify = bundle.model().to(device), Densifier(bundle.scaler, len(bundle.facts.channels), device)
     rows = scoring_rows(reader, list_row_groups(manifest, folds), batch_size=64)
@@ -209,7 +212,7 @@ def score_folds(
             on_device = batch.to(device)
             logit_B = model(densify(on_device), on_device.covariates_BP)
             samples.append(batch.sample_B.numpy())
-            scores.append(torch.sigmoid(logit_B.double()).cpu().numpy())
+            scores.append(bundle.calibration.probabilities(logit_B.double().cpu().numpy()))
     frame = pd.DataFrame({"sample_index": np.concatenate(samples), "score": np.concatenate(scores)})
     return frame.sort_values("sample_index", ignore_index=True)
 

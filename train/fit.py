@@ -20,6 +20,7 @@ from contract.config import digest, dump_config
 from contract.errors import InputError, fault
 from contract.provenance import software_versions
 from train.bundle import Bundle, BundleFacts, genes_digest, save_bundle
+from train.calibration import NO_CALIBRATION, fit_out_of_fold
 from train.checkpoint import load_state, save_state
 from train.config import GeneCNNConfig, TrainConfig
 from train.data import RowGroupReader, open_reader, prefetch, scoring_rows, training_rows
@@ -308,7 +309,15 @@ def _bundle(prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> Bu
         manifest_digest=digest(manifest),
         versions=software_versions(PACKAGES),
     )
-    return Bundle(facts, genes, prepared.scaler, trainer.best_weights)
+    weights = trainer.best_weights
+    # Left-out scores are those of the direct path: they calibrate the network where it is nothing else.
+    direct_alone = path is not None and not weights["convolving"]
+    calibration = (
+        fit_out_of_fold(out_of_fold_table(prepared, path), prepared.people)
+        if path is not None and direct_alone
+        else NO_CALIBRATION
+    )
+    return Bundle(facts, genes, prepared.scaler, weights, calibration)
 
 
 def _announce(console: Console, prepared: Prepared, comm: Comm, trainer: Trainer) -> None:

@@ -16,6 +16,7 @@ from contract.config import ConfigModel, digest
 from contract.errors import InputError, fault
 from contract.manifest import read_manifest
 from contract.storage import open_storage
+from train.calibration import CALIBRATION_NAME
 
 READS_NAME = "test_fold_reads.json"
 """In a run's folder: readings that could not be recorded beside the dataset."""
@@ -126,7 +127,7 @@ def bundle_digest(folder: Path) -> str:
     """Digest of a bundle's files; the metrics that an evaluation adds are not among them."""
     total = hashlib.sha256()
     for path in sorted(folder.iterdir()):
-        if path.suffix in (".safetensors", ".parquet") or path.name == "bundle.json":
+        if path.suffix in (".safetensors", ".parquet") or path.name in ("bundle.json", CALIBRATION_NAME):
             total.update(path.name.encode())
             total.update(path.read_bytes())
     return total.hexdigest()[:16]

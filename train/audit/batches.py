@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from train.audit.alone import Comparison
 from train.audit.auroc import Measure, Values, cross, stratified_auroc
-from train.audit.evidence import Evidence
+from train.audit.evidence import Evidence, Judged
 from train.audit.hidden import batch_log_odds, hidden_units
 from train.audit.rules import (
     BALANCED_AUROC,
@@ -42,7 +42,7 @@ def within_strata(evidence: Evidence) -> Finding:
         judged.auroc(), judged.auroc(groups["batch"].to_numpy(), groups["ancestry"].to_numpy())
     )
     share = comparison.within.n_pairs / max(comparison.overall.n_pairs, 1)
-    numbers = comparison.numbers() | {"share_of_pairs": share, "by_stratum": _by_stratum(evidence, names_M)}
+    numbers = comparison.numbers() | {"share_of_pairs": share, "by_stratum": _by_stratum(judged, names_M)}
     if _shared(judged.design, names_M) < MIN_GROUP:
         means = "status goes with batch or ancestry: nothing can tell disease from either"
         advice = "only a cohort whose batches and ancestries hold both cases and controls can tell"
@@ -141,10 +141,8 @@ def _tells_batch(evidence: Evidence, design: Design, shown: Shown, wanted: str) 
     return Finding("passed", sentence, wanted, means, numbers=numbers)
 
 
-def _by_stratum(evidence: Evidence, names_M: NDArray[Any]) -> list[dict[str, float]]:
-    judged = evidence.judged
-    assert judged is not None  # the caller has looked
-    rows = []
+def _by_stratum(judged: Judged, names_M: NDArray[Any]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
     for name in np.unique(names_M):
         inside = names_M == name
         people = judged.design.take(inside)
@@ -153,7 +151,9 @@ def _by_stratum(evidence: Evidence, names_M: NDArray[Any]) -> list[dict[str, flo
             measure = stratified_auroc(
                 people.is_case_M, judged.score_M[inside], people.fold_M, people.family_M
             )
-            rows.append({"people": len(people), "cases": cases, **measure.numbers()})
+            first = people.groups.iloc[0]
+            named = {"batch": str(first["batch"]), "ancestry": str(first["ancestry"])}
+            rows.append({**named, "people": len(people), "cases": cases, **measure.numbers()})
     return rows
 
 

@@ -155,11 +155,14 @@ def fit_direct_path(
     gate = float(weight / scale)
     gated = gate_entries(cohort.columns, *people, neighbours, gate)[0]
     second = _fit_stack(cohort, gated, polygenic=polygenic, threads=threads)
-    told |= {"products_log_loss": products.log_loss, "gated_log_loss": second.log_loss}
-    if second.log_loss <= products.log_loss:
+    first = _with_products(cohort, stack, product_M, products)
+    told |= {"products_log_loss": first.log_loss, "gated_log_loss": second.log_loss}
+    worse_M = (_losses(cohort, second.logit_M) - _losses(cohort, first.logit_M))[cohort.training_M]
+    # Effects fitted behind their gates gain most from more people: they yield only where clearly worse.
+    if worse_M.mean() < 2 * worse_M.std() / math.sqrt(len(worse_M)):
         return _path(cohort, stack, second, gate=gate, told=told)
     # Half the gate with the first effects is the products with their weight: each pair is met twice.
-    return _path(cohort, stack, _with_products(cohort, stack, product_M, products), gate=gate / 2, told=told)
+    return _path(cohort, stack, first, gate=gate / 2, told=told)
 
 
 def left_out_scores(cohort: Cohort, columns: GeneColumns, effect_KGC: Floats) -> tuple[Floats, Floats]:
