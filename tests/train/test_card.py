@@ -37,7 +37,9 @@ def test_write_card__holds_every_part_and_the_scores(run: Path):
     assert f"| AUROC | {interval_text(metrics['cnn']['auroc'])} |" in text
     assert "800 people to train on and 100 to choose by" in text
     assert "This run was not audited." in text
-    assert "Probabilities are not calibrated" in text
+    assert "Probabilities are not calibrated" not in text
+    (run / "bundle/calibration.json").unlink()
+    assert "Probabilities are not calibrated" in write_card(run).read_text()
     assert not list(run.rglob("*.partial"))
 
 

@@ -51,6 +51,7 @@ def test_render_report__every_section_stands_in_order_with_its_figures(run: Path
 
 
 def test_render_report__says_what_is_missing_and_the_command_that_makes_it(run: Path):
+    (run / "bundle/calibration.json").unlink()
     text = body(render_report(run))
     folder = re.escape(json.loads((run / "bundle/bundle.json").read_text())["config"]["run"]["out"])
     for words in (
