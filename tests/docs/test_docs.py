@@ -12,11 +12,15 @@ from etl.annotate.config import GenesConfig
 from etl.cohort.schema import COHORT_SCHEMA
 from etl.config import EtlConfig
 from tests.etl.cohort_rows import cohort_table, variant, write_cohort
+from train.audit import rules
+from train.audit.provenance import MIN_KINSHIP
+from train.audit.registry import CHECKS
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = PROJECT / "README.md"
 COHORT_PAGE = PROJECT / "docs" / "cohort.md"
 NETWORK_PAGE = PROJECT / "docs" / "network.md"
+AUDIT_PAGE = PROJECT / "docs" / "audit.md"
 PAGES = [
     README,
     PROJECT / "CHANGELOG.md",
@@ -153,6 +157,29 @@ def test_network_page__properties_are_a_valid_configuration():
     (block,) = fenced("yaml", NETWORK_PAGE)
     genes = build_config(GenesConfig, yaml.safe_load(block)["genes"], "docs/network.md")
     assert genes.properties.columns == {"loeuf": "oe_lof_upper", "pli": "pLI"}
+
+
+def test_audit_page__has_a_row_for_each_check_and_the_limits():
+    rows = [line.split("|")[1].strip() for line in AUDIT_PAGE.read_text().splitlines() if line[:1] == "|"]
+    assert sorted(check.title for check in CHECKS if rows.count(check.title) != 1) == []
+    text = AUDIT_PAGE.read_text()
+    assert f"0.05 / {rules.STATISTICAL_CHECKS} for each check" in text
+    limits = (rules.SMALL_DIFFERENCE, rules.BALANCED_AUROC, rules.SMALL_AUROC, rules.VARIANCE_RATIO)
+    shown = "".join(line for line in text.splitlines() if line[:1] == "|")
+    assert [limit for limit in (*limits, rules.MATERIAL_GAIN, MIN_KINSHIP) if str(limit) not in shown] == []
+    assert f"{rules.z_limit():.2f} standard errors" in text
+
+
+def test_audit_page__splits_checks_as_the_rules_count_them():
+    tested = AUDIT_PAGE.read_text().split("**By a test**")[1].split("\nA check")[0]
+    assert sum(f"| {check.title} |" in tested for check in CHECKS) == rules.STATISTICAL_CHECKS
+
+
+def test_readme__shows_every_command_of_training():
+    shown = {
+        line.split("python -m train ")[1].split()[0] for line in shell_lines(README) if "-m train" in line
+    }
+    assert subcommands("train") - shown == {"report"}  # evaluate writes the report
 
 
 def test_readme__python_block_reads_a_dataset(tmp_path, monkeypatch):
