@@ -151,10 +151,10 @@ def explain(
         typer.Option(help="also write attributions_people.parquet: individual-level data, keep it inside"),
     ] = False,
 ) -> None:
-    """Say which genes a model's scores rest on: write genes.parquet and explanations.json.
+    r"""Say which genes a model's scores rest on: write genes.parquet and explanations.json.
 
     RUN is the folder of a finished run, OVERRIDES replace settings of train/explain/config.py: sample=500
-    lists=\\[known.tsv]. The sealed fold is not opened.
+    lists=\[known.tsv]. The sealed fold is not opened.
     """
     with _told():
         from train.explain.config import explain_config
