@@ -24,6 +24,9 @@ from train.effects.prior import Floats, Start
 SPARSE_STARTS, POLYGENIC_START = (Start(inclusion=0.1), Start(inclusion=0.3)), Start(inclusion=1.0)
 """Expectation maximisation of a sparse prior ends in more than one place: the bound chooses."""
 
+FAR_BEHIND = 150.0
+"""A prior whose bound lies so far below the best one's is not fitted again for those left out."""
+
 SWEEPS = 25
 """Most passes of a fit; all but the first few look at likely genes alone."""
 
@@ -210,11 +213,13 @@ def _fit_stack(cohort: Cohort, columns: GeneColumns, *, polygenic: bool, threads
         for (name, start, _), fitted in zip(tried, pool.map(fit, tried), strict=True):
             if name not in chosen or fitted.bound > chosen[name][0].bound:
                 chosen[name] = (fitted, start)
+        best = max(fitted.bound for fitted, _ in chosen.values())
+        chosen = {name: pair for name, pair in chosen.items() if pair[0].bound > best - FAR_BEHIND}
         # The prior is learned anew without each group: its mean alone would tell labels of those left out.
         others = (*range(cohort.n_groups), last)
-        jobs = [(name, chosen[name][1], k) for name in starts for k in others]
+        jobs = [(name, chosen[name][1], k) for name in chosen for k in others]
         refits = list(pool.map(fit, jobs))
-    by_kind: dict[str, list[Effects]] = {name: [] for name in starts}
+    by_kind: dict[str, list[Effects]] = {name: [] for name in chosen}
     for (name, *_), fitted in zip(jobs, refits, strict=True):
         by_kind[name].append(fitted)
     for name, of_kind in by_kind.items():
@@ -240,13 +245,14 @@ def _weigh(cohort: Cohort, columns: GeneColumns, fits: Mapping[str, list[Effects
         "mp,mp->m", cohort.covariates_MP, covariate_KP[cohort.group_M]
     )
     logit_M = fixed_M + score_M
-    sparse = {name: of_kind for name, of_kind in fits.items() if name != "polygenic"}
-    likely = max(sparse, key=lambda name: sparse[name][cohort.n_groups].bound)
+    # Under the polygenic prior every gene has an effect: it says nothing of which ones matter.
+    telling = {name: of_kind for name, of_kind in fits.items() if name != "polygenic"} or dict(fits)
+    likely = max(telling, key=lambda name: telling[name][cohort.n_groups].bound)
     return _Stack(
         np.einsum("jkgc,kj->kgc", effect_JKGC, weight_KJ),
         np.einsum("jk,kj->k", centre_JK, weight_KJ),
-        sparse[likely][-1].inclusion_G,
-        sparse[likely][cohort.n_groups].inclusion_G,
+        telling[likely][-1].inclusion_G,
+        telling[likely][cohort.n_groups].inclusion_G,
         score_M,
         logit_M,
         float(np.mean(_losses(cohort, logit_M)[cohort.training_M])),
