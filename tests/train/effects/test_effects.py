@@ -157,11 +157,14 @@ def test_neighbours_within__stay_on_their_chromosome():
     assert near.high_G.tolist() == [2, 3, 3, 5, 5]
 
 
-@pytest.mark.parametrize("order_G", [None, np.array([2, 0, 1, 4, 3])])
-def test_gate_entries__equal_dense_products(order_G: np.ndarray | None):
+@pytest.mark.parametrize(
+    ("contigs", "reach", "order_G"),
+    [("11122", 1, None), ("11122", 1, np.array([2, 0, 1, 4, 3])), ("11223", 4, None), ("12345", 1, None)],
+)
+def test_gate_entries__equal_dense_products(contigs: str, reach: int, order_G: np.ndarray | None):
     rng = np.random.default_rng(9)
     x_MCG, group_M = counts(rng, 12, 2, 5), np.arange(12) % 2
-    near = neighbours_within(("1", "1", "1", "2", "2"), 1, order_G)
+    near = neighbours_within(tuple(contigs), reach, order_G)
     effect_KGC = rng.normal(size=(2, 5, 2))
     columns, product_M = gate_entries(columns_of(x_MCG), effect_KGC, group_M, near, 0.5)
     centred = x_MCG - x_MCG.mean(axis=0)
