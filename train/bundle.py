@@ -47,12 +47,14 @@ class BundleFacts(ConfigModel):
     validation_folds: list[int]
     test_fold: int
     permuted_labels: bool
-    best_epoch: int = Field(description="epoch (from 1) of the lowest validation loss; 0: before the first")
-    validation_loss: float
+    best_epoch: int = Field(description="epoch (from 1) whose weights were kept; 0: before the first")
+    validation_loss: float = Field(description="of the weights kept")
     direct_loss: float | None = Field(
         None, description="validation loss of gene effects and covariates alone; null: not such a model"
     )
-    convolutions_gain: float = Field(0.0, description="how much lower the last better epoch's loss was")
+    convolutions_gain: float = Field(
+        0.0, description="how much lower the kept epoch's loss is; where none is kept, the last better one's"
+    )
     convolutions_gain_deviation: float = Field(0.0, description="its standard error over people")
     effects: dict[str, Any] = Field(default_factory=dict, description="how the gene effects came about")
     config: dict[str, Any]

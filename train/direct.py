@@ -138,7 +138,7 @@ def load_path(folder: Path) -> DirectPath | None:
         gate, intercept, centred = (arrays.pop(name).item() for name in ("gate", "intercept", "centred"))
         return DirectPath(gate=gate, intercept=intercept, centred=bool(centred), facts=facts, **arrays)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        wanted = "effects of this trainer; run.overwrite=true fits them anew"
+        wanted = "effects of this trainer; without the file they are fitted anew"
         raise InputError(fault(folder, EFFECTS_NAME, found=f"damaged ({error})", wanted=wanted)) from None
 
 
