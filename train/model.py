@@ -137,7 +137,7 @@ class DirectPath(nn.Module):
         return self.scale * logit_B
 
     def scores(self, x_BCL: Tensor, gene_L: Tensor, group_B: Tensor | None) -> Tensor:
-        """The scout's score of some genes, whose features are given (B, L)."""
+        """The scout's score of some genes (B, L), whose features are given (B, C, L)."""
         score_BL = x_BCL.new_zeros(len(x_BCL), x_BCL.shape[2])
         with torch.autocast(x_BCL.device.type, enabled=False):
             for rows, (scout_CG, *_) in self._fits(group_B):

@@ -33,7 +33,8 @@ class Scaler:
 class Batch:
     """People on their way into the model; `is_case_B` is -1 where the label is unknown.
 
-    `group_B` is the group of folds whose left-out fit of gene effects scores the person, see `Groups`.
+    `group_B` is the group of folds whose left-out fit of gene effects scores the person, see
+    `train.prepare.group_folds`.
     """
 
     sample_B: Tensor

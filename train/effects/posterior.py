@@ -34,7 +34,7 @@ class Outcome:
     """What effects are fitted to, and the products that every fit on the same features shares.
 
     `value_M` is centred on nothing; `fixed_MP` holds the intercept and the covariates; `group_M` splits
-    people for cross-fitting; `product_KGCC` and `product_KGCP` are X'X and X'Q by group.
+    people for cross-fitting; `product_KGCC` is X'X by group.
     """
 
     columns: GeneColumns
