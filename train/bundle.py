@@ -48,12 +48,14 @@ class BundleFacts(ConfigModel):
     validation_folds: list[int]
     test_fold: int
     permuted_labels: bool
-    best_epoch: int = Field(description="epoch (from 1) of the lowest validation loss; 0: before the first")
-    validation_loss: float
+    best_epoch: int = Field(description="epoch (from 1) whose weights were kept; 0: before the first")
+    validation_loss: float = Field(description="of the weights kept")
     direct_loss: float | None = Field(
         None, description="validation loss of gene effects and covariates alone; null: not such a model"
     )
-    convolutions_gain: float = Field(0.0, description="how much lower the last better epoch's loss was")
+    convolutions_gain: float = Field(
+        0.0, description="how much lower the kept epoch's loss is; where none is kept, the last better one's"
+    )
     convolutions_gain_deviation: float = Field(0.0, description="its standard error over people")
     effects: dict[str, Any] = Field(default_factory=dict, description="how the gene effects came about")
     config: dict[str, Any]
@@ -106,7 +108,7 @@ def load_bundle(folder: Path) -> Bundle:
     Raises
     ------
     InputError
-        If a file is absent, damaged or of another version.
+        If a file is absent, damaged or of another version, or if the files do not fit each other.
     """
     try:
         settings = json.loads((folder / FACTS_NAME).read_text())
@@ -123,7 +125,31 @@ def load_bundle(folder: Path) -> Bundle:
         raise InputError(
             fault(folder, "bundle", found=f"damaged ({error})", wanted="a readable bundle")
         ) from None
-    return Bundle(facts, genes, scaler, weights, load_calibration(folder))
+    bundle = Bundle(facts, genes, scaler, weights, load_calibration(folder))
+    _check_parts(folder, bundle)
+    return bundle
+
+
+def _check_parts(folder: Path, bundle: Bundle) -> None:
+    """Files of a bundle may each be readable and yet come from different ones, or have been edited."""
+    facts, scaler = bundle.facts, bundle.scaler
+    found = ""
+    if not {"gene_id", "contig"} <= set(bundle.genes) or genes_digest(bundle.genes) != facts.genes_digest:
+        found = f"{GENES_NAME} with other genes than {FACTS_NAME} says"
+    elif {len(scaler.mean_F), len(scaler.factor_F)} != {len(facts.channels) * len(bundle.genes)} or {
+        len(scaler.covariate_mean_P),
+        len(scaler.covariate_factor_P),
+    } != {len(facts.covariates)}:
+        found = f"{SCALER_NAME} of another size"
+    elif not all(tensor.isfinite().all() for tensor in bundle.weights.values()):
+        found = f"numbers that are not finite in {WEIGHTS_NAME}"
+    else:
+        try:
+            bundle.model()
+        except RuntimeError as error:
+            found = f"{WEIGHTS_NAME} of another network ({' '.join(str(error).split())})"
+    if found:
+        raise InputError(fault(folder, "bundle", found=found, wanted="the files of one fit, as it left them"))
 
 
 def check_dataset(bundle: Bundle, manifest: Manifest, genes: pd.DataFrame, root: str) -> None:

@@ -135,10 +135,10 @@ def load_path(folder: Path) -> DirectPath | None:
     try:
         arrays = load_file(folder / EFFECTS_NAME)
         facts = json.loads((folder / EFFECTS_FACTS_NAME).read_text())
-        gate, intercept = (arrays.pop(name).item() for name in ("gate", "intercept"))
-        return DirectPath(gate=gate, intercept=intercept, facts=facts, **arrays)
+        gate, intercept, centred = (arrays.pop(name).item() for name in ("gate", "intercept", "centred"))
+        return DirectPath(gate=gate, intercept=intercept, centred=bool(centred), facts=facts, **arrays)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        wanted = "effects of this trainer; run.overwrite=true fits them anew"
+        wanted = "effects of this trainer; without the file they are fitted anew"
         raise InputError(fault(folder, EFFECTS_NAME, found=f"damaged ({error})", wanted=wanted)) from None
 
 
@@ -159,7 +159,10 @@ def install(model: GeneCNN, path: DirectPath, prepared: Prepared) -> None:
         scout_CG, reader_CG = (
             np.where(factor_CG > 0, effects[k].T, 0.0) for effects in (path.scout_KGC, path.reader_KGC)
         )
-        arrays = (scout_CG / safe_CG, reader_CG / safe_CG, (reader_CG * mean_CG).sum(0), path.centre_K[k])
+        constant_G, centre = (reader_CG * mean_CG).sum(0), path.centre_K[k]
+        if path.centred:
+            constant_G, centre = np.zeros_like(constant_G), centre - constant_G.sum()
+        arrays = (scout_CG / safe_CG, reader_CG / safe_CG, constant_G, centre)
         scout, reader, constant, centre = (
             torch.as_tensor(array, dtype=torch.float32, device=direct.scale.device) for array in arrays
         )

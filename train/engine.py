@@ -35,8 +35,10 @@ Batches = Callable[[int, int], Iterator[Batch]]
 class Progress:
     """How far a run has come; `history` holds one entry per finished epoch.
 
-    `start_loss` is the validation loss before the first step, of a model that starts from something; `gain`
-    is how much lower the best one is, and `gain_deviation` the standard error of that over people.
+    `best_loss` is the lowest validation loss; `best_epoch` and `kept_loss` are those of the weights that are
+    kept. `start_loss` is the validation loss before the first step, of a model that starts from something;
+    `gain` is how much lower that of the kept weights is (of the last better epoch, while none convinces), and
+    `gain_deviation` the standard error of that over people.
     """
 
     epoch: int = 0
@@ -45,6 +47,7 @@ class Progress:
     loss_sum: float = 0.0
     best_loss: float = math.inf
     best_epoch: int = -1
+    kept_loss: float = math.inf
     stale_epochs: int = 0
     start_loss: float | None = None
     gain: float = 0.0
@@ -141,7 +144,10 @@ class Trainer:
         known = is_case_M != UNKNOWN
         self.start_loss_M = person_losses(is_case_M[known], scores.logit_M[known])
         progress = self.progress
-        progress.start_loss = progress.best_loss = float(self.start_loss_M.mean())
+        progress.start_loss = progress.best_loss = progress.kept_loss = float(self.start_loss_M.mean())
+        if not math.isfinite(progress.start_loss):
+            found = f"validation loss {progress.start_loss} before the first step"
+            raise TrainingError(self._blame(found, wanted="finite numbers"))
         self.best_weights = self.model.without_rest(_copy(self.model.state_dict()))
         progress.finished = not self.model.has_rest
 
@@ -156,8 +162,9 @@ class Trainer:
         progress = self.progress
         better = validation_loss < progress.best_loss - self.config.stopping.min_delta
         if better:
-            progress.best_loss, progress.best_epoch = validation_loss, progress.epoch
+            progress.best_loss = validation_loss
             if self._convinces(loss_M):
+                progress.best_epoch, progress.kept_loss = progress.epoch, validation_loss
                 self.best_weights = _copy(self.model.state_dict())
         entry = {
             "epoch": progress.epoch,
@@ -182,10 +189,12 @@ class Trainer:
         """Whether an epoch is better than the start by more than validation people differ by chance."""
         if self.progress.start_loss is None:
             return True
-        gain_M = self.start_loss_M - loss_M
-        self.progress.gain = float(gain_M.mean())
-        self.progress.gain_deviation = float(gain_M.std(ddof=1) / math.sqrt(len(gain_M)))
-        return self.progress.gain > self.config.stopping.min_evidence * self.progress.gain_deviation
+        progress, gain_M = self.progress, self.start_loss_M - loss_M
+        gain, deviation = float(gain_M.mean()), float(gain_M.std(ddof=1) / math.sqrt(len(gain_M)))
+        convinces = gain > self.config.stopping.min_evidence * deviation
+        if convinces or progress.best_epoch < 0:
+            progress.gain, progress.gain_deviation = gain, deviation
+        return convinces
 
     def _penalty(self) -> Tensor:
         """L1 and L2 of the weights that feed into later layers; 0 where none is asked for."""

@@ -120,10 +120,10 @@ def _direct_path(
         console.print("fitting the effects of genes …")
         started = time.perf_counter()
         path = fit_effects_of_run(prepared, reader, threads=len(os.sched_getaffinity(0)))
-        save_path(out, path)
         partial = out / (OUT_OF_FOLD_NAME + ".partial")
         out_of_fold_table(prepared, path).to_parquet(partial, index=False)
         partial.replace(out / OUT_OF_FOLD_NAME)
+        save_path(out, path)  # last: where it is, all is
         console.print(_effects_line(path, time.perf_counter() - started))
     return path
 
@@ -304,7 +304,7 @@ def _bundle(prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> Bu
         convolutions_gain=trainer.progress.gain,
         convolutions_gain_deviation=trainer.progress.gain_deviation,
         effects=path.facts if path is not None else {},
-        validation_loss=trainer.progress.best_loss,
+        validation_loss=trainer.progress.kept_loss,
         config=config.model_dump(mode="json"),
         manifest_digest=digest(manifest),
         versions=software_versions(PACKAGES),

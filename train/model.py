@@ -99,7 +99,8 @@ class DirectPath(nn.Module):
     are features times the reader's weights and n sums of the neighbours' features times the scout's.
 
     While training, people of group k are scored by the fit that has not seen that group, so that the other
-    layers learn what is left for people whom the weights do not know.
+    layers learn what is left for people whom the weights do not know. Mixed precision stops here: rounding
+    many small weights would cost more than it saves.
     """
 
     scout_CG: Tensor
@@ -130,15 +131,17 @@ class DirectPath(nn.Module):
     def forward(self, x_BCG: Tensor, group_B: Tensor | None) -> Tensor:
         """Logit of each person (B)."""
         logit_B = x_BCG.new_zeros(len(x_BCG))
-        for rows, weights in self._fits(group_B):
-            logit_B[rows] = self._logit(x_BCG[rows], weights)
+        with torch.autocast(x_BCG.device.type, enabled=False):
+            for rows, weights in self._fits(group_B):
+                logit_B[rows] = self._logit(x_BCG[rows], weights)
         return self.scale * logit_B
 
     def scores(self, x_BCL: Tensor, gene_L: Tensor, group_B: Tensor | None) -> Tensor:
-        """The scout's score of some genes, whose features are given (B, L)."""
+        """The scout's score of some genes (B, L), whose features are given (B, C, L)."""
         score_BL = x_BCL.new_zeros(len(x_BCL), x_BCL.shape[2])
-        for rows, (scout_CG, *_) in self._fits(group_B):
-            score_BL[rows] = torch.einsum("bcl,cl->bl", x_BCL[rows], scout_CG[:, gene_L])
+        with torch.autocast(x_BCL.device.type, enabled=False):
+            for rows, (scout_CG, *_) in self._fits(group_B):
+                score_BL[rows] = torch.einsum("bcl,cl->bl", x_BCL[rows], scout_CG[:, gene_L])
         return score_BL
 
     def _fits(self, group_B: Tensor | None) -> Iterator[tuple[Tensor | slice, tuple[Tensor, ...]]]:
@@ -257,7 +260,9 @@ class GeneCNN(nn.Module):
     @override
     def forward(self, x_BCG: Tensor, covariates_BP: Tensor, group_B: Tensor | None = None) -> Tensor:
         """Logits, one per person; `group_B` names the fit of gene effects that does not know the person."""
-        return self.intercept + covariates_BP @ self.covariate_P + self.gene_logit(x_BCG, group_B)
+        # A product and a sum, because a matrix product is rounded in mixed precision.
+        fixed_B = self.intercept + (covariates_BP * self.covariate_P).sum(1)
+        return fixed_B + self.gene_logit(x_BCG, group_B)
 
     def gene_logit(self, x_BCG: Tensor, group_B: Tensor | None = None) -> Tensor:
         """The part of the logit that genes give (B)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -57,6 +57,8 @@ def prepare(config: TrainConfig, world_size: int) -> Prepared:
     require_both_classes(people, validation, "the validation folds")
     scaler = fit_scaler(read_stats(root), manifest, people, training, config.data.scaling)
     group_of_fold = group_folds(training, validation, _n_groups(config))
+    if isinstance(config.model, GeneCNNConfig):
+        check_groups(people, training, group_of_fold)
     return Prepared(config, manifest, genes, training, validation, people, scaler, schedule, group_of_fold)
 
 
@@ -68,7 +70,8 @@ def choose_folds(
     Raises
     ------
     InputError
-        If a validation fold or one held out is unknown or the test fold, or none is left for training.
+        If a validation fold or one held out is unknown or the test fold, a validation fold is named twice, or
+        none is left for training.
     """
     open_folds = [
         fold.index for fold in manifest.folds if fold.index != manifest.test_fold and fold.n_samples
@@ -82,11 +85,11 @@ def choose_folds(
         )
     open_folds = [fold for fold in open_folds if fold not in held_out]
     validation = tuple(wanted) if wanted is not None else tuple(open_folds[:1])
-    bad = [fold for fold in validation if fold not in open_folds]
+    bad = [fold for fold in validation if fold not in open_folds or validation.count(fold) > 1]
     training = tuple(fold for fold in open_folds if fold not in validation)
     if bad or not validation or not training:
         found = f"{list(validation)} (test fold {manifest.test_fold})"
-        wanted_text = f"some but not all of the folds {open_folds}"
+        wanted_text = f"some but not all of the folds {open_folds}, each once"
         raise InputError(fault("configuration", "data.validation_folds", found=found, wanted=wanted_text))
     return training, validation
 
@@ -96,6 +99,29 @@ def group_folds(training: Sequence[int], validation: Sequence[int], n_groups: in
     used = min(n_groups, len(training))
     groups = {fold: i % used for i, fold in enumerate(sorted(training))}
     return groups | dict.fromkeys(validation, used)
+
+
+def check_groups(people: People, training: Sequence[int], group_of_fold: Mapping[int, int]) -> None:
+    """Gene effects are fitted without each group of training folds in turn: both classes must remain.
+
+    Raises
+    ------
+    InputError
+        If there is one training fold, or only cases or only controls remain without a group.
+    """
+    if len(training) < 2:
+        wanted = "at least two training folds: gene effects are fitted without each in turn"
+        raise InputError(
+            fault(
+                "configuration",
+                "data.validation_folds",
+                found=f"training fold {training[0]} alone",
+                wanted=wanted,
+            )
+        )
+    for group in sorted({group_of_fold[fold] for fold in training}):
+        others = [fold for fold in training if group_of_fold[fold] != group]
+        require_both_classes(people, others, "the training folds that remain without a group")
 
 
 def _n_groups(config: TrainConfig) -> int:

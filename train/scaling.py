@@ -33,7 +33,8 @@ class Scaler:
 class Batch:
     """People on their way into the model; `is_case_B` is -1 where the label is unknown.
 
-    `group_B` is the group of folds whose left-out fit of gene effects scores the person, see `Groups`.
+    `group_B` is the group of folds whose left-out fit of gene effects scores the person, see
+    `train.prepare.group_folds`.
     """
 
     sample_B: Tensor
@@ -78,12 +79,15 @@ def fit_scaler(
         variance_CG = variance_F.reshape(-1, manifest.n_genes)
         pooled_CG = np.sqrt(variance_CG.mean(axis=1, keepdims=True)).repeat(manifest.n_genes, axis=1)
         deviation_F = np.where(variance_F > 0, pooled_CG.ravel(), 0.0)
-    covariates_MP = people.covariates_MP[np.isin(people.fold_M, folds)]
+    covariates_MP = people.covariates_MP[np.isin(people.fold_M, folds)].astype(np.float64)
+    covariate_mean_P, covariate_deviation_P = covariates_MP.mean(axis=0), covariates_MP.std(axis=0)
+    # Of a constant one, rounding leaves a deviation that would blow up anybody who differs.
+    covariate_deviation_P[covariate_deviation_P < 1e-6 * np.abs(covariate_mean_P)] = 0.0
     return Scaler(
         mean_F.astype(np.float32),
         _inverse(deviation_F),
-        covariates_MP.mean(axis=0),
-        _inverse(covariates_MP.std(axis=0)),
+        covariate_mean_P.astype(np.float32),
+        _inverse(covariate_deviation_P),
     )
 
 

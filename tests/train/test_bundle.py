@@ -1,9 +1,11 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -11,7 +13,7 @@ import torch
 from contract.dataset import read_genes
 from contract.errors import InputError
 from contract.manifest import Manifest, read_manifest
-from train.bundle import check_dataset, load_bundle, save_bundle
+from train.bundle import Bundle, check_dataset, load_bundle, save_bundle
 from train.fit import BUNDLE_NAME
 
 
@@ -43,6 +45,39 @@ def test_load_bundle__another_version(evaluated_run: Path, tmp_path: Path):
     (copy / "bundle.json").write_text(json.dumps(facts | {"format_version": 1}))
     with pytest.raises(InputError, match=r"format_version: found 1"):
         load_bundle(copy)
+
+
+def without_a_weight(bundle: Bundle) -> Bundle:
+    return replace(bundle, weights={k: v for k, v in bundle.weights.items() if k != "intercept"})
+
+
+def with_nan(bundle: Bundle) -> Bundle:
+    return replace(bundle, weights={**bundle.weights, "intercept": torch.tensor(np.nan)})
+
+
+def with_other_scaler(bundle: Bundle) -> Bundle:
+    return replace(bundle, scaler=replace(bundle.scaler, mean_F=bundle.scaler.mean_F[:-1]))
+
+
+def with_other_genes(bundle: Bundle) -> Bundle:
+    return replace(bundle, genes=swap_two_genes(bundle.genes))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without_a_weight, r"weights.safetensors of another network .*Missing key.*intercept"),
+        (with_nan, "numbers that are not finite in weights.safetensors"),
+        (with_other_scaler, "scaler.safetensors of another size"),
+        (with_other_genes, "genes.parquet with other genes than bundle.json says"),
+    ],
+)
+def test_load_bundle__files_that_do_not_fit(
+    evaluated_run: Path, tmp_path: Path, change: Callable[[Bundle], Bundle], message: str
+):
+    save_bundle(tmp_path / "bundle", change(load_bundle(evaluated_run / BUNDLE_NAME)))
+    with pytest.raises(InputError, match=f"bundle: found {message}.*, wanted the files of one fit"):
+        load_bundle(tmp_path / "bundle")
 
 
 def swap_two_genes(genes: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Properties of genes as priors, from the dataset to the bundle, and their control."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,19 @@ from contract.manifest import read_manifest
 from tests.train.runs import config_maker, fit_quietly
 from train.bundle import Bundle, check_dataset, load_bundle
 from train.config import GeneCNNConfig
-from train.direct import EFFECTS_FACTS_NAME, OUT_OF_FOLD_NAME, gene_properties
-from train.fit import BUNDLE_NAME
+from train.design import read_design
+from train.direct import (
+    EFFECTS_FACTS_NAME,
+    OUT_OF_FOLD_NAME,
+    fit_effects_of_run,
+    gene_properties,
+    out_of_fold_table,
+)
+from train.distributed import Comm
+from train.engine import score
+from train.fit import BUNDLE_NAME, build_trainer, open_reader, scoring_batches
+from train.order import list_row_groups
+from train.prepare import prepare
 
 NETWORK_PAGE = Path(__file__).resolve().parents[2] / "docs" / "network.md"
 N_GENES, N_LOW, N_CAUSAL = 200, 30, 20
@@ -92,3 +104,29 @@ def test_gene_properties__none_without_columns_or_where_switched_off():
     assert gene_properties(genes, GeneCNNConfig(), 1) is None
     off = GeneCNNConfig.model_validate({"effects": {"properties": False}})
     assert gene_properties(genes.assign(loeuf=[0.1, 0.2]), off, 1) is None
+
+
+def test_install__the_network_says_what_was_judged(tmp_path):
+    root = str(tmp_path / "dataset")
+    write_example(root, n_samples=3000, n_genes=44, channels=("a",), density=0.3)
+    config = config_maker(root, tmp_path)(model={"effects": {"neighbours": 1, "polygenic": False}})
+    prepared = prepare(config, 1)
+    folds = (*prepared.training_folds, *prepared.validation_folds)
+    design = read_design(config.data, prepared.manifest, folds)
+    # Two neighbours act, and more so together.
+    one_M, two_M = design.x_MF[:, [20, 21]].toarray().T
+    liability_M = one_M + two_M + 3 * one_M * two_M + np.random.default_rng(0).normal(0, 1, len(design))
+    is_case_M = np.empty(len(design), np.int8)
+    is_case_M[prepared.people.rows(design.sample_M)] = liability_M > np.median(liability_M)
+    prepared = replace(prepared, people=replace(prepared.people, is_case_M=is_case_M))
+    reader = open_reader(root, prepared.manifest, config.data)
+    path = fit_effects_of_run(prepared, reader, threads=1)
+    assert path.centred
+    assert path.gate > 0
+    trainer = build_trainer(prepared, Comm(), path)
+    trainer.model.intercept.data.zero_()
+    trainer.model.covariate_P.data.zero_()
+    rows = scoring_batches(prepared, reader, list_row_groups(prepared.manifest, folds), Comm())
+    wanted_M = out_of_fold_table(prepared, path)["gene_logit"].to_numpy()
+    # The network takes means over training people, the fits over validation people too.
+    assert score(trainer, rows).logit_M == pytest.approx(wanted_M, abs=0.03 * wanted_M.std())

@@ -139,6 +139,28 @@ def test_begin__training_has_to_beat_gene_effects_by_more_than_chance(make_confi
     assert trainer.progress.gain > 1.64 * trainer.progress.gain_deviation > 0
 
 
+def test_finish_epoch__facts_are_those_of_the_weights_kept(make_config: ConfigMaker):
+    trainer, batches = trainer_of(make_config())
+    scores = score(trainer, batches)
+    labels = trainer_labels(trainer, scores)
+    trainer.begin(scores, labels)
+    toward = np.where(labels == 1, 1.0, -1.0)
+    entry = trainer.finish_epoch(0.6, Scores(scores.sample_M, scores.logit_M + 0.2 * toward), labels)
+    # One person's loss is wrong by so much that the next epoch is better on average, and less sure.
+    unsure = np.where(np.arange(len(labels)) == 0, -110, 1.0) * toward
+    better = trainer.finish_epoch(0.5, Scores(scores.sample_M, scores.logit_M + unsure), labels)
+    assert better["validation_loss"] < entry["validation_loss"] == trainer.progress.kept_loss
+    assert trainer.progress.best_epoch == 0
+    assert trainer.progress.gain > 1.64 * trainer.progress.gain_deviation
+
+
+def test_begin__not_finite_is_told(make_config: ConfigMaker):
+    trainer, batches = trainer_of(make_config())
+    batches.close()
+    with pytest.raises(TrainingError, match="validation loss nan before the first step, wanted finite"):
+        trainer.begin(Scores(np.array([0, 1]), np.array([0.0, np.nan])), np.array([0, 1], np.int8))
+
+
 def test_begin__nothing_to_train_without_convolutions(make_config: ConfigMaker):
     trainer, batches = trainer_of(make_config(model={"convolution": False}))
     scores = score(trainer, batches)

@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from train.engine import Trainer
 from train.errors import Stopped
 from train.evaluate import METRICS_NAME, evaluate
 from train.fit import BUNDLE_NAME, RUN_NAME, choose_device, fit
-from train.prepare import choose_folds, prepare
+from train.people import read_people
+from train.prepare import check_groups, choose_folds, prepare
 from train.readings import READS_NAME
 
 
@@ -27,7 +29,7 @@ def test_choose_folds__lowest_open_fold_validates(dataset: str):
     assert (training, validation) == ((1, 2, 3, 4, 5, 6, 7, 8), (0,))
 
 
-@pytest.mark.parametrize("wanted", [[9], [10], list(range(9)), []])
+@pytest.mark.parametrize("wanted", [[9], [10], list(range(9)), [], [0, 0]])
 def test_choose_folds__test_fold_unknown_fold_or_nothing_left(dataset: str, wanted: list[int]):
     with pytest.raises(
         InputError, match=r"data.validation_folds: found .*test fold 9.*wanted some but not all"
@@ -40,6 +42,19 @@ def test_choose_folds__held_out_folds_are_in_neither(dataset: str):
     assert (training, validation) == ((2, 3, 5, 6, 7, 8), (1,))
     with pytest.raises(InputError, match=r"data.held_out_folds: found \[9\] .*wanted some of the folds"):
         choose_folds(read_manifest(dataset), None, [9])
+
+
+def test_prepare__gene_effects_need_both_classes_without_each_group(dataset: str, make_config: ConfigMaker):
+    one = {"validation_folds": list(range(1, 9)), "batch_size": 8}
+    with pytest.raises(InputError, match=r"found training fold 0 alone, wanted at least two training folds"):
+        prepare(make_config(data=one), 1)
+    prepare(make_config(data=one, model={"kind": "paper"}), 1)
+    copy = read_people(dataset, read_manifest(dataset), range(9), covariates=False)
+    only = replace(copy, is_case_M=np.where(np.isin(copy.fold_M, [0, 3]), copy.is_case_M, 0).astype(np.int8))
+    groups = {fold: (fold - 1) % 5 for fold in range(1, 9)}
+    with pytest.raises(InputError, match=r"found 0 cases and \d+ controls in the training folds that remain"):
+        check_groups(only, range(1, 9), groups)
+    check_groups(copy, range(1, 9), groups)
 
 
 def test_fit__finds_the_planted_genes(evaluated_run: Path):

@@ -110,6 +110,20 @@ def test_direct_path__people_in_training_are_scored_by_the_fit_without_them():
     assert direct(x_BCG, None).tolist() == [20.0] * 3
 
 
+@pytest.mark.parametrize("gate", [0.0, 0.1])
+def test_gene_cnn__gene_effects_and_covariates_are_exact_in_mixed_precision(gate: float):
+    torch.manual_seed(0)
+    model = GeneCNN(GeneCNNConfig(), InputShape(2, 1, ("1",) * 40)).eval()
+    model.direct.gate.fill_(gate)
+    fit = (torch.randn(2, 40), torch.randn(2, 40), torch.randn(40), torch.randn(()))
+    model.direct.left_out = [fit, fit]
+    torch.nn.init.constant_(model.covariate_P, 0.3)
+    inputs = torch.randn(6, 2, 40), torch.randn(6, 1), torch.arange(6) % 2
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed_B = model(*inputs)
+    torch.testing.assert_close(mixed_B, model(*inputs))
+
+
 def test_gene_cnn__switched_off_convolutions_say_nothing():
     torch.manual_seed(0)
     model = GeneCNN(GeneCNNConfig(), InputShape(1, 0, ("1",) * 40)).eval()

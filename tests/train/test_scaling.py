@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -25,6 +27,13 @@ def test_fit_scaler__equals_dense_moments_of_the_training_folds(dataset: str):
     np.testing.assert_allclose(scaler.mean_F, x.mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(scaler.factor_F, 1 / x.std(axis=0), rtol=1e-4)
     np.testing.assert_allclose(scaler.covariate_mean_P, people.covariates_MP.mean(axis=0))
+
+
+def test_fit_scaler__a_constant_covariate_is_silent(dataset: str):
+    manifest, folds = read_manifest(dataset), [1, 2, 3]
+    people = read_people(dataset, manifest, folds, covariates=True)
+    same = replace(people, covariates_MP=np.full_like(people.covariates_MP, 70.3))
+    assert fit_scaler(read_stats(dataset), manifest, same, folds).covariate_factor_P.tolist() == [0.0]
 
 
 def test_fit_scaler__channel_shares_one_deviation(dataset: str):

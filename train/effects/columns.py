@@ -22,7 +22,7 @@ Blocks = Callable[[], Iterable[tuple[NDArray[np.int64], SparseRows]]]
 
 @dataclass(frozen=True)
 class GeneColumns:
-    """Sparse features of M people; feature f owns entries start_F[f]:start_F[f + 1], ascending by person.
+    """Sparse features of M people; feature f owns entries start_F[f]:start_F[f + 1].
 
     The axis F is that of the dataset. Zeros are not stored, values are not scaled.
     """
@@ -55,7 +55,7 @@ def gather_columns(blocks: Blocks, n_people: int, n_channels: int, n_features: i
     Parameters
     ----------
     blocks
-        Gives rows in ascending order of their place on the axis M, each once.
+        Gives every row once, in any order.
     n_people, n_channels, n_features
         Lengths of the axes.
     """

@@ -87,7 +87,8 @@ class DirectPath:
 
     The logit of a person is intercept + covariate_weight_P · covariates + Σ_g r_g (1 + gate × n_g) - centre,
     where r_g is the gene's features times the reader's effects, and n_g the sum over the gene's neighbours of
-    their features, less the mean, times the scout's effects. A gate of 0 leaves the sum of r_g.
+    their features, less the mean, times the scout's effects. A gate of 0 leaves the sum of r_g. Where
+    `centred` is true, the gate multiplies r_g less its mean: Σ_g (r_g + (r_g - mean) × gate × n_g) - centre.
 
     The axis K holds the fits of `Cohort.unseen`: person m is scored by fit group_M[m], which has not seen
     them, in `gene_logit_M` and `logit_M`; the last fit has seen all. `inclusion_G` is the probability of an
@@ -104,6 +105,7 @@ class DirectPath:
     covariate_weight_P: Floats
     gene_logit_M: Floats
     logit_M: Floats
+    centred: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -165,7 +167,7 @@ def fit_direct_path(
     if worse_M.mean() < 2 * worse_M.std() / math.sqrt(len(worse_M)):
         return _path(cohort, stack, second, gate=gate, told=told)
     # Half the gate with the first effects is the products with their weight: each pair is met twice.
-    return _path(cohort, stack, first, gate=gate / 2, told=told)
+    return replace(_path(cohort, stack, first, gate=gate / 2, told=told), centred=True)
 
 
 def left_out_scores(cohort: Cohort, columns: GeneColumns, effect_KGC: Floats) -> tuple[Floats, Floats]:

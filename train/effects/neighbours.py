@@ -118,13 +118,14 @@ def _gate_entries(entries, mean_F, effect_KGC, group_M, bounds, gate):  # type: 
     gated_N = value_N.copy() if gate != 0.0 else value_N[:0].copy()
     first, after = 0, 0  # places whose scores are in the sum
     for place in range(n_genes):
+        # The last chromosome's places leave first, whose rows of the ring the next ones take.
+        while first < low_G[place]:
+            sum_M -= ring_WM[first % width]
+            first += 1
         while after < high_G[place]:
             _score(order_G[after], entries, mean_F, effect_KGC, group_M, ring_WM[after % width])
             sum_M += ring_WM[after % width]
             after += 1
-        while first < low_G[place]:
-            sum_M -= ring_WM[first % width]
-            first += 1
         own_M = ring_WM[place % width]
         g = order_G[place]
         for m in range(n_people):

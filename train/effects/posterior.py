@@ -34,7 +34,7 @@ class Outcome:
     """What effects are fitted to, and the products that every fit on the same features shares.
 
     `value_M` is centred on nothing; `fixed_MP` holds the intercept and the covariates; `group_M` splits
-    people for cross-fitting; `product_KGCC` and `product_KGCP` are X'X and X'Q by group.
+    people for cross-fitting; `product_KGCC` is X'X by group.
     """
 
     columns: GeneColumns
@@ -109,7 +109,7 @@ def fit_effects(
         Most passes over the genes; the fit ends when a pass hardly moves the prediction.
     """
     state = _State.begin(outcome, left_out)
-    learned, sparse = isinstance(start, Start), _is_sparse(start)
+    learned, sparse = isinstance(start, Start) and len(state.vary_G) > 0, _is_sparse(start)
     tolerance = TOLERANCE["sparse" if sparse else "polygenic"]
     prior = start if isinstance(start, Prior) else state.first_prior(start)
     rng = np.random.default_rng(0)
@@ -220,7 +220,7 @@ class _State:
         spread_GC = self.slab_GC[vary] - mean_C
         second_GCC = spread_GC[:, :, None] * spread_GC[:, None, :] + self.covariance_GCC[vary]
         covariance_CC = np.einsum("g,gcd->cd", weight_G, second_GCC) / total
-        covariance_CC += np.eye(len(mean_C)) * RIDGE * np.trace(covariance_CC) / len(mean_C)
+        covariance_CC += np.diag(RIDGE * np.diag(covariance_CC))
         inclusion_G, weight_D = prior.inclusion_G, prior.weight_D
         if sparse and basis_GD is None:
             share = np.clip(weight_G.mean(), 1 / max(2, len(vary)), 1 - 1e-6)

@@ -20,7 +20,10 @@ from sklearn.preprocessing import SplineTransformer
 Floats = NDArray[np.float64]
 
 RIDGE = 1e-6
-"""Added to the diagonal of the covariance, relative to its mean: keeps it invertible."""
+"""Added to the diagonal of the covariance, relative to itself: keeps it invertible."""
+
+HARDLY_VARIES = 1e-4
+"""Variance of a channel, relative to the largest, below which it says nothing of the size of effects."""
 
 PROPERTY_KNOTS = 5
 """Knots of the cubic spline over the ranks of a property."""
@@ -77,7 +80,9 @@ def first_prior(start: Start, variance_C: Floats, outcome_variance: float, n_gen
     n_genes
         Genes that vary.
     """
-    scale_C = 1 / np.sqrt(np.maximum(variance_C, 1e-12))
+    most = variance_C.max() or 1.0
+    # Where nothing varies, equal shares would ask for effects without bound: they are like the smallest.
+    scale_C = 1 / np.sqrt(np.where(variance_C > HARDLY_VARIES * most, variance_C, most))
     shape_CC = 0.5 * np.outer(scale_C, scale_C) + 0.5 * np.diag(scale_C**2)
     explained = start.heritability * outcome_variance
     covariance_CC = shape_CC * explained / (start.inclusion * n_genes * len(scale_C))

@@ -132,6 +132,29 @@ def test_fit_effects__a_gene_that_never_varies_has_none():
     assert (found.mean_GC[1] == 0).all()
 
 
+def test_fit_effects__a_channel_in_which_nothing_varies_changes_little():
+    rng = np.random.default_rng(15)
+    x_MCG = counts(rng, 600, 2, 30)
+    y_M = (x_MCG[:, 0, 3] + rng.normal(size=600) > 0.5).astype(float)
+    x_MCG[:, 1] = 0
+    with_it, without = (
+        fit_effects(
+            prepare_outcome(columns_of(x), y_M, np.empty((600, 0)), np.zeros(600, np.int64)), Start(0.1)
+        )
+        for x in (x_MCG, x_MCG[:, :1])
+    )
+    assert with_it.mean_GC[:, 0] == pytest.approx(without.mean_GC[:, 0], abs=0.01)
+    assert np.abs(with_it.mean_GC[:, 1]).max() < 1
+
+
+def test_fit_effects__no_gene_varies():
+    y_M = np.arange(40) % 2.0
+    outcome = prepare_outcome(columns_of(np.ones((40, 2, 3))), y_M, np.empty((40, 0)), np.zeros(40, np.int64))
+    found = fit_effects(outcome, Start(0.1))
+    assert (found.mean_GC == 0).all()
+    assert (found.inclusion_G == 0).all()
+
+
 def test_fit_head__equals_logistic_regression():
     rng = np.random.default_rng(7)
     z_MP = rng.normal(size=(500, 3)) * [1.0, 100.0, 0.01]
@@ -157,11 +180,14 @@ def test_neighbours_within__stay_on_their_chromosome():
     assert near.high_G.tolist() == [2, 3, 3, 5, 5]
 
 
-@pytest.mark.parametrize("order_G", [None, np.array([2, 0, 1, 4, 3])])
-def test_gate_entries__equal_dense_products(order_G: np.ndarray | None):
+@pytest.mark.parametrize(
+    ("contigs", "reach", "order_G"),
+    [("11122", 1, None), ("11122", 1, np.array([2, 0, 1, 4, 3])), ("11223", 4, None), ("12345", 1, None)],
+)
+def test_gate_entries__equal_dense_products(contigs: str, reach: int, order_G: np.ndarray | None):
     rng = np.random.default_rng(9)
     x_MCG, group_M = counts(rng, 12, 2, 5), np.arange(12) % 2
-    near = neighbours_within(("1", "1", "1", "2", "2"), 1, order_G)
+    near = neighbours_within(tuple(contigs), reach, order_G)
     effect_KGC = rng.normal(size=(2, 5, 2))
     columns, product_M = gate_entries(columns_of(x_MCG), effect_KGC, group_M, near, 0.5)
     centred = x_MCG - x_MCG.mean(axis=0)
