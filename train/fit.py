@@ -49,8 +49,9 @@ RUN_NAME = "run.json"
 CONFIG_NAME = "config.yaml"
 HISTORY_NAME = "history.json"
 BUNDLE_NAME = "bundle"
-LADDER_NAMES = ("ladder", "ladder.json")
-"""Scores of rivals, which say themselves what they belong to, and their table: may be there before a run."""
+BEFORE_NAMES = ("ladder", "tune", "ladder.json")
+"""Scores of rivals, trials of a search and the rivals' table: they may be there before a run. The folders say
+themselves what they belong to, and outlast a run that is replaced."""
 READING = {"dataset", "reader", "cache", "cache_mb", "prefetch"}
 """Keys of `data` that say where and how rows are read, not which."""
 
@@ -248,7 +249,7 @@ def _open_run(out: Path, prepared: Prepared, comm: Comm) -> dict[str, Any] | Non
                 wanted = f"{identity['n_streams']} as on {comm.size} ranks; the ranks it began with, {wanted}"
             raise InputError(fault(out, RUN_NAME, found=found, wanted=wanted))
         _clear(out, keep_reads="manifest_digest" not in changed)
-    elif out.exists() and any(path.name not in LADDER_NAMES for path in out.iterdir()):
+    elif out.exists() and any(path.name not in BEFORE_NAMES for path in out.iterdir()):
         raise InputError(fault(out, "run.out", found="a folder with other content", wanted="an empty folder"))
     out.mkdir(parents=True, exist_ok=True)
     (out / CONFIG_NAME).write_text(dump_config(config))
@@ -276,7 +277,7 @@ def _read_run(path: Path) -> dict[str, Any]:
 def _clear(out: Path, *, keep_reads: bool) -> None:
     """Empty a run's folder; that its test fold was read stays known while the dataset is the same."""
     for path in out.iterdir():
-        if (path.name == READS_NAME and keep_reads) or path.name == LADDER_NAMES[0]:
+        if (path.name == READS_NAME and keep_reads) or path.name in BEFORE_NAMES[:2]:
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from contract.config import digest
 from contract.provenance import file_digest, source_digest
-from train.fit import LADDER_NAMES
+from train.fit import BEFORE_NAMES
 
-FOLDER = LADDER_NAMES[0]
+FOLDER = BEFORE_NAMES[0]
 FACTS = b"exoshard"
 PACKAGE = Path(__file__).parent
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from contract.config import digest
 from contract.provenance import software_versions
-from train.fit import LADDER_NAMES, PACKAGES
+from train.fit import BEFORE_NAMES, PACKAGES
 from train.ladder_store import Cell
 from train.names import interval_text, model_name
 from train.pooled import (
@@ -28,7 +28,7 @@ from train.pooled import (
 if TYPE_CHECKING:
     from train.ladder import Ladder
 
-LADDER_NAME = LADDER_NAMES[1]
+LADDER_NAME = BEFORE_NAMES[2]
 NETWORK = "network"
 METRICS: dict[str, Callable[..., Pooled]] = {
     "auroc": pooled_auroc,

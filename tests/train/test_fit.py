@@ -241,3 +241,14 @@ def pretend_gpu(monkeypatch: pytest.MonkeyPatch, averages: bool) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
     monkeypatch.setattr(Comm, "averages_on_gpu", averages)
+
+
+def test_fit__what_a_ladder_and_a_search_left_before_stays(make_config: ConfigMaker, tmp_path: Path):
+    for name in ("ladder", "tune"):
+        (tmp_path / "run" / name).mkdir(parents=True)
+        (tmp_path / "run" / name / "kept").touch()
+    for seed in (1, 2):
+        config = make_config(stopping={"max_epochs": 1}, seed=seed, run={"overwrite": seed == 2})
+        run = fit_quietly(config)
+        assert (run / "ladder/kept").exists()
+        assert (run / "tune/kept").exists()

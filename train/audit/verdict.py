@@ -29,7 +29,7 @@ def weigh(findings: Mapping[str, Finding], auroc: Measure | None, people: str | 
     possible = [name for name, finding in findings.items() if finding.status != "not_possible"]
     told = f"{len(possible) - len(failed)} of {len(possible)} checks passed"
     if skipped := len(findings) - len(possible):
-        told += f", {skipped} were not possible"
+        told += f", {skipped} {'was' if skipped == 1 else 'were'} not possible"
     number = f"AUROC {auroc} on {PEOPLE[str(people)]}" if auroc is not None else "no score"
     if failed:
         names = "; ".join(TITLES.get(name, name) for name in failed)
