@@ -103,7 +103,7 @@ def test_fit__interrupted_ranks_go_on_with_the_same_series(make_config: ConfigMa
     interrupted = tmp_path / "interrupted.py"
     interrupted.write_text(INTERRUPTED)
     settings = {
-        "optimizer": {"warmup_steps": 0, "plateau_patience": 0},
+        "optimizer": {"warmup_steps": 0, "plateau_patience": 0, "learning_rate": 1.0, "clip_norm": None},
         "stopping": {"max_epochs": 4, "patience": 50, "min_delta": 0.05},
     }
     whole, resumed = (
