@@ -53,7 +53,7 @@ def write_example(root: str, **settings: Any) -> Manifest:
     example = Example(**settings)
     rng = np.random.default_rng(example.seed)
     staging = prepare_staging(root)
-    genes = _genes(example.n_genes)
+    genes = gene_axis(example.n_genes)
     write_genes(staging, genes)
     folds: list[Fold] = []
     stats: list[pd.DataFrame] = []
@@ -84,7 +84,8 @@ def write_example(root: str, **settings: Any) -> Manifest:
     return manifest
 
 
-def _genes(n_genes: int) -> pd.DataFrame:
+def gene_axis(n_genes: int) -> pd.DataFrame:
+    """Made-up genes, spread over the autosomes in equal numbers; columns of `GENE_SCHEMA`."""
     position = np.arange(n_genes)
     contig = position * 22 // n_genes + 1
     start = 1_000_000 + 10_000 * (position - np.searchsorted(contig, contig))

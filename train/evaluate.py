@@ -58,22 +58,10 @@ def evaluate(run: Path, *, again: bool = False, settings: TrainConfig | None = N
         `read_reference`.
     """
     bundle = load_bundle(run / BUNDLE_NAME)
-    trained = TrainConfig.model_validate(bundle.facts.config)
-    config = settings or trained
-    if training_digest(config) != training_digest(trained):
-        raise InputError(
-            fault(
-                run, "config.yaml", found="another configuration", wanted="the one the run was trained with"
-            )
-        )
+    config = settings or TrainConfig.model_validate(bundle.facts.config)
     root = config.data.dataset
     manifest = read_manifest(root)
-    check_dataset(bundle, manifest, read_genes(root, manifest), root)
-    if digest(manifest) != bundle.facts.manifest_digest:
-        raise InputError(
-            fault(root, "manifest.json", found="another dataset", wanted="the one that was trained on")
-        )
-    verify(root, manifest)
+    _check_trained(run, bundle, config, manifest)
     reference = read_reference(run, bundle, manifest, config)
     reading = new_reading(bundle.facts.manifest_digest, run, run / BUNDLE_NAME, config.model.kind)
     *earlier, reading = record_reading(root, reading, run, again=again)
@@ -95,11 +83,31 @@ def evaluate(run: Path, *, again: bool = False, settings: TrainConfig | None = N
         "versions": software_versions(PACKAGES),
     }
     _write_predictions(run / PREDICTIONS_NAME, judged, manifest, root)
+    _write_metrics(run, metrics)
+    return metrics
+
+
+def _check_trained(run: Path, bundle: Bundle, config: TrainConfig, manifest: Manifest) -> None:
+    """All that can be wrong is told before the sealed fold is read: a reading can't be taken back."""
+    root, sealed = config.data.dataset, manifest.fold(bundle.facts.test_fold)
+    if training_digest(config) != training_digest(TrainConfig.model_validate(bundle.facts.config)):
+        wanted = "the one the run was trained with"
+        raise InputError(fault(run, "config.yaml", found="another configuration", wanted=wanted))
+    check_dataset(bundle, manifest, read_genes(root, manifest), root)
+    if digest(manifest) != bundle.facts.manifest_digest:
+        wanted = "the one that was trained on"
+        raise InputError(fault(root, "manifest.json", found="another dataset", wanted=wanted))
+    if not sealed.n_cases or not sealed.n_controls:
+        found = f"{sealed.n_cases} cases and {sealed.n_controls} controls in the test fold"
+        raise InputError(fault(root, "is_case", found=found, wanted="both"))
+    verify(root, manifest)
+
+
+def _write_metrics(run: Path, metrics: dict[str, Any]) -> None:
     for path in (run / METRICS_NAME, run / BUNDLE_NAME / METRICS_NAME):
         partial = path.with_suffix(".partial")
         partial.write_text(json.dumps(metrics, indent=1, allow_nan=False))
         partial.replace(path)
-    return metrics
 
 
 def status_was_permuted(manifest: Manifest) -> bool:

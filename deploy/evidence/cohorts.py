@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix
 from sklearn.metrics import roc_auc_score
 
 from contract.dataset import part_path, prepare_staging, publish, write_genes, write_part, write_stats
+from contract.example import gene_axis
 from contract.manifest import Channel, Fold, Manifest, PartFile, TableFile
 from contract.provenance import software_versions
 from deploy.evidence.gene_truth import Floats, GeneTruth, draw_gene_truth
@@ -145,23 +146,6 @@ def open_cohort(settings: CohortSettings, folder: Path) -> Truth:
         pass  # none there, or one that was not finished
     shutil.rmtree(folder, ignore_errors=True)
     return write_cohort(settings, folder)
-
-
-def gene_axis(n_genes: int) -> pd.DataFrame:
-    """Made-up genes, spread over the autosomes in equal numbers."""
-    position = np.arange(n_genes)
-    contig = position * 22 // n_genes + 1
-    start = 1_000_000 + 10_000 * (position - np.searchsorted(contig, contig))
-    return pd.DataFrame(
-        {
-            "position": position.astype(np.int32),
-            "gene_id": [f"ENSG{number:011d}" for number in position],
-            "symbol": [f"GENE{number}" for number in position],
-            "contig": [f"chr{number}" for number in contig],
-            "start": start,
-            "end": start + 2_000,
-        }
-    )
 
 
 class _Writer:

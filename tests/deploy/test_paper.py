@@ -59,7 +59,9 @@ def test_figures__steps_add_up(store):
 
 def test_make_replicate__a_finished_one_is_kept(store, tmp_path, monkeypatch):
     monkeypatch.setattr("deploy.evidence.replicates.open_cohort", lambda *_: pytest.fail("drawn again"))
+    before = figures(store, [tiny(1)], TRAINING)
     make_replicate(store, tiny(1), TRAINING, tmp_path)
+    assert figures(store, [tiny(1)], TRAINING) == before
 
 
 def test_figures__without_ours(store):

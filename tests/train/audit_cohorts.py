@@ -20,14 +20,14 @@ from contract.dataset import (
     write_part,
     write_stats,
 )
-from contract.example import CHANNELS, _genes
+from contract.example import CHANNELS, gene_axis
 from contract.manifest import Channel, Fold, Manifest, read_manifest
 from contract.people_tables import write_kinship, write_people_qc
 from tests.train.runs import config_maker, fit_quietly
-from train.audit.evidence import OUT_OF_FOLD_NAME
 from train.audit.fitting import out_of_fold, scaled_features
 from train.config import DataConfig
 from train.design import read_design
+from train.direct import OUT_OF_FOLD_NAME
 
 GENES, TEST_FOLD = 60, 9
 N_FEATURES = GENES * len(CHANNELS)
@@ -113,7 +113,7 @@ def choose_by_status(cohort: Cohort, seen_M: NDArray[np.bool_], n_variants: int 
 def write_cohort(root: str, cohort: Cohort, pairs: NDArray[np.int64] | None = None) -> Manifest:
     """Write a cohort as a dataset; `pairs` are rows of two relatives, null: the siblings."""
     staging = prepare_staging(root)
-    write_genes(staging, _genes(GENES))
+    write_genes(staging, gene_axis(GENES))
     folds, stats = [], []
     for index in range(10):
         members = np.flatnonzero(cohort.fold_M == index)

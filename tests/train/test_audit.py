@@ -15,11 +15,12 @@ from contract.errors import InputError
 from contract.manifest import Manifest, read_manifest
 from tests.train.audit_cohorts import TEST_FOLD, Cohort, choose_by_status, draw_cohort, make_run
 from train.__main__ import app
-from train.audit.evidence import OUT_OF_FOLD_NAME, gather
+from train.audit.evidence import gather
 from train.audit.registry import CHECKS
 from train.audit.rules import STATISTICAL_CHECKS
 from train.audit.run import AUDIT_NAME, audit_run
 from train.bundle import load_bundle, save_bundle
+from train.direct import OUT_OF_FOLD_NAME
 from train.evaluate import PREDICTIONS_NAME
 from train.fit import BUNDLE_NAME
 from train.people import read_people

@@ -168,3 +168,17 @@ def test_evaluate__every_value_has_an_interval_or_words(evaluated_run: Path):
         for name, value in metrics[model].items():
             assert value["note"] or value["low"] <= value["estimate"] <= value["high"], (model, name)
     assert metrics["adjusted"]["auroc"]["note"] == "the dataset names no ancestry components"
+
+
+def test_evaluate__sealed_fold_of_one_class_is_told_before_it_is_read(
+    dataset: str, make_config: ConfigMaker, tmp_path: Path
+):
+    root = Path(shutil.copytree(dataset, tmp_path / "dataset"))
+    manifest = json.loads((root / "manifest.json").read_text())
+    sealed = manifest["folds"][9]
+    sealed |= {"n_cases": 0, "n_controls": sealed["n_samples"]}
+    (root / "manifest.json").write_text(json.dumps(manifest))
+    run = fit_quietly(make_config(data={"dataset": str(root)}, model={"convolution": False}))
+    with pytest.raises(InputError, match=r"is_case: found 0 cases and 100 controls in the test fold"):
+        evaluate(run)
+    assert not Path(readings_path(str(root))).exists()

@@ -21,11 +21,11 @@ from train.audit.fitting import COVARIATE_REACH, logit, out_of_fold, scaled_feat
 from train.bundle import Bundle, check_dataset, load_bundle
 from train.config import DataConfig, TrainConfig
 from train.design import Design, read_design
+from train.direct import OUT_OF_FOLD_NAME
 from train.evaluate import PREDICTIONS_NAME
 from train.fit import BUNDLE_NAME
 from train.readings import Reading, bundle_digest, list_readings
 
-OUT_OF_FOLD_NAME = "out_of_fold.parquet"
 TECHNICAL = ("call_rate", "mean_dp", "mean_gq", "charr")
 """Metrics of people_qc.parquet that tell how well a person was called, not what the person carries."""
 

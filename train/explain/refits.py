@@ -16,6 +16,7 @@ from train.effects.columns import GeneColumns
 from train.effects.crossfit import Cohort, fit_direct_path
 from train.effects.prior import property_basis
 from train.prepare import group_folds
+from train.rivals.protocol import mean_and_factor
 
 Refit = Callable[[int, int], tuple[NDArray[np.float64], NDArray[np.float64]]]
 """Leaves out a fold (first argument), fits with a seed (second); returns the posterior inclusion of each gene
@@ -73,5 +74,5 @@ def columns_of(design: Design) -> GeneColumns:
 
 def _scaled(covariates_MP: NDArray[np.float32]) -> NDArray[np.float64]:
     exact_MP = covariates_MP.astype(np.float64)
-    deviation_P = exact_MP.std(axis=0)
-    return np.asarray((exact_MP - exact_MP.mean(axis=0)) / np.where(deviation_P > 1e-9, deviation_P, 1.0))
+    mean_P, factor_P = mean_and_factor(exact_MP)
+    return np.asarray((exact_MP - mean_P) * factor_P)
