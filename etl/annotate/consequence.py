@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -31,8 +32,16 @@ class Consequence(NamedTuple):
     """Place on the gene axis."""
     symbol: str | None
     consequence: str | None
-    """Term of Ensembl; None where genes are intervals alone."""
+    """Term of Ensembl, the most severe of `terms`; None where genes are intervals alone."""
     variant_class: str
+    loftee: str | None = None
+    """LOFTEE's call: HC, LC or OS; None where it made none."""
+    scores: Sequence[float] = ()
+    """In the order of `etl.annotate.scores.score_names`; NaN where one is missing."""
+    terms: Sequence[str] = ()
+    """All terms of the transcript that `consequence` was taken from."""
+    weight: float = math.nan
+    """Of a group file; NaN where there is none."""
 
 
 Annotator = Callable[[Site], list[Consequence] | None]
@@ -44,6 +53,10 @@ CONSEQUENCE = pa.struct(
         pa.field("symbol", pa.string()),
         pa.field("consequence", pa.string()),
         pa.field("variant_class", pa.string()),
+        pa.field("loftee", pa.string()),
+        pa.field("scores", pa.list_(pa.float64())),
+        pa.field("terms", pa.list_(pa.string())),
+        pa.field("weight", pa.float64()),
     ]
 )
 """A `Consequence` in a table."""

@@ -77,7 +77,13 @@ class CsqAnnotator:
                 continue
             order, term, variant_class = judge(entry, has_loftee=self._has_loftee)
             if gene not in worst or order < worst[gene][0]:
-                worst[gene] = order, Consequence(gene, entry.SYMBOL or None, term, variant_class)
+                terms = entry.Consequence.split("&")
+                worst[gene] = (
+                    order,
+                    Consequence(
+                        gene, entry.SYMBOL or None, term, variant_class, entry.LoF or None, terms=terms
+                    ),
+                )
         return [worst[gene][1] for gene in sorted(worst)]
 
     def entry(self, text: str) -> Entry:

@@ -10,6 +10,7 @@ import pandas as pd
 from contract.manifest import LedgerEntry
 from etl.annotate.csq_format import csq_fields
 from etl.annotate.genes import read_genes
+from etl.annotate.scores import score_names
 from etl.annotate.variants import (
     ANNOTATED_SCHEMA,
     IN_NO_GENE,
@@ -35,7 +36,8 @@ def work(run: Run) -> StepResult:
     config = run.config
     genes, ledger = read_genes(config.genes, config.reference)
     genes.to_parquet(run.output(GENES))
-    annotator = make_annotator(genes, config.annotation, genome(config.reference), fields=_fields(config))
+    fields = _fields(config)
+    annotator = make_annotator(genes, config.annotation, genome(config.reference), fields=fields)
     counts = rewrite_parts(
         Parts(run.path(VARIANT_QC, VARIANTS), READ_COLUMNS),
         run.output(ANNOTATED),
@@ -49,7 +51,8 @@ def work(run: Run) -> StepResult:
         for name, count in without.items()
     ]
     classes = dict(sorted(told.items())) | without
-    return StepResult(ledger=ledger, facts={"genes": len(genes), "classes": classes})
+    scores = score_names(config.annotation, fields)
+    return StepResult(ledger=ledger, facts={"genes": len(genes), "classes": classes, "scores": scores})
 
 
 def read_gene_axis(run: Run) -> pd.DataFrame:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from unittest.mock import ANY
 
 import pandas as pd
 import pyarrow as pa
@@ -243,4 +244,5 @@ def test_annotate_variants__only_variants_that_passed():
     (annotated,) = annotate_variants(iter([batch]), annotator)
     told = [(one["variant"], one["allele_count"], one["consequences"]) for one in annotated.to_pylist()]
     consequence = {"gene": 0, "symbol": "A", "consequence": "stop_gained", "variant_class": "plof"}
+    consequence |= {"loftee": None, "scores": [], "terms": ["stop_gained"], "weight": ANY}
     assert told == [(1, 3, [consequence]), (2, 3, [consequence])]
