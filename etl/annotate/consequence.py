@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -23,6 +24,8 @@ class Site(NamedTuple):
     """Its place in them."""
     annotation: list[str] | None
     """Entries of the record's INFO field; None where it has none."""
+    variant: int = -1
+    """Its number in the cohort."""
 
 
 class Consequence(NamedTuple):
@@ -44,8 +47,19 @@ class Consequence(NamedTuple):
     """Of a group file; NaN where there is none."""
 
 
-Annotator = Callable[[Site], list[Consequence] | None]
-"""Consequences of a variant, one for each gene, ascending by gene; None where nothing annotated it."""
+class Annotator:
+    """Finds the consequences of variants."""
+
+    def __init__(self) -> None:
+        self.unknown: Counter[str] = Counter()
+        """Terms that have no place in `etl.annotate.severity`, and variants that have them."""
+        self.counts: Counter[str] = Counter()
+        """What else a reader must know, in words, and how often it was met."""
+
+    def __call__(self, site: Site) -> list[Consequence] | None:
+        """Consequences of a variant, one for each gene, in their order; None where nothing annotated it."""
+        raise NotImplementedError
+
 
 CONSEQUENCE = pa.struct(
     [
