@@ -18,7 +18,17 @@ from etl.genome import genome
 from tests.etl.annotate.annotated_files import PlainFile, axis, plain_file
 
 GENES = axis({"ENSG1", "ENSG2"}).assign(symbol=["A", "B"])
-FIELDS = ["Allele", "Consequence", "SYMBOL", "Gene", "BIOTYPE", "LoF", "LoF_flags", "CANONICAL", "MANE_SELECT"]
+FIELDS = [
+    "Allele",
+    "Consequence",
+    "SYMBOL",
+    "Gene",
+    "BIOTYPE",
+    "LoF",
+    "LoF_flags",
+    "CANONICAL",
+    "MANE_SELECT",
+]
 SPLICEAI = [f"SpliceAI_pred_DS_{name}" for name in ("AG", "AL", "DG", "DL")]
 
 
