@@ -137,7 +137,7 @@ def test_read_parts__files_with_faults(name: str, text: str, message: str, tmp_p
 def test_read_genes__names_of_refseq(tmp_path: Path):
     path = tmp_path / "refseq.gtf"
     path.write_text(
-        'NC_000001.11\tx\tgene\t5\t9\t.\t+\t.\tgene_id "OR4F5"; gene "OR4F5"; gene_biotype "protein_coding";\n'
+        'NC_000001.11\tx\tgene\t5\t9\t.\t+\t.\tgene_id "OR4F5"; gene "OR4F5"; gene_biotype "protein_coding"\n'
         'NC_000023.11\tx\tgene\t5\t9\t.\t+\t.\tgene_id "AR"; gene "AR"; gene_biotype "protein_coding";\n'
     )
     genes, _ = read_genes(GenesConfig(path=str(path)), "GRCh38")
