@@ -18,9 +18,11 @@ FIELDS = {
     "mpc": ("MPC", "MPC_score"),
     "polyphen": ("PolyPhen",),
     "sift": ("SIFT",),
+    "external_frequency": ("gnomADe_AF", "gnomADg_AF", "gnomAD_AF"),
 }  # fmt: skip
 """Predictors by the names that masks know them by -> sub-fields that VEP and its plugins (CADD, REVEL,
-AlphaMissense, SpliceAI, dbNSFP) write, in any case. The score is the most damaging number in any of them."""
+AlphaMissense, SpliceAI, dbNSFP) write, in any case. The score is the most damaging number in any of them, of
+gnomAD's frequencies (--af_gnomade, --af_gnomadg) the largest."""
 
 SMALL_IS_DAMAGING = ("sift",)
 """Of several numbers the smallest is the most damaging one; of other predictors it is the largest."""

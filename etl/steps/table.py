@@ -157,8 +157,7 @@ ANNOTATION = Step(
     _annotation,
     packages=("annotate", "cohort"),
     inputs=_annotation_inputs,
-    needs_hail=False,
-    needs_hail_for=lambda config: bool(
+    needs_hail=lambda config: bool(
         config.annotation.scores and score_format(config.annotation.scores.path) == "hail"
     ),
 )

@@ -27,8 +27,8 @@ def test_check_first_record__nothing_to_tell(info: str):
 def test_check__header_that_does_not_match_the_first_record(mini: MiniInputs):
     mini.write_vcf(vcf_text(HEADER.replace("|PolyPhen|SIFT", "|PolyPhen|SIFT|CANONICAL")))
     assert check(load_config(EtlConfig, mini.write_config())) == [
-        f"{mini.vcf}: INFO CSQ of the first record: found an entry with 8 sub-fields, wanted 9, as the header "
-        "names"
+        f"{mini.vcf}: INFO CSQ of the first record: found an entry with 8 sub-fields, wanted 9, as "
+        "the header names"
     ]
 
 
