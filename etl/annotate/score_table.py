@@ -101,6 +101,7 @@ def _hail_frame(config: ScoresConfig, reference: Genome) -> DataFrame:
     if absent:
         found = ", ".join(list(table.row)[:12])
         raise InputError(fault(config.path, "fields", found=found, wanted=f"also {', '.join(absent)}"))
+    table = table.key_by()
     keys = {
         config.contig: table.locus.contig,
         config.position: table.locus.position,
@@ -108,7 +109,7 @@ def _hail_frame(config: ScoresConfig, reference: Genome) -> DataFrame:
         config.alt: table.alleles[1],
     }
     scores = {name: hl.float64(table[name]) for name in config.columns.values()}
-    frame: DataFrame = table.key_by().select(**keys, **scores).to_spark(flatten=False)
+    frame: DataFrame = table.select(**keys, **scores).to_spark(flatten=False)
     return frame
 
 

@@ -90,9 +90,10 @@ def scores_of(table: pd.DataFrame) -> list[list[float]]:
 def test_work__scores_of_a_table(cohort: Cohort, name: str, tmp_path: Path):
     for place, snv in enumerate(SNVS):
         cohort.add(*snv, part=place % 2)
-    cohort.add("chr1", 1900, "GACA", "GA", part=1)
+    cohort.add("chr1", 1900, "GAT", "GA", part=1)
     rows = [("1", position, ref, alt, place / 10) for place, (_, position, ref, alt) in enumerate(SNVS[:30])]
-    rows += [("1", 1100, "A", "C", 99.5), ("1", 1110, "C", "T", 1), ("chr1", 1901, "ACA", "A", 7.25)]
+    # Alleles in any representation.
+    rows += [("1", 1100, "AG", "CG", 99.5), ("1", 1110, "C", "T", 1), ("chr1", 1900, "GATT", "GAT", 7.25)]
     path = write_scores(tmp_path / name, rows)
     table, result = cohort.annotate(kind="csq", scores={"path": path, "columns": {"mine": "score"}})
     by_place = dict(zip(table["position"], scores_of(table), strict=True))
