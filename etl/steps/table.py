@@ -157,7 +157,8 @@ ANNOTATION = Step(
     _annotation,
     packages=("annotate", "cohort"),
     inputs=_annotation_inputs,
-    needs_hail=lambda config: bool(
+    needs_hail=False,
+    needs_hail_for=lambda config: bool(
         config.annotation.scores and score_format(config.annotation.scores.path) == "hail"
     ),
 )
