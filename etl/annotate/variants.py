@@ -130,6 +130,7 @@ def annotate_variants(
 ) -> Generator[pa.RecordBatch, None, AnnotationCounts]:
     """What a task does: batches of READ_COLUMNS in, ANNOTATED_SCHEMA out, and in the end what it counted."""
     classes: Counter[str] = Counter()
+    before = AnnotationCounts(Counter(), Counter(annotator.unknown), Counter(annotator.counts))
     for batch in batches:
         passing = batch.filter(batch.column("passes"))
         sites = zip(*(passing.column(name).to_pylist() for name in Site._fields), strict=True)
@@ -139,7 +140,7 @@ def annotate_variants(
         yield pa.RecordBatch.from_arrays(
             [*columns, consequences_array(consequences)], schema=ANNOTATED_SCHEMA
         )
-    return AnnotationCounts(classes, annotator.unknown, annotator.counts)
+    return AnnotationCounts(classes, annotator.unknown - before.unknown, annotator.counts - before.notes)
 
 
 def consequences_array(consequences: Sequence[Sequence[Consequence] | None]) -> pa.ListArray:
