@@ -3,6 +3,7 @@ import torch
 
 from contract.errors import InputError
 from train.config import GeneCNNConfig, PaperCNNConfig
+from train.ensemble import build_model
 from train.model import (
     DirectPath,
     GeneCNN,
@@ -10,7 +11,6 @@ from train.model import (
     GenomeConvolutions,
     InputShape,
     PaperCNN,
-    build_model,
     padded_layout,
 )
 
