@@ -186,7 +186,9 @@ class RunConfig(ConfigModel):
     """Where a run lives and what it runs on."""
 
     out: str = Field(description="folder of the run: checkpoints, history, bundle, metrics, report")
-    overwrite: bool = Field(False, description="replace a run with another configuration that stands at out")
+    overwrite: bool = Field(
+        False, description="replace a run that stands at out, with another configuration or damaged"
+    )
     backend: Literal["auto", "horovod", "ddp", "none"] = Field(
         "auto", description="auto: horovod under horovodrun, ddp under torchrun, else one process"
     )

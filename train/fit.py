@@ -241,8 +241,12 @@ def _open_run(out: Path, prepared: Prepared, comm: Comm) -> dict[str, Any] | Non
         before = _read_run(out / RUN_NAME)
         changed = [name for name, value in identity.items() if before.get(name) != value]
         if not changed:
-            return load_state(out)
-        if not config.run.overwrite:
+            try:
+                return _saved_state(out, config)
+            except InputError:
+                if not config.run.overwrite:
+                    raise
+        elif not config.run.overwrite:
             found = f"a run with another {' and '.join(changed)}"
             wanted = "an empty folder, or run.overwrite=true"
             if changed == ["n_streams"]:
@@ -263,6 +267,19 @@ def _open_run(out: Path, prepared: Prepared, comm: Comm) -> dict[str, Any] | Non
     }
     _write_json(out / RUN_NAME, {**identity, **facts})
     return None
+
+
+def _saved_state(out: Path, config: TrainConfig) -> dict[str, Any] | None:
+    """State with which a run goes on; None where it has saved none yet.
+
+    Raises
+    ------
+    InputError
+        If its checkpoint or its gene effects are damaged.
+    """
+    if isinstance(config.model, GeneCNNConfig):
+        load_path(out)
+    return load_state(out)
 
 
 def _read_run(path: Path) -> dict[str, Any]:

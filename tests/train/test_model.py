@@ -156,6 +156,15 @@ def test_build_model__one_logit_for_each_person(config: GeneCNNConfig | PaperCNN
     assert model(torch.randn(6, 4, 51), torch.randn(6, 3)).shape == (6,)
 
 
+def test_paper_cnn__hidden_units_are_what_the_head_sees():
+    torch.manual_seed(0)
+    model = PaperCNN(PaperCNNConfig(dense=8), InputShape(1, 0, ("1",) * 40)).eval()
+    x_BCG, none = torch.randn(4, 1, 40), torch.empty(4, 0)
+    hidden_BH = model.hidden_units(x_BCG)
+    assert hidden_BH.shape == (4, 8)
+    torch.testing.assert_close(model.head(hidden_BH).squeeze(1), model(x_BCG, none))
+
+
 def test_paper_cnn__least_number_of_genes():
     # Kernels of 3: of 10 genes 8 places are left, then 4, 2 and at last 1.
     build_model(PaperCNNConfig(), InputShape(1, 0, ("1",) * 10))
