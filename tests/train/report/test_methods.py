@@ -41,7 +41,8 @@ def test_methods__says_what_the_facts_say_and_cites_that_alone(evaluated_run: Pa
 def test_methods__several_networks_where_they_are_kept(evaluated_run: Path):
     record = read_record(evaluated_run)
     model = record.config["model"] | {"members": 5}
-    several = replace(record, config=record.config | {"model": model}, metrics=record.metrics)
+    facts = record.facts | {"config": record.config | {"model": model}}
+    several = replace(record, facts=facts)
     kept = methods(replace(several, metrics=record.metrics | {"best_epoch": 3}))
     assert "The score is the mean logit of 5 networks, trained side by side" in kept[1]
     assert "Lakshminarayanan et al. 2017, Adv." in kept[-1]
