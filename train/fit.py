@@ -36,8 +36,9 @@ from train.direct import (
 from train.distributed import Comm
 from train.effects.crossfit import DirectPath
 from train.engine import Scores, Trainer, run_epochs, score
+from train.ensemble import build_model, members_of
 from train.memory import keep_freed_memory
-from train.model import GeneCNN, InputShape, build_model
+from train.model import GeneCNN, InputShape
 from train.order import RowGroup
 from train.people import UNKNOWN
 from train.prepare import Prepared, prepare
@@ -141,8 +142,9 @@ def build_trainer(prepared: Prepared, comm: Comm, path: DirectPath | None) -> Tr
     labels = people.is_case_M[np.isin(people.fold_M, prepared.training_folds)]
     model.start_from(float(np.mean(labels[labels != UNKNOWN])))
     model.to(device)
-    if isinstance(model, GeneCNN) and path is not None:
-        install(model, path, prepared)
+    for member in members_of(model):
+        if isinstance(member, GeneCNN) and path is not None:
+            install(member, path, prepared)
     model.load_state_dict(comm.share(model.state_dict()))
     densify = Densifier(prepared.scaler, shape.n_channels, device)
     return Trainer(model, config, comm, densify, device)
@@ -239,8 +241,12 @@ def _open_run(out: Path, prepared: Prepared, comm: Comm) -> dict[str, Any] | Non
         before = _read_run(out / RUN_NAME)
         changed = [name for name, value in identity.items() if before.get(name) != value]
         if not changed:
-            return load_state(out)
-        if not config.run.overwrite:
+            try:
+                return _saved_state(out, config)
+            except InputError:
+                if not config.run.overwrite:
+                    raise
+        elif not config.run.overwrite:
             found = f"a run with another {' and '.join(changed)}"
             wanted = "an empty folder, or run.overwrite=true"
             if changed == ["n_streams"]:
@@ -261,6 +267,19 @@ def _open_run(out: Path, prepared: Prepared, comm: Comm) -> dict[str, Any] | Non
     }
     _write_json(out / RUN_NAME, {**identity, **facts})
     return None
+
+
+def _saved_state(out: Path, config: TrainConfig) -> dict[str, Any] | None:
+    """State with which a run goes on; None where it has saved none yet.
+
+    Raises
+    ------
+    InputError
+        If its checkpoint or its gene effects are damaged.
+    """
+    if isinstance(config.model, GeneCNNConfig):
+        load_path(out)
+    return load_state(out)
 
 
 def _read_run(path: Path) -> dict[str, Any]:
@@ -312,7 +331,7 @@ def _bundle(prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> Bu
     )
     weights = trainer.best_weights
     # Left-out scores are those of the direct path: they calibrate the network where it is nothing else.
-    direct_alone = path is not None and not weights["convolving"]
+    direct_alone = path is not None and trainer.progress.best_epoch < 0
     calibration = (
         fit_out_of_fold(out_of_fold_table(prepared, path), prepared.people)
         if path is not None and direct_alone

@@ -81,9 +81,12 @@ def torchrun(n: int) -> list[str]:
     return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n)]
 
 
-def test_fit__same_curve_on_one_rank_and_on_two(make_config: ConfigMaker, tmp_path: Path):
+@pytest.mark.parametrize("model", [{}, {"members": 2}, {"kind": "paper", "dense": 8, "members": 2}])
+def test_fit__same_curve_on_one_rank_and_on_two(
+    make_config: ConfigMaker, tmp_path: Path, model: dict[str, object]
+):
     # Without dropout and normalisation by batch, the split of a batch over ranks changes rounding only.
-    settings = {"model": {"dropout": 0, "batch_norm": False}, "stopping": {"max_epochs": 3}}
+    settings = {"model": {"dropout": 0, "batch_norm": False, **model}, "stopping": {"max_epochs": 3}}
     alone = fit_quietly(make_config(**settings, run={"out": str(tmp_path / "alone")}))
     for name, launcher in (("horovod", horovodrun(2)), ("ddp", torchrun(2))):
         config = make_config(**settings, data={"reader": "petastorm"}, run={"out": str(tmp_path / name)})
@@ -153,6 +156,15 @@ def test_fit__fewer_row_groups_than_ranks_ends_all_of_them(make_config: ConfigMa
     assert done.returncode != 0
     assert "found 1 row groups in the training folds for 2 ranks, wanted at least one" in done.stderr
     assert "train/order.py" not in done.stderr, "a traceback instead of a sentence"
+
+
+def test_fit__one_person_per_rank_to_normalise_ends_all_of_them(make_config: ConfigMaker, tmp_path: Path):
+    config = make_config(data={"batch_size": 2, "streams": 2}, model={"kind": "paper", "dense": 8})
+    done = launch(horovodrun(2), config, tmp_path)
+    assert done.returncode != 0
+    assert "data.batch_size: found 2 on 2 rank(s), wanted at least 2 people per rank (4)" in done.stderr
+    assert "train/prepare.py" not in done.stderr, "a traceback instead of a sentence"
+    assert not (tmp_path / "run").exists()
 
 
 def test_fit__a_rank_that_fails_ends_all_of_them(make_config: ConfigMaker, tmp_path: Path, dataset: str):
