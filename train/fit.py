@@ -36,6 +36,7 @@ from train.direct import (
 from train.distributed import Comm
 from train.effects.crossfit import DirectPath
 from train.engine import Scores, Trainer, run_epochs, score
+from train.errors import TrainingError
 from train.memory import keep_freed_memory
 from train.model import GeneCNN, InputShape, build_model
 from train.order import RowGroup
@@ -88,10 +89,16 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
     if comm.is_leader:
         _announce(console, prepared, comm, trainer)
 
+    def write_state() -> None:
+        save_state(out, trainer.state())
+        _write_json(out / HISTORY_NAME, trainer.progress.history)
+
+    def write_bundle() -> None:
+        if not (out / BUNDLE_NAME).exists():
+            save_bundle(out / BUNDLE_NAME, _bundle(prepared, trainer, path))
+
     def save() -> None:
-        if comm.is_leader:
-            save_state(out, trainer.state())
-            _write_json(out / HISTORY_NAME, trainer.progress.history)
+        on_leader(comm, write_state)
 
     def validate() -> tuple[Scores, NDArray[np.int8]]:
         scores = score(trainer, scoring_batches(prepared, reader, prepared.validation_groups, comm))
@@ -105,9 +112,7 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
         return training_batches(prepared, reader, epoch, comm, step)
 
     run_epochs(trainer, training, validate, save, tell)
-    if comm.is_leader and not (out / BUNDLE_NAME).exists():
-        save_bundle(out / BUNDLE_NAME, _bundle(prepared, trainer, path))
-    comm.barrier()
+    on_leader(comm, write_bundle)
     return out
 
 
@@ -204,17 +209,34 @@ def scoring_batches(
 
 
 def on_leader(comm: Comm, action: Callable[[], Result]) -> Result:
-    """The leader's result on every rank; what the user can mend is raised on every rank too."""
+    """The leader's result on every rank, and its failure too: a rank that isn't told of it waits for ever.
+
+    Raises
+    ------
+    InputError
+        On every rank, for what the user can mend.
+    TrainingError
+        On the other ranks, with the leader's sentence, for whatever else it raised; the leader raises that.
+    """
     result: Any = None
     faults: list[str] = []
+    failure: Exception | None = None
     if comm.is_leader:
         try:
             result = action()
         except InputError as error:
             faults = error.faults
-    result, faults = comm.share((result, faults))
+        except Exception as error:
+            failure = error
+    # Only the sentence travels: an exception of some library may not be one that can be pickled.
+    sentence = f"{type(failure).__name__}: {failure}" if failure else None
+    result, faults, sentence = comm.share((result, faults, sentence))
     if faults:
         raise InputError(faults)
+    if failure is not None:
+        raise failure
+    if sentence is not None:
+        raise TrainingError(f"the leading rank failed: {sentence}")
     return result  # type: ignore[no-any-return]
 
 
