@@ -226,7 +226,7 @@ def on_leader(comm: Comm, action: Callable[[], Result]) -> Result:
             result = action()
         except InputError as error:
             faults = error.faults
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the other ranks are told of it, and it is raised again
             failure = error
     # Only the sentence travels: an exception of some library may not be one that can be pickled.
     sentence = f"{type(failure).__name__}: {failure}" if failure else None
