@@ -93,10 +93,6 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
         save_state(out, trainer.state())
         _write_json(out / HISTORY_NAME, trainer.progress.history)
 
-    def write_bundle() -> None:
-        if not (out / BUNDLE_NAME).exists():
-            save_bundle(out / BUNDLE_NAME, _bundle(prepared, trainer, path))
-
     def save() -> None:
         on_leader(comm, write_state)
 
@@ -112,7 +108,7 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
         return training_batches(prepared, reader, epoch, comm, step)
 
     run_epochs(trainer, training, validate, save, tell)
-    on_leader(comm, write_bundle)
+    on_leader(comm, lambda: _leave_bundle(out, prepared, trainer, path))
     return out
 
 
@@ -305,6 +301,11 @@ def _clear(out: Path, *, keep_reads: bool) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def _leave_bundle(out: Path, prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> None:
+    if not (out / BUNDLE_NAME).exists():
+        save_bundle(out / BUNDLE_NAME, _bundle(prepared, trainer, path))
 
 
 def _bundle(prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> Bundle:
