@@ -7,9 +7,9 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,10 +33,9 @@ from train.direct import (
     out_of_fold_table,
     save_path,
 )
-from train.distributed import Comm
+from train.distributed import Comm, on_leader
 from train.effects.crossfit import DirectPath
 from train.engine import Scores, Trainer, run_epochs, score
-from train.errors import TrainingError
 from train.memory import keep_freed_memory
 from train.model import GeneCNN, InputShape, build_model
 from train.order import RowGroup
@@ -44,6 +43,7 @@ from train.people import UNKNOWN
 from train.prepare import Prepared, prepare
 from train.readings import READS_NAME
 from train.scaling import Batch, Densifier, make_batch
+from train.unseen import add_network_scores
 
 PACKAGES = ("torch", "petastorm", "pyarrow", "numpy", "scikit-learn", "horovod", "pydantic")
 RUN_NAME = "run.json"
@@ -55,8 +55,6 @@ BEFORE_NAMES = ("ladder", "tune", "ladder.json")
 themselves what they belong to, and outlast a run that is replaced."""
 READING = {"dataset", "reader", "cache", "cache_mb", "prefetch"}
 """Keys of `data` that say where and how rows are read, not which."""
-
-Result = TypeVar("Result")
 
 
 def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
@@ -108,6 +106,11 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
         return training_batches(prepared, reader, epoch, comm, step)
 
     run_epochs(trainer, training, validate, save, tell)
+    if path is not None and trainer.progress.best_epoch >= 0:
+        # The convolutions stay: what the direct path says of people is no longer what the network says.
+        trainer.model.load_state_dict(trainer.best_weights)
+        scores, _ = validate()
+        on_leader(comm, lambda: add_network_scores(out, scores))
     on_leader(comm, lambda: _leave_bundle(out, prepared, trainer, path))
     return out
 
@@ -202,38 +205,6 @@ def scoring_batches(
     rows = scoring_rows(reader, groups, batch_size=size, rank=comm.rank, world_size=comm.size)
     batches = (make_batch(part, prepared.people, prepared.scaler, prepared.group_of_fold) for part in rows)
     return prefetch(batches, data.prefetch)
-
-
-def on_leader(comm: Comm, action: Callable[[], Result]) -> Result:
-    """The leader's result on every rank, and its failure too: a rank that isn't told of it waits for ever.
-
-    Raises
-    ------
-    InputError
-        On every rank, for what the user can mend.
-    TrainingError
-        On the other ranks, with the leader's sentence, for whatever else it raised; the leader raises that.
-    """
-    result: Any = None
-    faults: list[str] = []
-    failure: Exception | None = None
-    if comm.is_leader:
-        try:
-            result = action()
-        except InputError as error:
-            faults = error.faults
-        except Exception as error:  # noqa: BLE001 - the other ranks are told of it, and it is raised again
-            failure = error
-    # Only the sentence travels: an exception of some library may not be one that can be pickled.
-    sentence = f"{type(failure).__name__}: {failure}" if failure else None
-    result, faults, sentence = comm.share((result, faults, sentence))
-    if faults:
-        raise InputError(faults)
-    if failure is not None:
-        raise failure
-    if sentence is not None:
-        raise TrainingError(f"the leading rank failed: {sentence}")
-    return result  # type: ignore[no-any-return]
 
 
 def training_digest(config: TrainConfig) -> str:

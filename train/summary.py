@@ -40,6 +40,7 @@ from train.metrics import (
 
 NETWORK, COVARIATES = "cnn", "covariates"
 OUT_OF_FOLD = "people outside the sealed fold, each scored by a fit without their fold"
+VALIDATION = "validation people, whom no gene effect knows and who told training when to stop"
 CONFIGURED = "nobody: the configured threshold (evaluation.threshold)"
 SEALED = "the people of the sealed fold themselves"
 CALLS = {
@@ -57,11 +58,15 @@ LITTLE_SPREAD = 0.25  # standard deviation of logits: odds that differ by a quar
 
 @dataclass(frozen=True)
 class Reference:
-    """People outside the sealed fold, each scored by a fit without their fold."""
+    """People outside the sealed fold, scored by what is judged, but without knowing them; `people` says how.
+
+    `logit_M` is calibrated like the probabilities that it is compared with.
+    """
 
     is_case_M: Labels
     logit_M: Values
     components_MK: Values
+    people: str = OUT_OF_FOLD
 
 
 @dataclass(frozen=True)
@@ -162,7 +167,7 @@ def operating_point(judged: Judged, settings: EvaluationConfig, drawn: FamilyDra
     if judged.reference is not None:
         reference = judged.reference
         chosen = youden_threshold(reference.is_case_M, 1 / (1 + np.exp(-reference.logit_M)))
-        point = OperatingPoint(chosen, f"{OUT_OF_FOLD} (Youden)")
+        point = OperatingPoint(chosen, f"{reference.people} (Youden)")
     probability_M = judged.probabilities[NETWORK]
     metrics: dict[str, Metric] = {
         name: metric.at(threshold=point.threshold) for name, metric in CALLS.items()
@@ -179,7 +184,7 @@ def adjusted_auroc(judged: Judged) -> dict[str, Any]:
     logit_M, reference = logit(judged.probabilities[NETWORK]), judged.reference
     fitted = (logit_M, judged.components_MK, SEALED)
     if reference is not None and reference.components_MK.shape[1]:
-        fitted = (reference.logit_M, reference.components_MK, OUT_OF_FOLD)
+        fitted = (reference.logit_M, reference.components_MK, reference.people)
     score_M, components_MK, people = fitted
     facts = {"fitted_on": people, "components": list(judged.components)}
     untold = ""

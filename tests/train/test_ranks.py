@@ -56,8 +56,7 @@ app()
 
 
 FAILING_LEADER = """
-from train.distributed import start
-from train.fit import on_leader
+from train.distributed import on_leader, start
 
 comm = start()
 
