@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.adjustment import can_adjust, fit_adjustment
+from train.calibration_error import calibration_error_interval
 from train.config import EvaluationConfig, TrainConfig
 from train.decisions import OperatingPoint, decision_curve, youden_threshold
 from train.intervals import (
@@ -39,6 +40,7 @@ from train.metrics import (
 )
 
 NETWORK, COVARIATES = "cnn", "covariates"
+CALIBRATION_ERROR = "expected_calibration_error"
 OUT_OF_FOLD = "people outside the sealed fold, each scored by a fit without their fold"
 VALIDATION = "validation people, whom no gene effect knows and who told training when to stop"
 CONFIGURED = "nobody: the configured threshold (evaluation.threshold)"
@@ -108,8 +110,13 @@ def summarise(judged: Judged, config: TrainConfig) -> dict[str, Any]:
     }
     for name, values in measured.items():
         found[name] = _as_json(model_intervals(judged, name, values, settings))
+    for name, probability_M in judged.probabilities.items():
+        error = calibration_error_interval(y_M, probability_M, drawn)
+        found[name][CALIBRATION_ERROR] = asdict(error) | {
+            "binned": measured[name][CALIBRATION_ERROR].estimate
+        }
     chance = calibration_error_by_chance(judged.probabilities[NETWORK], config.seed)
-    found[NETWORK]["expected_calibration_error"]["if_calibrated"] = chance
+    found[NETWORK][CALIBRATION_ERROR]["if_calibrated"] = chance
     found |= found[NETWORK]
     found["auroc_differences"] = {
         f"{NETWORK} - {name}": asdict(_difference(judged, name)) for name in measured if name != NETWORK
@@ -158,6 +165,9 @@ def increments(
         notes = [found[model][metric]["note"] for model in (NETWORK, COVARIATES)]
         untold = next((note for note in notes if note), None)
         gained[metric] = nothing(untold) if untold else (value - measured[COVARIATES][metric]).interval()
+    # What chance adds to both binned errors nearly cancels; their debiased estimates have no draws in common.
+    binned = gained[CALIBRATION_ERROR]
+    gained[CALIBRATION_ERROR] = replace(binned, method=f"{binned.method}, of errors as binned")
     return gained
 
 

@@ -92,7 +92,7 @@ class Evidence:
 
     @cached_property
     def judged(self) -> Judged | None:
-        """Scores of people outside the seal whom the network does not know, where the run left them, else those of the evaluation; null before either."""
+        """Of open people whom the network does not know, else of the evaluation; null before either."""
         if (self.run / OUT_OF_FOLD_NAME).exists():
             return _unseen(self.run / OUT_OF_FOLD_NAME, self.open)
         if (self.run / PREDICTIONS_NAME).exists() and self.sealed is not None:
