@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from scipy.stats import binom, cauchy, hypergeom, norm
 
-from train.explain.association import (
+from contract.association.score import (
     combine_channels,
     exact_p,
     fit_null,
