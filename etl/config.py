@@ -12,6 +12,7 @@ from contract.config import ConfigModel, build_config, load_config
 from contract.errors import InputError, fault
 from etl.aggregate.config import MasksConfig
 from etl.annotate.config import AnnotationConfig, GenesConfig
+from etl.associate.config import AssociationConfig
 from etl.thresholds import Profile
 
 PROFILES = Path(__file__).resolve().parent.parent / "conf" / "profiles"
@@ -162,6 +163,7 @@ class EtlConfig(ConfigModel):
     )
     folds: FoldsConfig = FoldsConfig()
     covariates: tuple[Literal["is_female", "ancestry_pcs", "batch"], ...] = ("is_female", "ancestry_pcs")
+    association: AssociationConfig = AssociationConfig()
     export: tuple[Literal["matrix_table"], ...] = Field(
         (), description="matrix_table: the quality-controlled cohort as a Hail MatrixTable too"
     )
@@ -190,6 +192,11 @@ class EtlConfig(ConfigModel):
     def dataset(self) -> str:
         """Folder of the finished dataset."""
         return f"{self.out}/dataset"
+
+    @property
+    def associations(self) -> str:
+        """Table of burden tests."""
+        return f"{self.out}/associations.parquet"
 
     @property
     def matrix_table(self) -> str:

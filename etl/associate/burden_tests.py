@@ -154,7 +154,9 @@ def _test(
     if len(doubtful):
         fit = firth_fits(x_MF[:, doubtful], null)
         fitted = np.isfinite(fit.log10_p_F)
-        results[:, doubtful[fitted]] = np.stack([fit.effect_F, fit.standard_error_F, fit.log10_p_F])[:, fitted]
+        results[:, doubtful[fitted]] = np.stack([fit.effect_F, fit.standard_error_F, fit.log10_p_F])[
+            :, fitted
+        ]
         name_F[doubtful[fitted]] = "firth"
     places = [found.columns.get_loc(name) for name in ("effect", "standard_error", "log10_p")]
     found.iloc[tested, places] = results.T

@@ -60,5 +60,7 @@ def channel_inflation(table: pd.DataFrame, min_expected: float) -> list[Inflatio
         Carriers that are expected in either status: with fewer a p-value has few values, and so has a median.
     """
     enough = table[(table["expected_carriers"] >= min_expected) & table["p"].notna()]
-    found = [inflation(str(name), rows["p"].to_numpy()) for name, rows in enough.groupby("channel", sort=False)]
+    found = [
+        inflation(str(name), rows["p"].to_numpy()) for name, rows in enough.groupby("channel", sort=False)
+    ]
     return [each for each in found if each is not None]

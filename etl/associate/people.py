@@ -70,7 +70,9 @@ def tested_people(root: str, manifest: Manifest) -> TestedPeople:
             "call_rate": people["sample_index"].map(metrics["call_rate"]) if called else 1.0,
         }
     )
-    kept = people[people["sample_index"].isin(choose_unrelated(ranked, _relatives(root, manifest, people), 0))]
+    kept = people[
+        people["sample_index"].isin(choose_unrelated(ranked, _relatives(root, manifest, people), 0))
+    ]
     covariates_MP = np.array(kept["covariates"].tolist(), dtype=np.float64).reshape(len(kept), -1)
     return TestedPeople(
         kept["sample_index"].to_numpy(np.int32),

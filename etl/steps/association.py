@@ -14,6 +14,7 @@ from contract.manifest import read_manifest
 from contract.storage import open_storage
 from etl.associate.burden_tests import ASSOCIATION_SCHEMA, associate
 from etl.associate.inflation import channel_inflation
+from etl.config import EtlConfig
 from etl.steps.base import Run
 from etl.workspace import StepResult
 
@@ -34,12 +35,16 @@ def work(run: Run) -> StepResult:
     }
     _write(found.table, run.config.associations, told)
     seen = f"{people.n_cases + people.n_controls} unrelated people outside the test fold"
-    synonymous = {mask.name for mask in run.config.masks.resolved() if mask.classes == ("synonymous",)}
+    synonymous = synonymous_channels(run.config)
     return StepResult(
         facts={
             **{name: told[name] for name in ("cases", "controls")},
             "tests": int(tested.sum()),
-            **{f"lambda_{each.channel}": round(each.value, 3) for each in inflations if each.channel in synonymous},
+            **{
+                f"lambda_{each.channel}": round(each.value, 3)
+                for each in inflations
+                if each.channel in synonymous
+            },
             "firth_fits": int((found.table["test"] == "firth").sum()),
             "relatives_left_out": people.n_relatives,
             "inflation": [asdict(each) for each in inflations],
@@ -47,6 +52,11 @@ def work(run: Run) -> StepResult:
         },
         fitted_on={} if found.untested else {"burden association": seen},
     )
+
+
+def synonymous_channels(config: EtlConfig) -> list[str]:
+    """Channels of synonymous variants alone: no effect is expected of them."""
+    return [mask.name for mask in config.masks.resolved() if mask.classes == ("synonymous",)]
 
 
 def read_associations(url: str) -> pd.DataFrame:

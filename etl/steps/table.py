@@ -1,4 +1,4 @@
-"""The ten steps in order: what each is called and what its output depends on.
+"""The eleven steps in order: what each is called and what its output depends on.
 
 Apart from their work, so that a plan needs neither Hail nor Spark: importing those takes seconds.
 """
@@ -103,6 +103,10 @@ def _dataset_outputs(config: EtlConfig) -> list[str]:
     return [f"{config.dataset}/{MANIFEST_NAME}", *exported]
 
 
+def _association(config: EtlConfig, profile: Profile) -> dict[str, object]:
+    return {"association": config.association.model_dump(mode="json"), "associations": config.associations}
+
+
 def _report(config: EtlConfig, profile: Profile) -> dict[str, object]:
     return {"report": config.report, "gates": profile.gates.model_dump(mode="json")}
 
@@ -172,8 +176,17 @@ DATASET = Step(
     inputs=_dataset_inputs,
     outputs=_dataset_outputs,
 )
-REPORT = Step(
+ASSOCIATION = Step(
     10,
+    "association",
+    "burden tests of genes",
+    _association,
+    packages=("associate", "qc", "../contract"),
+    outputs=lambda config: [config.associations],
+    needs_hail=False,
+)
+REPORT = Step(
+    11,
     "report",
     "quality-control report",
     _report,
@@ -192,5 +205,6 @@ STEPS: tuple[Step, ...] = (
     MASKS,
     AGGREGATION,
     DATASET,
+    ASSOCIATION,
     REPORT,
 )

@@ -44,7 +44,7 @@ def marks(study: Study) -> dict[str, int]:
 def test_plan__everything_before_the_first_run(simulated: Study, tmp_path: Path):
     fresh = Study(simulated.cohort, tmp_path / "fresh", simulated.truth)
     statuses = plan(fresh.config())
-    assert [status.step.number for status in statuses] == list(range(1, 11))
+    assert [status.step.number for status in statuses] == list(range(1, 12))
     assert {status.reason for status in statuses} == {"not computed yet"}
     assert not fresh.out.exists(), "a plan writes nothing"
 
@@ -93,7 +93,7 @@ def test_run__unchanged_does_nothing(finished: Study):
     before = marks(finished)
     run(finished.config(), console=QUIET)
     assert marks(finished) == before
-    assert len(before) == 10
+    assert len(before) == 11
 
 
 def test_run__recomputes_from_the_change_on(again: Study):
@@ -101,7 +101,7 @@ def test_run__recomputes_from_the_change_on(again: Study):
     run(again.config(masks__preset="genebass"), console=QUIET)
     after = marks(again)
     changed = {name for name in before if after[name] != before[name]}
-    assert changed == {"07_masks", "08_aggregation", "09_dataset", "10_report"}
+    assert changed == {"07_masks", "08_aggregation", "09_dataset", "10_association", "11_report"}
     manifest = read_manifest(str(again.out / "dataset"))
     assert [channel.name for channel in manifest.channels] == [
         "plof",
@@ -168,4 +168,4 @@ def test_command_plan__shows_every_step_and_why(finished: Study, tmp_path: Path)
     assert [line.split()[0] for line in lines] == [step.folder for step in STEPS]
     assert lines[0].endswith("up to date")
     assert lines[6].endswith("to do (changed: masks)")
-    assert lines[9].endswith("to do (an earlier step is computed again)")
+    assert lines[10].endswith("to do (an earlier step is computed again)")

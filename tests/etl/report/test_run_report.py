@@ -27,7 +27,7 @@ def panels(page: str) -> dict[str, dict]:
 
 
 def ledger(study: Study, name: str) -> pd.DataFrame:
-    return pd.read_csv(study.out / "steps/10_report" / name)
+    return pd.read_csv(study.out / "steps/11_report" / name)
 
 
 def test_report__ledger_adds_up_to_the_dataset(finished: Study):
@@ -58,5 +58,5 @@ def test_report__status_of_sealed_people_is_in_no_figure(finished: Study, panels
 
 def test_report__holds_no_names_of_people(finished: Study, page: str, panels: dict[str, dict]):
     ids = [person.sample_id for person in finished.truth.people]
-    tables = " ".join(path.read_text() for path in Path(finished.out / "steps/10_report").glob("*.csv"))
+    tables = " ".join(path.read_text() for path in Path(finished.out / "steps/11_report").glob("*.csv"))
     assert not any(name in text for text in (page, json.dumps(panels), tables) for name in ids)
