@@ -1,7 +1,7 @@
 """Firth's logistic regression of status on single features, many at once, covariates as an offset.
 
-Where a feature has few carriers, or all of them are cases, the log odds ratio of maximum likelihood is far off or
-infinite. A penalty of half the logarithm of the information takes its first-order bias away:
+Where a feature has few carriers, or all of them are cases, the log odds ratio of maximum likelihood is far
+off or infinite. A penalty of half the logarithm of the information takes its first-order bias away:
 
 - Firth 1993, "Bias reduction of maximum likelihood estimates", doi 10.1093/biomet/80.1.27.
 - Heinze, Schemper 2002, "A solution to the problem of separation in logistic regression",
@@ -9,10 +9,10 @@ infinite. A penalty of half the logarithm of the information takes its first-ord
 - Mbatchou et al. 2021, "Computationally efficient whole-genome regression for quantitative and binary
   traits", doi 10.1038/s41588-021-00870-7 (regenie): covariates as an offset from the null model.
 
-The feature is taken free of the covariates by weighted regression, as in the score test, so that the information
-of its one coefficient is that of the joint model. The cost follows the carriers: what all others add to the
-likelihood is a quadratic in the coefficient, since without the feature their part of it is small. Axes: M people,
-F features, E entries that are not zero, of all features one after the other.
+The feature is taken free of the covariates by weighted regression, as in the score test, so that the
+information of its one coefficient is that of the joint model. The cost follows the carriers: what all others
+add to the likelihood is taken as a quadratic in the coefficient, since what covariates say of the feature is
+small. Axes: M people, F features, E entries that are not zero, of all features one after the other.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def firth_fits(x_MF: csr_matrix | csc_matrix, null: NullModel) -> FirthFit:
 class _Likelihood:
     """Penalised log likelihood of F coefficients less that of the null model, up to the penalty at 0.
 
-    `value_E` are the carriers' values without covariates, over `scale_F`; `score_F` and `information_F` are what
-    all others add at no effect.
+    `value_E` are the carriers' values without covariates, over `scale_F`; `score_F` and `information_F` are
+    what all others add at no effect.
     """
 
     value_E: Values

@@ -45,9 +45,9 @@ ASSOCIATION_SCHEMA = pa.schema(
 )
 """One row per channel and gene that anybody tested carries, channels in their order, genes in genome order.
 `burden` is the sum of the feature over people: minor alleles, where a mask is additive and without weights.
-`expected_carriers` are those expected in the rarer status if it made no difference. `effect` is the log odds ratio
-per unit of the feature; `log10_p` is -log10 of the two-sided `p`; `test` is score or firth. The last six are null
-where too few carry the feature."""
+`expected_carriers` are those expected in the rarer status if it made no difference. `effect` is the log odds
+ratio per unit of the feature; `log10_p` is -log10 of the two-sided `p`; `test` is score or firth. The last six
+are null where too few carry the feature."""
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def inflation(channel: str, p_G: NDArray[np.float64]) -> Inflation | None:
     if n < FEWEST_GENES:
         return None
     chi_G = np.sort(chi2.isf(p_G, 1)) / chi2.isf(0.5, 1)
-    # The median lies between the order statistics at these ranks in 95 % of samples, whatever the distribution.
+    # In 95 % of samples the median lies between these order statistics, whatever the distribution.
     low, high = (int(rank) for rank in binom.ppf([0.025, 0.975], n, 0.5))
     return Inflation(channel, n, *(float(value) for value in (np.median(chi_G), chi_G[low - 1], chi_G[high])))
 

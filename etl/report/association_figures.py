@@ -11,12 +11,12 @@ from contract.page.panel import COLOURS, CUT_COLOUR, OTHERS_COLOUR, Panel, round
 from etl.report.data import AssociationPart
 from etl.report.names import reason_words
 
-SMALLEST_SHOWN = 50
+SMALLEST_SHOWN = 20
 """Smallest p-values of a channel that each have a point among the quantiles; of the others ranks at equal
 distances on the axis."""
-QUANTILES = 80
-GENES_SHOWN = 400
-"""Strongest results along the genome, and as many of the others, drawn with a seed."""
+QUANTILES = 40
+GENES_SHOWN = 200
+"""Strongest results along the genome, and as many of the others, drawn with a seed; the file has them all."""
 
 
 def association_panels(part: AssociationPart) -> list[Panel]:
@@ -27,7 +27,7 @@ def association_panels(part: AssociationPart) -> list[Panel]:
 
 
 def thinned_quantiles(log10_p: pd.Series) -> pd.DataFrame:
-    """Expected and observed -log10 p with the rank of each, smallest p first, at most ranks that can be seen."""
+    """Expected and observed -log10 p with the rank of each, smallest p first; ranks that can be told apart."""
     observed = np.sort(log10_p.to_numpy())[::-1]
     n = len(observed)
     even = np.linspace(-np.log10((n - 0.5) / n), -np.log10(0.5 / n), QUANTILES)
@@ -40,7 +40,7 @@ def thinned_quantiles(log10_p: pd.Series) -> pd.DataFrame:
 def _quantile_panel(table: pd.DataFrame) -> Panel:
     figure, found = go.Figure(), []
     n = int(table["channel"].value_counts().max())
-    rank = np.unique(np.geomspace(1, n, 40).astype(int))
+    rank = np.unique(np.geomspace(1, n, 20).astype(int))
     for share in (0.025, 0.975):
         # The k-th smallest of n uniform values is Beta(k, n + 1 - k).
         limit = -np.log10(beta.ppf(share, rank, n + 1 - rank))
@@ -67,6 +67,7 @@ def _quantile_panel(table: pd.DataFrame) -> Panel:
 
 def _genome_panel(table: pd.DataFrame) -> Panel:
     shown = _shown(table)
+    labels = shown["symbol"].fillna(shown["gene_id"])
     offsets = _offsets(table)
     threshold = -np.log10(0.05 / len(table))
     figure = go.Figure()
@@ -77,7 +78,7 @@ def _genome_panel(table: pd.DataFrame) -> Panel:
             go.Scatter(
                 x=[int(value) for value in rows["start"] + rows["contig"].map(offsets)],
                 y=rounded(rows["log10_p"]),
-                text=rows["symbol"].fillna(rows["gene_id"]).tolist(),
+                text=labels[rows.index].tolist(),
                 mode="markers",
                 name=reason_words(channel),
                 marker={"size": 5, "color": colour},
@@ -91,18 +92,8 @@ def _genome_panel(table: pd.DataFrame) -> Panel:
     )
     figure.update_yaxes(title_text="−log10 p", rangemode="tozero")
     title = f"Genes along the genome; dashed: p of 0.05 / {len(table):,} tests"
-    columns = [
-        "gene_id",
-        "symbol",
-        "contig",
-        "start",
-        "channel",
-        "effect",
-        "standard_error",
-        "log10_p",
-        "test",
-    ]
-    return Panel("association_genome", title, styled(figure, 340), shown[columns], wide=True)
+    data = shown[["contig", "start", "channel"]].assign(gene=labels, log10_p=rounded(shown["log10_p"]))
+    return Panel("association_genome", title, styled(figure, 340), data, wide=True)
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:
