@@ -162,7 +162,11 @@ class EtlConfig(ConfigModel):
         description="estimate, from the calls; skip: declared families alone; or {table: PATH} of a tool",
     )
     folds: FoldsConfig = FoldsConfig()
-    covariates: tuple[Literal["is_female", "ancestry_pcs", "batch"], ...] = ("is_female", "ancestry_pcs")
+    covariates: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        ("is_female", "ancestry_pcs"),
+        description="is_female, ancestry_pcs, batch, or columns of the samples table that hold numbers or "
+        "two values, such as age or a polygenic score",
+    )
     association: AssociationConfig = AssociationConfig()
     export: tuple[Literal["matrix_table"], ...] = Field(
         (), description="matrix_table: the quality-controlled cohort as a Hail MatrixTable too"
@@ -181,6 +185,8 @@ class EtlConfig(ConfigModel):
         samples = info.data.get("samples")
         if "batch" in value and samples is not None and samples.batch is None:
             raise ValueError("samples.batch to name the column of batches, or no batch here")
+        if len(set(value)) < len(value):
+            raise ValueError("each name once")
         return value
 
     @property

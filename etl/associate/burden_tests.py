@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 from scipy.sparse import csc_matrix, csr_matrix
 
 from contract.association.firth import firth_fits
@@ -18,7 +19,7 @@ from contract.association.score import NullModel, fit_null, score_tests
 from contract.dataset import read_genes
 from contract.manifest import Manifest
 from etl.associate.config import AssociationConfig
-from etl.associate.people import TestedPeople, read_channel, tested_people
+from etl.associate.people import UnrelatedPeople, read_channel, unrelated_people
 
 FEWEST_PEOPLE = 10
 """Cases, and controls, below which nothing is tested."""
@@ -46,8 +47,8 @@ ASSOCIATION_SCHEMA = pa.schema(
 """One row per channel and gene that anybody tested carries, channels in their order, genes in genome order.
 `burden` is the sum of the feature over people: minor alleles, where a mask is additive and without weights.
 `expected_carriers` are those expected in the rarer status if it made no difference. `effect` is the log odds
-ratio per unit of the feature; `log10_p` is -log10 of the two-sided `p`; `test` is score or firth. The last six
-are null where too few carry the feature."""
+ratio per unit of the feature, `log10_p` is -log10 of the two-sided `p`, `test` is score or firth. The last
+six are null where too few carry the feature."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Associations:
     """
 
     table: pd.DataFrame
-    people: TestedPeople
+    people: UnrelatedPeople
     untested: str | None = None
 
 
@@ -79,24 +80,24 @@ def associate(root: str, manifest: Manifest, config: AssociationConfig) -> Assoc
     config
         Which gene is tested, and how.
     """
-    people = tested_people(root, manifest)
+    people = unrelated_people(root, manifest)
     cases, controls = people.n_cases, people.n_controls
     if min(cases, controls) < FEWEST_PEOPLE:
-        found = f"{cases} cases and {controls} controls who are unrelated and outside the sealed fold"
-        return Associations(_empty(), people, f"found {found}, wanted at least {FEWEST_PEOPLE} of each")
+        told = f"{cases} cases and {controls} controls who are unrelated and outside the sealed fold"
+        return Associations(_empty(), people, f"found {told}, wanted at least {FEWEST_PEOPLE} of each")
     null = fit_null(people.is_case_M, people.covariates_MP)
     genes = read_genes(root, manifest)
     tables = []
     for place, channel in enumerate(manifest.channels):
         x_MG = read_channel(root, manifest, place, people.sample_M)
         found = channel_tests(x_MG, people.is_case_M, null, config)
-        axis = genes[["gene_id", "symbol", "contig", "start", "end"]].iloc[found.pop("gene")]
-        tables.append(pd.concat([axis.reset_index(drop=True).assign(channel=channel.name), found], axis=1))
+        axis = genes[["position", "gene_id", "symbol", "contig", "start", "end"]]
+        tables.append(found.merge(axis, left_on="gene", right_on="position").assign(channel=channel.name))
     return Associations(pd.concat(tables, ignore_index=True)[ASSOCIATION_SCHEMA.names], people)
 
 
 def channel_tests(
-    x_MG: csr_matrix, is_case_M: np.ndarray, null: NullModel, config: AssociationConfig
+    x_MG: csr_matrix, is_case_M: NDArray[np.int8], null: NullModel, config: AssociationConfig
 ) -> pd.DataFrame:
     """Tests of the genes of one channel.
 
@@ -132,36 +133,31 @@ def channel_tests(
             "expected_carriers": carriers_G[carried] * min(share, 1 - share),
         }
     )
-    tested = (carriers_G[carried] >= config.fewest_carriers).nonzero()[0]
-    for name in ("effect", "standard_error", "log10_p", "score_p"):
-        found[name] = np.nan
-    found["test"] = None
+    tested = np.flatnonzero(carriers_G[carried] >= config.fewest_carriers)
+    results = pd.DataFrame(columns=["effect", "standard_error", "log10_p", "test", "score_p"])
     if len(tested):
-        _test(found, tested, columns[:, carried[tested]], null, config)
-    found["p"] = 10.0 ** -found["log10_p"]
-    return found
+        few_F = found["expected_carriers"].to_numpy()[tested] < config.min_expected
+        results = _test(columns[:, carried[tested]], null, few_F, config.firth_p).set_index(tested)
+    found = found.join(results)
+    numbers = ["effect", "standard_error", "log10_p", "score_p"]
+    found[numbers] = found[numbers].astype(float)
+    return found.assign(p=10.0 ** -found["log10_p"])
 
 
-def _test(
-    found: pd.DataFrame, tested: np.ndarray, x_MF: csc_matrix, null: NullModel, config: AssociationConfig
-) -> None:
-    """Fill in the results of the tested rows; where a fit does not converge, the score test stands."""
+def _test(x_MF: csc_matrix, null: NullModel, few_F: NDArray[np.bool_], firth_p: float) -> pd.DataFrame:
+    """Results of F features, of which `few_F` have small counts; where a fit fails, the score test stands."""
     score = score_tests(x_MF, null)
-    results = np.stack([score.effect_F, score.standard_error_F, score.log10_p_F])
-    few_F = found["expected_carriers"].to_numpy()[tested] < config.min_expected
-    doubtful = np.flatnonzero(few_F | (score.log10_p_F > -np.log10(max(config.firth_p, 1e-300))))
-    name_F = np.where(np.isfinite(score.log10_p_F), "score", None)
+    results_3F = np.stack([score.effect_F, score.standard_error_F, score.log10_p_F])
+    name_F = np.where(np.isfinite(score.log10_p_F), "score", "").astype(object)
+    doubtful = np.flatnonzero(few_F | (10.0**-score.log10_p_F < firth_p))
     if len(doubtful):
         fit = firth_fits(x_MF[:, doubtful], null)
         fitted = np.isfinite(fit.log10_p_F)
-        results[:, doubtful[fitted]] = np.stack([fit.effect_F, fit.standard_error_F, fit.log10_p_F])[
-            :, fitted
-        ]
+        of_fit = np.stack([fit.effect_F, fit.standard_error_F, fit.log10_p_F])
+        results_3F[:, doubtful[fitted]] = of_fit[:, fitted]
         name_F[doubtful[fitted]] = "firth"
-    places = [found.columns.get_loc(name) for name in ("effect", "standard_error", "log10_p")]
-    found.iloc[tested, places] = results.T
-    found.iloc[tested, found.columns.get_loc("score_p")] = 10.0**-score.log10_p_F
-    found.iloc[tested, found.columns.get_loc("test")] = name_F
+    found = pd.DataFrame(results_3F.T, columns=["effect", "standard_error", "log10_p"])
+    return found.assign(test=pd.Series(name_F).replace("", None), score_p=10.0**-score.log10_p_F)
 
 
 def _empty() -> pd.DataFrame:

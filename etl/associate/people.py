@@ -20,7 +20,7 @@ from etl.qc.unrelated import choose_unrelated
 
 
 @dataclass(frozen=True)
-class TestedPeople:
+class UnrelatedPeople:
     """M people in the order of the dataset's rows, ascending by fold.
 
     Attributes
@@ -51,7 +51,7 @@ class TestedPeople:
         return len(self.is_case_M) - self.n_cases
 
 
-def tested_people(root: str, manifest: Manifest) -> TestedPeople:
+def unrelated_people(root: str, manifest: Manifest) -> UnrelatedPeople:
     """Choose them; files of the sealed fold are not opened.
 
     Of relatives (kinship of second degree or closer in the dataset's table; without one, declared families) a
@@ -62,19 +62,20 @@ def tested_people(root: str, manifest: Manifest) -> TestedPeople:
     )
     people = people[people["is_case"].notna()].astype({"is_case": np.int8})
     metrics = read_people_qc(root, manifest)
-    called = metrics is not None and "call_rate" in metrics
     ranked = pd.DataFrame(
         {
             "sample_id": people["sample_index"],
             "is_case": people["is_case"],
-            "call_rate": people["sample_index"].map(metrics["call_rate"]) if called else 1.0,
+            "call_rate": 1.0
+            if metrics is None or "call_rate" not in metrics
+            else people["sample_index"].map(metrics["call_rate"]),
         }
     )
     kept = people[
         people["sample_index"].isin(choose_unrelated(ranked, _relatives(root, manifest, people), 0))
     ]
     covariates_MP = np.array(kept["covariates"].tolist(), dtype=np.float64).reshape(len(kept), -1)
-    return TestedPeople(
+    return UnrelatedPeople(
         kept["sample_index"].to_numpy(np.int32),
         kept["is_case"].to_numpy(np.int8),
         covariates_MP,
@@ -97,7 +98,7 @@ def read_channel(root: str, manifest: Manifest, channel: int, sample_M: NDArray[
     channel
         Place of the channel.
     sample_M
-        sample_index of people outside the sealed fold, from `tested_people`.
+        sample_index of people outside the sealed fold, from `unrelated_people`.
     """
     first = channel * manifest.n_genes
     row_of = pd.Series(np.arange(len(sample_M)), index=sample_M)

@@ -27,7 +27,7 @@ def association_panels(part: AssociationPart) -> list[Panel]:
 
 
 def thinned_quantiles(log10_p: pd.Series) -> pd.DataFrame:
-    """Expected and observed -log10 p with the rank of each, smallest p first; ranks that can be told apart."""
+    """Expected and observed -log10 p and their ranks, smallest p first; those that can be told apart."""
     observed = np.sort(log10_p.to_numpy())[::-1]
     n = len(observed)
     even = np.linspace(-np.log10((n - 0.5) / n), -np.log10(0.5 / n), QUANTILES)

@@ -71,6 +71,8 @@ class AssociationPart:
     n_controls: int
     n_relatives: int
     """People left out because a relative is among the tested."""
+    covariates: Sequence[str] = ()
+    """In words."""
 
 
 @dataclass(frozen=True)

@@ -204,6 +204,7 @@ def _with_association(data: ReportData, run: Run, records: dict[str, Record]) ->
             facts["cases"],
             facts["controls"],
             facts["relatives_left_out"],
+            records["dataset"].facts["covariates"],
         ),
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contract.manifest import MANIFEST_NAME
 from etl.config import EtlConfig
+from etl.export.covariates import column_names
 from etl.ingest.files import find_files
 from etl.steps.base import Step
 from etl.thresholds import Profile
@@ -95,7 +96,8 @@ def _dataset(config: EtlConfig, profile: Profile) -> dict[str, object]:
 
 
 def _dataset_inputs(config: EtlConfig) -> list[str]:
-    return [config.genes.properties.path] if config.genes.properties else []
+    properties = [config.genes.properties.path] if config.genes.properties else []
+    return properties + ([config.samples.path] if column_names(config.covariates) else [])
 
 
 def _dataset_outputs(config: EtlConfig) -> list[str]:
