@@ -60,6 +60,7 @@ def test_plan__everything_before_the_first_run(simulated: Study, tmp_path: Path)
         ({"annotation__padding": 10}, "annotation", "changed: annotation.padding"),
         ({"masks__preset": "genebass"}, "masks", "changed: masks"),
         ({"row_group_size": 32}, "dataset", "changed: row_group_size"),
+        ({"association__firth_p": 0.1}, "association", "changed: association.firth_p"),
     ],
 )
 def test_plan__a_changed_setting_and_all_after_it(
@@ -73,7 +74,12 @@ def test_plan__a_changed_setting_and_all_after_it(
 
 
 @pytest.mark.parametrize(
-    ("name", "first"), [("dataset/manifest.json", "dataset"), ("qc_report.html", "report")]
+    ("name", "first"),
+    [
+        ("dataset/manifest.json", "dataset"),
+        ("associations.parquet", "association"),
+        ("qc_report.html", "report"),
+    ],
 )
 def test_plan__an_output_that_was_removed_is_made_again(again: Study, name: str, first: str):
     assert to_do(again) == names_from("dataset"), "the dataset's place is one of its settings"

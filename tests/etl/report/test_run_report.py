@@ -60,3 +60,16 @@ def test_report__holds_no_names_of_people(finished: Study, page: str, panels: di
     ids = [person.sample_id for person in finished.truth.people]
     tables = " ".join(path.read_text() for path in Path(finished.out / "steps/11_report").glob("*.csv"))
     assert not any(name in text for text in (page, json.dumps(panels), tables) for name in ids)
+
+
+def test_report__shows_burden_association_without_small_counts(
+    finished: Study, page: str, panels: dict[str, dict]
+):
+    table = pd.read_parquet(finished.out / "associations.parquet")
+    section = page.split('<section id="association">')[1].split("</section>")[0]
+    assert {"association_quantiles", "association_genome"} <= set(panels)
+    assert "Covariates: is_female" in section
+    strongest = table.nlargest(1, "log10_p").iloc[0]
+    assert f"<td>{strongest['symbol']}</td>" in section
+    fewest = table.loc[table["test"].notna(), ["carriers_cases", "carriers_controls"]].min().min()
+    assert ("&lt;5" in section) == (fewest < 5)
