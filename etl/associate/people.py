@@ -74,7 +74,9 @@ def unrelated_people(root: str, manifest: Manifest) -> UnrelatedPeople:
     kept = people[
         people["sample_index"].isin(choose_unrelated(ranked, _relatives(root, manifest, people), 0))
     ]
-    covariates_MP = np.array(kept["covariates"].tolist(), dtype=np.float64).reshape(len(kept), -1)
+    covariates_MP = np.array(kept["covariates"].tolist(), dtype=np.float64).reshape(
+        len(kept), len(manifest.covariates)
+    )
     return UnrelatedPeople(
         kept["sample_index"].to_numpy(np.int32),
         kept["is_case"].to_numpy(np.int8),

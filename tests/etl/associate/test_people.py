@@ -3,11 +3,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from contract.dataset import read_samples
 from contract.example import write_example
 from contract.manifest import Manifest, read_manifest
+from etl.associate.burden_tests import associate
+from etl.associate.config import AssociationConfig
 from etl.associate.people import open_folds, read_channel, unrelated_people
 
 
@@ -62,3 +66,19 @@ def test_read_channel__features_of_each_person_and_no_other_channel(root: str):
             dense[place, row.indices] = row.values
         wanted = dense[:, channel * manifest.n_genes : (channel + 1) * manifest.n_genes]
         assert read_channel(root, manifest, channel, people.sample_M).toarray().tolist() == wanted.tolist()
+
+
+def test_unrelated_people__nobody_of_known_status(root: str, tmp_path: Path):
+    shutil.copytree(root, tmp_path / "dataset")
+    manifest = read_manifest(root)
+    for fold in manifest.folds:
+        for file in fold.files:
+            path = tmp_path / "dataset" / file.path
+            table = pq.ParquetFile(path).read()
+            unknown = pa.nulls(table.num_rows, pa.int8())
+            pq.write_table(
+                table.set_column(table.schema.get_field_index("is_case"), "is_case", unknown), path
+            )
+    found = unrelated_people(str(tmp_path / "dataset"), manifest)
+    assert (len(found.sample_M), found.covariates_MP.shape) == (0, (0, 1))
+    assert "0 cases" in associate(str(tmp_path / "dataset"), manifest, AssociationConfig()).untested
