@@ -88,6 +88,7 @@ def _genome_panel(table: pd.DataFrame) -> Panel:
     ends = table.groupby("contig")["end"].max()
     figure.update_xaxes(
         tickvals=[int(offset + ends[contig] // 2) for contig, offset in offsets.items()],
+        tickangle=0,
         ticktext=[str(contig).removeprefix("chr") for contig in offsets],
     )
     figure.update_yaxes(title_text="−log10 p", rangemode="tozero")
