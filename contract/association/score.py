@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import qr
 from scipy.optimize import brentq
 from scipy.sparse import csc_matrix, csr_matrix
 from scipy.special import expit
@@ -83,7 +84,7 @@ class FirstOrder:
 
 
 def fit_null(is_case_M: NDArray[np.int8], covariates_MP: NDArray[np.floating[Any]]) -> NullModel:
-    """Fit status on an intercept and covariates; covariates that do not vary are left out.
+    """Fit status on an intercept and covariates, without those that do not vary or follow from others.
 
     Parameters
     ----------
@@ -96,6 +97,7 @@ def fit_null(is_case_M: NDArray[np.int8], covariates_MP: NDArray[np.floating[Any
     deviation_P = covariates_MP.std(axis=0)
     varies_P = deviation_P > 1e-9
     scaled = (covariates_MP - covariates_MP.mean(axis=0))[:, varies_P] / deviation_P[varies_P]
+    scaled = scaled[:, _independent(scaled)]
     if scaled.shape[1]:
         model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-6, max_iter=200)
         probability_M = model.fit(scaled, is_case_M).predict_proba(scaled)[:, 1]
@@ -205,6 +207,15 @@ def combine_channels(log10_p_CG: Values) -> Values:
     far_G = mean_G > 1e12
     tail_G = np.where(far_G, 1 / (np.pi * np.where(far_G, mean_G, 1.0)), 0.5 - np.arctan(mean_G) / np.pi)
     return np.where(n_G > 0, -np.log10(np.clip(tail_G, SMALLEST_P, 1.0)), np.nan)
+
+
+def _independent(scaled_MQ: Values) -> NDArray[np.int64]:
+    """Places of columns of which none is a sum of others, in their order."""
+    if not scaled_MQ.shape[1]:
+        return np.empty(0, np.int64)
+    triangle, pivot_Q = qr(scaled_MQ, mode="r", pivoting=True)
+    diagonal = np.abs(np.diag(triangle))
+    return np.sort(pivot_Q[: len(diagonal)][diagonal > 1e-8 * diagonal[0]]).astype(np.int64)
 
 
 @lru_cache
