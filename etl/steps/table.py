@@ -1,4 +1,4 @@
-"""The ten steps in order: what each is called and what its output depends on.
+"""The eleven steps in order: what each is called and what its output depends on.
 
 Apart from their work, so that a plan needs neither Hail nor Spark: importing those takes seconds.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contract.manifest import MANIFEST_NAME
 from etl.config import EtlConfig
+from etl.export.covariates import column_names
 from etl.ingest.files import find_files
 from etl.steps.base import Step
 from etl.thresholds import Profile
@@ -95,12 +96,17 @@ def _dataset(config: EtlConfig, profile: Profile) -> dict[str, object]:
 
 
 def _dataset_inputs(config: EtlConfig) -> list[str]:
-    return [config.genes.properties.path] if config.genes.properties else []
+    properties = [config.genes.properties.path] if config.genes.properties else []
+    return properties + ([config.samples.path] if column_names(config.covariates) else [])
 
 
 def _dataset_outputs(config: EtlConfig) -> list[str]:
     exported = [f"{config.matrix_table}/_SUCCESS"] if "matrix_table" in config.export else []
     return [f"{config.dataset}/{MANIFEST_NAME}", *exported]
+
+
+def _association(config: EtlConfig, profile: Profile) -> dict[str, object]:
+    return {"association": config.association.model_dump(mode="json"), "associations": config.associations}
 
 
 def _report(config: EtlConfig, profile: Profile) -> dict[str, object]:
@@ -172,8 +178,17 @@ DATASET = Step(
     inputs=_dataset_inputs,
     outputs=_dataset_outputs,
 )
-REPORT = Step(
+ASSOCIATION = Step(
     10,
+    "association",
+    "burden tests of genes",
+    _association,
+    packages=("associate", "qc", "../contract"),
+    outputs=lambda config: [config.associations],
+    needs_hail=False,
+)
+REPORT = Step(
+    11,
     "report",
     "quality-control report",
     _report,
@@ -192,5 +207,6 @@ STEPS: tuple[Step, ...] = (
     MASKS,
     AGGREGATION,
     DATASET,
+    ASSOCIATION,
     REPORT,
 )
