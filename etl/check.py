@@ -18,6 +18,7 @@ from etl.annotate.intervals import read_parts
 from etl.annotate.properties import read_properties
 from etl.annotate.score_file import check_scores
 from etl.config import EtlConfig
+from etl.export.covariates import check_columns
 from etl.genome import genome
 from etl.ingest.files import inspect_headers, missing_fields
 from etl.ingest.header import VcfHeader
@@ -53,6 +54,7 @@ def check(config: EtlConfig) -> list[str]:
     headers, in_headers = inspect_headers(config.input, config.reference)
     faults += in_headers
     samples = attempt(lambda: read_samples(config.samples))
+    attempt(lambda: check_columns(config))
     attempt(lambda: _read_gene_tables(config))
     attempt(lambda: _read_annotation_files(config.annotation))
     intervals = config.intervals
@@ -74,7 +76,7 @@ def check(config: EtlConfig) -> list[str]:
     for header in headers:
         faults += _content_faults(header, config)
         faults += _other_annotation(header, headers[0], config.annotation)
-    return faults
+    return list(dict.fromkeys(faults))  # a table that two readers need is told once
 
 
 def _read_gene_tables(config: EtlConfig) -> None:

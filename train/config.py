@@ -87,6 +87,11 @@ class GeneCNNConfig(ConfigModel):
     hidden: int = Field(8, ge=1, description="units after the pooled windows")
     dropout: float = Field(0.5, ge=0, lt=1, description="share of window and hidden units left out in a step")
     batch_norm: bool = True
+    members: int = Field(
+        1,
+        ge=1,
+        description="networks trained side by side, whose mean logit is the score; see train.ensemble",
+    )
 
     @field_validator("kernel_size")
     @classmethod
@@ -105,6 +110,11 @@ class PaperCNNConfig(ConfigModel):
     dense: int = Field(128, ge=1, description="units of the dense layer")
     dropout: float = Field(0.5, ge=0, lt=1, description="share of units left out, after each of three layers")
     batch_norm: bool = True
+    members: int = Field(
+        1,
+        ge=1,
+        description="networks trained side by side, whose mean logit is the score; see train.ensemble",
+    )
 
 
 def _kind(settings: Any) -> str:
@@ -176,7 +186,9 @@ class RunConfig(ConfigModel):
     """Where a run lives and what it runs on."""
 
     out: str = Field(description="folder of the run: checkpoints, history, bundle, metrics, report")
-    overwrite: bool = Field(False, description="replace a run with another configuration that stands at out")
+    overwrite: bool = Field(
+        False, description="replace a run that stands at out, with another configuration or damaged"
+    )
     backend: Literal["auto", "horovod", "ddp", "none"] = Field(
         "auto", description="auto: horovod under horovodrun, ddp under torchrun, else one process"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import signal
 import time
@@ -20,13 +21,12 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from train.config import OptimizerConfig, TrainConfig
 from train.distributed import Comm
+from train.ensemble import Network, members_of
 from train.errors import Stopped, TrainingError
 from train.metrics import auroc
-from train.model import GeneCNN, PaperCNN
 from train.people import UNKNOWN
 from train.scaling import Batch, Densifier
 
-Network = GeneCNN | PaperCNN
 Batches = Callable[[int, int], Iterator[Batch]]
 """Batches of an epoch (first argument), without the first so many steps (second)."""
 
@@ -112,13 +112,17 @@ class Trainer:
         self.start_loss_M = state["start_loss_M"].numpy()
 
     def logits(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Logits of a batch that is on the device."""
+        """Logits of a batch that is on the device (B); of an ensemble in training each member's (K, B)."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             logit_B: Tensor = network(self.densify(batch), batch.covariates_BP, batch.group_B)
         return logit_B.float()
 
     def train_step(self, batch: Batch) -> tuple[float, float]:
         """One optimizer step on this rank's people; returns its loss and the norm of the averaged gradient.
+
+        Members of an ensemble each take the step that they would take alone: losses are added, not averaged,
+        which would divide their rates, and gradients are clipped one member at a time. The loss returned is
+        the mean, the norm the largest.
 
         Raises
         ------
@@ -129,10 +133,12 @@ class Trainer:
         batch = batch.to(self.device)
         self.optimizer.zero_grad()
         loss = case_loss(self.logits(self.replica, batch), batch.is_case_B)
-        (loss + self._penalty()).backward()  # type: ignore[no-untyped-call]
+        members = members_of(self.model)
+        (len(members) * loss + self._penalty()).backward()  # type: ignore[no-untyped-call]
         self.comm.average_gradients(self.optimizer)
         limit = self.config.optimizer.clip_norm or math.inf
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit).item()
+        norms = [nn.utils.clip_grad_norm_(member.parameters(), limit) for member in members]
+        norm = torch.stack(norms).max().item()
         if not math.isfinite(norm):
             found = f"gradient norm {norm}, loss {loss.item()} on rank {self.comm.rank}"
             raise TrainingError(self._blame(found, wanted="finite numbers; the weights were not changed"))
@@ -201,7 +207,7 @@ class Trainer:
         l1, l2 = self.config.optimizer.l1, self.config.optimizer.l2
         total = torch.zeros((), device=self.device)
         if l1 or l2:
-            for name, weight in self.model.named_parameters():
+            for name, weight in itertools.chain(*(m.named_parameters() for m in members_of(self.model))):
                 if weight.dim() > 1 and not name.startswith("head"):
                     total = total + l1 * weight.abs().sum() + l2 * weight.square().sum()
         return total
@@ -237,9 +243,13 @@ def make_optimizer(model: Network, config: OptimizerConfig) -> Optimizer:
 
 
 def case_loss(logit_B: Tensor, is_case_B: Tensor) -> Tensor:
-    """Mean cross-entropy over the batch; people without a label count as zero, so that ranks weigh alike."""
+    """Mean cross-entropy over the batch; people without a label count as zero, so that ranks weigh alike.
+
+    Of logits of several members (K, B) it is the mean over members too.
+    """
     known_B = (is_case_B != UNKNOWN).float()
-    each_B = binary_cross_entropy_with_logits(logit_B, is_case_B.clamp(min=0), reduction="none")
+    target_B = is_case_B.clamp(min=0).expand_as(logit_B)
+    each_B = binary_cross_entropy_with_logits(logit_B, target_B, reduction="none")
     return (each_B * known_B).mean()
 
 

@@ -7,9 +7,9 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,16 +33,18 @@ from train.direct import (
     out_of_fold_table,
     save_path,
 )
-from train.distributed import Comm
+from train.distributed import Comm, on_leader
 from train.effects.crossfit import DirectPath
 from train.engine import Scores, Trainer, run_epochs, score
+from train.ensemble import build_model, members_of
 from train.memory import keep_freed_memory
-from train.model import GeneCNN, InputShape, build_model
+from train.model import GeneCNN, InputShape
 from train.order import RowGroup
 from train.people import UNKNOWN
 from train.prepare import Prepared, prepare
 from train.readings import READS_NAME
 from train.scaling import Batch, Densifier, make_batch
+from train.unseen import add_network_scores
 
 PACKAGES = ("torch", "petastorm", "pyarrow", "numpy", "scikit-learn", "horovod", "pydantic")
 RUN_NAME = "run.json"
@@ -54,8 +56,6 @@ BEFORE_NAMES = ("ladder", "tune", "ladder.json")
 themselves what they belong to, and outlast a run that is replaced."""
 READING = {"dataset", "reader", "cache", "cache_mb", "prefetch"}
 """Keys of `data` that say where and how rows are read, not which."""
-
-Result = TypeVar("Result")
 
 
 def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
@@ -88,10 +88,12 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
     if comm.is_leader:
         _announce(console, prepared, comm, trainer)
 
+    def write_state() -> None:
+        save_state(out, trainer.state())
+        _write_json(out / HISTORY_NAME, trainer.progress.history)
+
     def save() -> None:
-        if comm.is_leader:
-            save_state(out, trainer.state())
-            _write_json(out / HISTORY_NAME, trainer.progress.history)
+        on_leader(comm, write_state)
 
     def validate() -> tuple[Scores, NDArray[np.int8]]:
         scores = score(trainer, scoring_batches(prepared, reader, prepared.validation_groups, comm))
@@ -105,9 +107,12 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
         return training_batches(prepared, reader, epoch, comm, step)
 
     run_epochs(trainer, training, validate, save, tell)
-    if comm.is_leader and not (out / BUNDLE_NAME).exists():
-        save_bundle(out / BUNDLE_NAME, _bundle(prepared, trainer, path))
-    comm.barrier()
+    if path is not None and trainer.progress.best_epoch >= 0:
+        # The convolutions stay: what the direct path says of people is no longer what the network says.
+        trainer.model.load_state_dict(trainer.best_weights)
+        scores, _ = validate()
+        on_leader(comm, lambda: add_network_scores(out, scores))
+    on_leader(comm, lambda: _leave_bundle(out, prepared, trainer, path))
     return out
 
 
@@ -141,8 +146,9 @@ def build_trainer(prepared: Prepared, comm: Comm, path: DirectPath | None) -> Tr
     labels = people.is_case_M[np.isin(people.fold_M, prepared.training_folds)]
     model.start_from(float(np.mean(labels[labels != UNKNOWN])))
     model.to(device)
-    if isinstance(model, GeneCNN) and path is not None:
-        install(model, path, prepared)
+    for member in members_of(model):
+        if isinstance(member, GeneCNN) and path is not None:
+            install(member, path, prepared)
     model.load_state_dict(comm.share(model.state_dict()))
     densify = Densifier(prepared.scaler, shape.n_channels, device)
     return Trainer(model, config, comm, densify, device)
@@ -203,21 +209,6 @@ def scoring_batches(
     return prefetch(batches, data.prefetch)
 
 
-def on_leader(comm: Comm, action: Callable[[], Result]) -> Result:
-    """The leader's result on every rank; what the user can mend is raised on every rank too."""
-    result: Any = None
-    faults: list[str] = []
-    if comm.is_leader:
-        try:
-            result = action()
-        except InputError as error:
-            faults = error.faults
-    result, faults = comm.share((result, faults))
-    if faults:
-        raise InputError(faults)
-    return result  # type: ignore[no-any-return]
-
-
 def training_digest(config: TrainConfig) -> str:
     """Digest of what decides the course of training; not of where it runs, how it reads or how it is judged.
 
@@ -239,8 +230,12 @@ def _open_run(out: Path, prepared: Prepared, comm: Comm) -> dict[str, Any] | Non
         before = _read_run(out / RUN_NAME)
         changed = [name for name, value in identity.items() if before.get(name) != value]
         if not changed:
-            return load_state(out)
-        if not config.run.overwrite:
+            try:
+                return _saved_state(out, config)
+            except InputError:
+                if not config.run.overwrite:
+                    raise
+        elif not config.run.overwrite:
             found = f"a run with another {' and '.join(changed)}"
             wanted = "an empty folder, or run.overwrite=true"
             if changed == ["n_streams"]:
@@ -263,6 +258,19 @@ def _open_run(out: Path, prepared: Prepared, comm: Comm) -> dict[str, Any] | Non
     return None
 
 
+def _saved_state(out: Path, config: TrainConfig) -> dict[str, Any] | None:
+    """State with which a run goes on; None where it has saved none yet.
+
+    Raises
+    ------
+    InputError
+        If its checkpoint or its gene effects are damaged.
+    """
+    if isinstance(config.model, GeneCNNConfig):
+        load_path(out)
+    return load_state(out)
+
+
 def _read_run(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
@@ -283,6 +291,11 @@ def _clear(out: Path, *, keep_reads: bool) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def _leave_bundle(out: Path, prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> None:
+    if not (out / BUNDLE_NAME).exists():
+        save_bundle(out / BUNDLE_NAME, _bundle(prepared, trainer, path))
 
 
 def _bundle(prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> Bundle:
@@ -312,7 +325,7 @@ def _bundle(prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> Bu
     )
     weights = trainer.best_weights
     # Left-out scores are those of the direct path: they calibrate the network where it is nothing else.
-    direct_alone = path is not None and not weights["convolving"]
+    direct_alone = path is not None and trainer.progress.best_epoch < 0
     calibration = (
         fit_out_of_fold(out_of_fold_table(prepared, path), prepared.people)
         if path is not None and direct_alone

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from contract.errors import InputError, fault
-from train.config import GeneCNNConfig, ModelConfig, PaperCNNConfig
+from train.config import GeneCNNConfig, PaperCNNConfig
 from train.effects.neighbours import neighbours_within
 
 
@@ -32,11 +32,6 @@ class InputShape:
     def n_genes(self) -> int:
         """Length of the gene axis."""
         return len(self.contigs)
-
-
-def build_model(config: ModelConfig, shape: InputShape) -> GeneCNN | PaperCNN:
-    """The network that the configuration names."""
-    return GeneCNN(config, shape) if isinstance(config, GeneCNNConfig) else PaperCNN(config, shape)
 
 
 def padded_layout(contigs: Sequence[str], window: int, gap: int) -> list[int]:
@@ -333,9 +328,13 @@ class PaperCNN(nn.Module):
     @override
     def forward(self, x_BCG: Tensor, covariates_BP: Tensor, group_B: Tensor | None = None) -> Tensor:
         """Logits, one per person; `covariates_BP` and groups are ignored, as in the publication."""
-        dense_B = torch.relu(self.dense(self.convolutions(x_BCG).flatten(1)))
-        logit_B: Tensor = self.head(self.dropout(self.norm(dense_B))).squeeze(1)
+        logit_B: Tensor = self.head(self.dropout(self.hidden_units(x_BCG))).squeeze(1)
         return logit_B
+
+    def hidden_units(self, x_BCG: Tensor) -> Tensor:
+        """Activations of the dense layer, normalised (B, H)."""
+        hidden_BH: Tensor = self.norm(torch.relu(self.dense(self.convolutions(x_BCG).flatten(1))))
+        return hidden_BH
 
     @property
     def starts_somewhere(self) -> bool:

@@ -199,7 +199,7 @@ def train_course(
     rng = np.random.default_rng([seed, 13])
     kind = PublishedNetwork if training.network == "published" else DenseNetwork
     network = kind(features.x_MF.shape[1], training)
-    optimizer = torch.optim.Adam(network.parameters(), training.learning_rate, eps=1e-7, foreach=True)
+    optimizer = torch.optim.Adam(network.parameters(), training.learning_rate, eps=1e-7, fused=True)
     label_M = torch.from_numpy(is_case_M.astype(np.float32))
     course = Course(np.concatenate(people.watching))
     for _ in range(training.max_epochs):

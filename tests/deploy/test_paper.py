@@ -75,6 +75,13 @@ def test_cohort_settings__the_papers_size():
     assert settings.architecture.case_share == pytest.approx(4_969 / 11_214)
 
 
+def test_cohort_settings__shrunk_in_people_and_genes_alike():
+    whole, part = cohort_settings(1), cohort_settings(1, 6)
+    assert (part.n_people, part.n_judges, part.n_genes) == (1_800, 200, 3_161)
+    share = [settings.n_causal / settings.architecture.n_constrained for settings in (whole, part)]
+    assert share[0] == pytest.approx(share[1])
+
+
 def test_write_figure__has_every_protocol(store, tmp_path):
     found = figures(store, [tiny(1), tiny(2)], TRAINING)
     page = write_figure(found, TITLES, tmp_path, "paper").read_text(encoding="utf-8")

@@ -9,16 +9,19 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from safetensors.numpy import load_file, save_file
 
 from contract.errors import InputError
 from contract.manifest import read_manifest
 from tests.train.runs import CAUSAL, ConfigMaker, fit_quietly, history_of, series_of
 from train.bundle import load_bundle
+from train.checkpoint import CHECKPOINT_NAME
+from train.direct import EFFECTS_NAME
 from train.distributed import Comm
 from train.engine import Trainer
 from train.errors import Stopped
 from train.evaluate import METRICS_NAME, evaluate
-from train.fit import BUNDLE_NAME, RUN_NAME, choose_device, fit
+from train.fit import BUNDLE_NAME, HISTORY_NAME, RUN_NAME, choose_device, fit
 from train.people import read_people
 from train.prepare import check_groups, choose_folds, prepare
 from train.readings import READS_NAME
@@ -129,6 +132,46 @@ def test_fit__another_configuration_needs_leave_to_overwrite(make_config: Config
     assert json.loads((run / BUNDLE_NAME / "bundle.json").read_text())["config"]["seed"] == 2
 
 
+@pytest.mark.parametrize("name", [EFFECTS_NAME, CHECKPOINT_NAME])
+def test_fit__damaged_run_of_the_same_configuration_starts_anew_where_told(
+    make_config: ConfigMaker, name: str
+):
+    settings = {"stopping": {"max_epochs": 1}}
+    run = fit_quietly(make_config(**settings))
+    before, weights = series_of(run), load_bundle(run / BUNDLE_NAME).weights
+    (run / name).write_bytes(b"damaged")
+    (run / READS_NAME).write_text("[]")
+    (run / HISTORY_NAME).unlink()
+    with pytest.raises(InputError, match=f"{name}: .*found (a )?damaged"):
+        fit_quietly(make_config(**settings))
+    assert (run / name).read_bytes() == b"damaged"
+    fit_quietly(make_config(**settings, run={"overwrite": True}))
+    assert series_of(run) == before
+    assert (run / READS_NAME).read_text() == "[]"
+    for key, weight in load_bundle(run / BUNDLE_NAME).weights.items():
+        torch.testing.assert_close(weight, weights[key])
+
+
+def test_fit__effects_of_an_older_version_start_anew_where_told(make_config: ConfigMaker):
+    settings = {"stopping": {"max_epochs": 1}}
+    run = fit_quietly(make_config(**settings))
+    arrays = load_file(run / EFFECTS_NAME)
+    del arrays["centred"]
+    save_file(arrays, run / EFFECTS_NAME)
+    with pytest.raises(InputError, match=f"{EFFECTS_NAME}: found damaged"):
+        fit_quietly(make_config(**settings))
+    fit_quietly(make_config(**settings, run={"overwrite": True}))
+    assert "centred" in load_file(run / EFFECTS_NAME)
+
+
+def test_fit__sound_run_of_the_same_configuration_goes_on_where_it_may_be_replaced(make_config: ConfigMaker):
+    settings = {"stopping": {"max_epochs": 1}, "run": {"overwrite": True}}
+    run = fit_quietly(make_config(**settings))
+    before = (run / BUNDLE_NAME / "bundle.json").stat().st_mtime_ns
+    fit_quietly(make_config(**settings))
+    assert (run / BUNDLE_NAME / "bundle.json").stat().st_mtime_ns == before
+
+
 def test_fit__overwriting_keeps_the_record_of_readings(make_config: ConfigMaker):
     run = fit_quietly(make_config(stopping={"max_epochs": 1}))
     evaluate(run, again=True)
@@ -202,6 +245,33 @@ def test_fit__paper_network_trains(make_config: ConfigMaker):
 def test_prepare__dataset_without_manifest(make_config: ConfigMaker, tmp_path: Path):
     with pytest.raises(InputError, match=r"manifest.json: found no such file, wanted a finished dataset"):
         prepare(make_config(data={"dataset": str(tmp_path)}), 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "batch_size", "ranks"), [({}, 1, 1), ({}, 2, 2), ({"window": 1, "kernel_size": 1}, 1, 1)]
+)
+def test_prepare__one_person_per_rank_suffices_along_the_genome(
+    make_config: ConfigMaker, model: dict[str, object], batch_size: int, ranks: int
+):
+    prepare(make_config(data={"batch_size": batch_size, "streams": ranks}, model=model), ranks)
+
+
+@pytest.mark.parametrize("model", [{"kind": "paper"}, {"window": 1, "kernel_size": 1, "attended_genes": 1}])
+def test_prepare__one_person_per_rank_has_no_variance(make_config: ConfigMaker, model: dict[str, object]):
+    for batch_size, ranks in ((1, 1), (4, 4)):
+        data = {"batch_size": batch_size, "streams": ranks}
+        with pytest.raises(
+            InputError, match=rf"data.batch_size: found {batch_size} on {ranks} rank.* at least 2 people per"
+        ):
+            prepare(make_config(data=data, model=model), ranks)
+        prepare(make_config(data=data, model={**model, "batch_norm": False}), ranks)
+        prepare(make_config(data={**data, "batch_size": 2 * batch_size}, model=model), ranks)
+
+
+@pytest.mark.parametrize("model", [{}, {"kind": "paper", "dense": 8, "batch_norm": False}])
+def test_fit__one_person_per_step(make_config: ConfigMaker, model: dict[str, object]):
+    data = {"batch_size": 1, "streams": 1, "validation_folds": [0, 1, 2, 3, 4, 5, 6]}
+    assert history_of(fit_quietly(make_config(data=data, model=model, stopping={"max_epochs": 1})))
 
 
 def test_prepare__more_ranks_than_row_groups(make_config: ConfigMaker):

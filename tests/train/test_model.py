@@ -3,6 +3,7 @@ import torch
 
 from contract.errors import InputError
 from train.config import GeneCNNConfig, PaperCNNConfig
+from train.ensemble import build_model
 from train.model import (
     DirectPath,
     GeneCNN,
@@ -10,7 +11,6 @@ from train.model import (
     GenomeConvolutions,
     InputShape,
     PaperCNN,
-    build_model,
     padded_layout,
 )
 
@@ -154,6 +154,15 @@ def test_paper_cnn__size_of_the_publication():
 def test_build_model__one_logit_for_each_person(config: GeneCNNConfig | PaperCNNConfig):
     model = build_model(config, InputShape(4, 3, ("1",) * 30 + ("2",) * 21))
     assert model(torch.randn(6, 4, 51), torch.randn(6, 3)).shape == (6,)
+
+
+def test_paper_cnn__hidden_units_are_what_the_head_sees():
+    torch.manual_seed(0)
+    model = PaperCNN(PaperCNNConfig(dense=8), InputShape(1, 0, ("1",) * 40)).eval()
+    x_BCG, none = torch.randn(4, 1, 40), torch.empty(4, 0)
+    hidden_BH = model.hidden_units(x_BCG)
+    assert hidden_BH.shape == (4, 8)
+    torch.testing.assert_close(model.head(hidden_BH).squeeze(1), model(x_BCG, none))
 
 
 def test_paper_cnn__least_number_of_genes():

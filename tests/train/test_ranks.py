@@ -55,6 +55,24 @@ app()
 """
 
 
+FAILING_LEADER = """
+from train.distributed import on_leader, start
+
+comm = start()
+
+
+def write():
+    raise OSError("no space left")
+
+
+try:
+    on_leader(comm, write)
+except Exception as error:
+    print(f"rank {comm.rank}: {type(error).__name__}: {error}", flush=True)
+comm.barrier()
+"""
+
+
 def launch(
     launcher: Sequence[str], config: TrainConfig, tmp_path: Path, program: Sequence[str] = ("-m", "train")
 ) -> subprocess.CompletedProcess[str]:
@@ -81,9 +99,12 @@ def torchrun(n: int) -> list[str]:
     return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n)]
 
 
-def test_fit__same_curve_on_one_rank_and_on_two(make_config: ConfigMaker, tmp_path: Path):
+@pytest.mark.parametrize("model", [{}, {"members": 2}, {"kind": "paper", "dense": 8, "members": 2}])
+def test_fit__same_curve_on_one_rank_and_on_two(
+    make_config: ConfigMaker, tmp_path: Path, model: dict[str, object]
+):
     # Without dropout and normalisation by batch, the split of a batch over ranks changes rounding only.
-    settings = {"model": {"dropout": 0, "batch_norm": False}, "stopping": {"max_epochs": 3}}
+    settings = {"model": {"dropout": 0, "batch_norm": False, **model}, "stopping": {"max_epochs": 3}}
     alone = fit_quietly(make_config(**settings, run={"out": str(tmp_path / "alone")}))
     for name, launcher in (("horovod", horovodrun(2)), ("ddp", torchrun(2))):
         config = make_config(**settings, data={"reader": "petastorm"}, run={"out": str(tmp_path / name)})
@@ -155,6 +176,15 @@ def test_fit__fewer_row_groups_than_ranks_ends_all_of_them(make_config: ConfigMa
     assert "train/order.py" not in done.stderr, "a traceback instead of a sentence"
 
 
+def test_fit__one_person_per_rank_to_normalise_ends_all_of_them(make_config: ConfigMaker, tmp_path: Path):
+    config = make_config(data={"batch_size": 2, "streams": 2}, model={"kind": "paper", "dense": 8})
+    done = launch(horovodrun(2), config, tmp_path)
+    assert done.returncode != 0
+    assert "data.batch_size: found 2 on 2 rank(s), wanted at least 2 people per rank (4)" in done.stderr
+    assert "train/prepare.py" not in done.stderr, "a traceback instead of a sentence"
+    assert not (tmp_path / "run").exists()
+
+
 def test_fit__a_rank_that_fails_ends_all_of_them(make_config: ConfigMaker, tmp_path: Path, dataset: str):
     # A row group that cannot be decoded: only the rank that reads it knows.
     damaged = Path(shutil.copytree(dataset, tmp_path / "dataset"))
@@ -172,6 +202,25 @@ def test_fit__a_rank_that_fails_ends_all_of_them(make_config: ConfigMaker, tmp_p
     assert done.returncode != 0
     assert "fold=3" in done.stderr
     assert "wanted a row group of the manifest" in done.stderr
+
+
+def test_on_leader__any_failure_of_the_leader_is_told_to_every_rank(tmp_path: Path):
+    # The barrier is met by both ranks, or one of them still waits for what the leader never shared.
+    program = tmp_path / "failing.py"
+    program.write_text(FAILING_LEADER)
+    done = subprocess.run(
+        [*torchrun(2), str(program)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(line for line in done.stdout.splitlines() if line.startswith("rank")) == [
+        "rank 0: OSError: no space left",
+        "rank 1: TrainingError: the leading rank failed: OSError: no space left",
+    ]
 
 
 def test_fit__launcher_that_is_told_to_end_leaves_a_checkpoint(make_config: ConfigMaker, tmp_path: Path):

@@ -16,7 +16,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from train.effects.columns import GeneColumns, fixed_products, gene_products
-from train.effects.prior import RIDGE, Floats, Prior, Start, first_prior, fit_inclusion
+from train.effects.learning import Pulls, learn_prior, prior_change
+from train.effects.prior import Floats, Prior, Start, first_prior
 
 SETTLING_SWEEPS = 2
 """Sweeps before the prior is learned: the first posterior still carries the order of the genes."""
@@ -24,6 +25,10 @@ SETTLING_SWEEPS = 2
 TOLERANCE = {"sparse": 1e-4, "polygenic": 1e-5}
 """A fit ends when a whole pass moves the prediction by less than this share of the noise. Where every gene
 has an effect, many small moves are still to come when each is small."""
+
+SETTLED = 0.005
+"""And when a pass moves the prior by less than this share. A prior that is still on its way costs more than
+any other shortcut: where effects are weak, the share of genes needs many steps."""
 
 NEARLY_OUT = 0.01
 """Inclusion probability below which a gene is not looked at in every pass."""
@@ -112,15 +117,16 @@ def fit_effects(
     learned, sparse = isinstance(start, Start) and len(state.vary_G) > 0, _is_sparse(start)
     tolerance = TOLERANCE["sparse" if sparse else "polygenic"]
     prior = start if isinstance(start, Prior) else state.first_prior(start)
-    rng = np.random.default_rng(0)
+    rng, settled = np.random.default_rng(0), not learned
     for sweep in range(sweeps):
         # Most genes are nearly out after a few passes: they are looked at in every fourth one.
         whole = sweep <= SETTLING_SWEEPS or sweep % 4 == 3
         genes_G = state.vary_G if whole else state.vary_G[state.inclusion_G[state.vary_G] > NEARLY_OUT]
         moved = state.sweep(prior, rng.permutation(genes_G))
         if learned and sweep >= SETTLING_SWEEPS - 1:
-            prior = state.learn(prior, basis_GD, sparse=sparse)
-        if whole and moved < tolerance and sweep >= SETTLING_SWEEPS:
+            before, prior = prior, state.learn(prior, basis_GD, sparse=sparse)
+            settled = prior_change(before, prior) < SETTLED
+        if whole and settled and moved < tolerance and sweep >= SETTLING_SWEEPS:
             break
     inclusion_G = np.zeros(outcome.columns.n_genes)
     inclusion_G[state.vary_G] = state.inclusion_G[state.vary_G]
@@ -147,6 +153,7 @@ class _State:
     slab_GC: Floats
     inclusion_G: Floats
     covariance_GCC: Floats
+    pull_GC: Floats
 
     @classmethod
     def begin(cls, outcome: Outcome, left_out: Collection[int]) -> _State:
@@ -175,6 +182,7 @@ class _State:
             np.zeros((n_genes, n_channels)),
             np.zeros(n_genes),
             np.zeros((n_genes, n_channels, n_channels)),
+            np.zeros((n_genes, n_channels)),
         )
 
     @property
@@ -208,28 +216,19 @@ class _State:
             (columns.start_F, columns.person_N, columns.value_N),
             (self.inside_M, self.residual_M, self.fixed_P, self.fixed_GCP),
             (self.product_GCC, self.covariance_GCC, pull_C, odds_G, prior.noise),
-            (self.mean_GC, self.slab_GC, self.inclusion_G),
+            (self.mean_GC, self.slab_GC, self.inclusion_G, self.pull_GC),
         )
         return float(moved) / self.n_inside / (prior.noise + 1e-12)
 
     def learn(self, prior: Prior, basis_GD: Floats | None, *, sparse: bool) -> Prior:
-        """The prior that the posterior asks for (the M step)."""
-        vary, weight_G = self.vary_G, self.inclusion_G[self.vary_G]
-        total = max(float(weight_G.sum()), 1e-6)
-        mean_C = weight_G @ self.slab_GC[vary] / total
-        spread_GC = self.slab_GC[vary] - mean_C
-        second_GCC = spread_GC[:, :, None] * spread_GC[:, None, :] + self.covariance_GCC[vary]
-        covariance_CC = np.einsum("g,gcd->cd", weight_G, second_GCC) / total
-        covariance_CC += np.diag(RIDGE * np.diag(covariance_CC))
-        inclusion_G, weight_D = prior.inclusion_G, prior.weight_D
-        if sparse and basis_GD is None:
-            share = np.clip(weight_G.mean(), 1 / max(2, len(vary)), 1 - 1e-6)
-            inclusion_G = np.full(len(inclusion_G), share)
-        elif sparse and basis_GD is not None:
-            begin_D = weight_D if len(weight_D) else np.zeros(basis_GD.shape[1])
-            inclusion_G = inclusion_G.copy()
-            inclusion_G[vary], weight_D = fit_inclusion(weight_G, basis_GD[vary], begin_D)
-        return Prior(inclusion_G, mean_C, covariance_CC, self.noise(), weight_D)
+        """The prior that the last pass asks for (the M step, many times over)."""
+        vary = self.vary_G
+        return learn_prior(
+            replace(prior, noise=self.noise()),
+            Pulls(vary, self.pull_GC[vary], self.product_GCC[vary]),
+            None if basis_GD is None else basis_GD[vary],
+            sparse=sparse,
+        )
 
     def noise(self) -> float:
         """Expected mean square of what is left of the outcome."""
@@ -271,7 +270,7 @@ class _State:
 def _sweep(order, entries, people, genes, state):  # type: ignore[no-untyped-def]
     """One pass of coordinate ascent over genes; changes the arrays of `state` and the residuals in place."""
     product_GCC, covariance_GCC, pull_C, odds_G, noise = genes
-    mean_GC, slab_GC, inclusion_G = state
+    mean_GC, slab_GC, inclusion_G, pull_GC = state
     n_channels = mean_GC.shape[1]
     pull, step = np.zeros(n_channels), np.zeros(n_channels)
     moved = 0.0
@@ -279,6 +278,7 @@ def _sweep(order, entries, people, genes, state):  # type: ignore[no-untyped-def
         _pull(g, entries, people, (product_GCC, mean_GC), pull)
         gain = 0.0
         for c in range(n_channels):
+            pull_GC[g, c] = pull[c]
             pull[c] = pull[c] / noise + pull_C[c]
         for c in range(n_channels):
             slab_GC[g, c] = 0.0

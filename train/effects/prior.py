@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.preprocessing import SplineTransformer
 
 Floats = NDArray[np.float64]
@@ -27,6 +26,9 @@ HARDLY_VARIES = 1e-4
 
 PROPERTY_KNOTS = 5
 """Knots of the cubic spline over the ranks of a property."""
+
+NEWTON_STEPS, NEWTON_TOLERANCE = 20, 1e-3
+"""Most steps of the regression on properties, and the gain in log-likelihood that ends it."""
 
 PROPERTY_PENALTY = 1.0
 """Inverse prior variance of a spline's weights: a property that says nothing stays near weight 0."""
@@ -124,15 +126,31 @@ def property_basis(properties: pd.DataFrame) -> Floats:
 def fit_inclusion(inclusion_G: Floats, basis_GD: Floats, weight_D: Floats) -> tuple[Floats, Floats]:
     """Logistic regression of posterior inclusion on the basis; returns prior inclusion and weights.
 
-    The first column of the basis is the intercept, which is not penalised.
+    The first column of the basis is the intercept, which is not penalised. Newton's method, from `weight_D`
+    on; empty weights begin with the intercept alone.
     """
     penalty_D = np.full(basis_GD.shape[1], PROPERTY_PENALTY)
-    penalty_D[0] = 0.0
+    penalty_D[0] = 1e-9
+    if not len(weight_D):
+        weight_D = np.zeros(basis_GD.shape[1])
+        weight_D[0] = logit(np.clip(inclusion_G.mean(), 1e-6, 1 - 1e-6))
 
-    def loss(weights: Floats) -> tuple[float, Floats]:
+    def loss(weights: Floats) -> float:
         score_G = basis_GD @ weights
-        value = np.logaddexp(0, score_G).sum() - inclusion_G @ score_G + 0.5 * penalty_D @ weights**2
-        return float(value), basis_GD.T @ (expit(score_G) - inclusion_G) + penalty_D * weights
+        return float(np.logaddexp(0, score_G).sum() - inclusion_G @ score_G + 0.5 * penalty_D @ weights**2)
 
-    fitted = minimize(loss, weight_D, jac=True, method="L-BFGS-B", options={"maxiter": 50})
-    return np.clip(expit(basis_GD @ fitted.x), 1e-6, 1 - 1e-6), fitted.x
+    here = loss(weight_D)
+    for _ in range(NEWTON_STEPS):
+        chance_G = expit(basis_GD @ weight_D)
+        slope_D = basis_GD.T @ (chance_G - inclusion_G) + penalty_D * weight_D
+        curve_DD = (basis_GD * (chance_G * (1 - chance_G))[:, None]).T @ basis_GD + np.diag(penalty_D)
+        step_D = np.linalg.solve(curve_DD, slope_D)
+        # Half a step, and half of that, where a whole one overshoots.
+        for factor in 0.5 ** np.arange(8):
+            there = loss(weight_D - factor * step_D)
+            if there <= here:
+                break
+        gained, weight_D, here = here - there, weight_D - factor * step_D, there
+        if gained < NEWTON_TOLERANCE:
+            break
+    return np.clip(expit(basis_GD @ weight_D), 1e-6, 1 - 1e-6), weight_D

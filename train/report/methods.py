@@ -13,6 +13,7 @@ SCALINGS = {
 }
 CITED = {
     "DeLong": "DeLong et al. 1988, Biometrics 44:837.",
+    "Lakshminarayanan": "Lakshminarayanan et al. 2017, Adv. Neural Inf. Process. Syst. 30.",
     "bootstrap": "Efron and Tibshirani 1993, An Introduction to the Bootstrap.",
     "Platt": "Platt 1999, Advances in Large Margin Classifiers 61.",
 }
@@ -64,7 +65,7 @@ def _model(record: Record) -> str:
     if stopping.get("max_epochs") and record.history:
         words += f", {len(record.history)} of at most {stopping['max_epochs']} epochs"
     kept = kept_words(record)
-    words += (f"; {kept}." if kept else ".") + _effects(record)
+    words += (f"; {kept}." if kept else ".") + _members(record) + _effects(record)
     if record.metrics.get("permuted_labels"):
         words += " Labels were permuted: this is a null run."
     if record.calibration:
@@ -84,6 +85,17 @@ def kept_words(record: Record) -> str:
         if not best or facts["convolutions_gain"] <= wanted:
             return "convolutions did not lower the validation loss by enough and are switched off"
     return f"the weights of epoch {best} were kept, by validation loss" if best else ""
+
+
+def _members(record: Record) -> str:
+    """Of how many networks the score is the mean; nothing is said where there is one, or none was kept."""
+    members = record.config["model"].get("members", 1)
+    if members == 1 or not record.metrics.get("best_epoch"):
+        return ""
+    return (
+        f" The score is the mean logit of {members} networks, trained side by side from starts of their own "
+        "(Lakshminarayanan et al. 2017)."
+    )
 
 
 def _effects(record: Record) -> str:

@@ -4,10 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from train.config import GeneCNNConfig, PaperCNNConfig
+from train.ensemble import build_model
 from train.explain.attribution import SMALLEST_DIFFERENCE, attribute
 from train.explain.config import ExplainConfig
 from train.explain.totals import Totals
-from train.model import InputShape, build_model
+from train.model import InputShape
 
 
 class Linear(nn.Module):
@@ -35,7 +36,15 @@ def test_attribute__linear_network_by_hand() -> None:
     assert found.steps_B.tolist() == [4, 4, 4]
 
 
-@pytest.mark.parametrize("config", [GeneCNNConfig(window=4), PaperCNNConfig(filters=4, dense=8)])
+@pytest.mark.parametrize(
+    "config",
+    [
+        GeneCNNConfig(window=4),
+        PaperCNNConfig(filters=4, dense=8),
+        GeneCNNConfig(window=4, members=2),
+        PaperCNNConfig(filters=4, dense=8, members=2),
+    ],
+)
 @pytest.mark.parametrize("n_covariates", [0, 2])
 def test_attribute__sums_are_complete_for_every_network(
     config: GeneCNNConfig | PaperCNNConfig, n_covariates: int

@@ -36,3 +36,15 @@ def test_methods__says_what_the_facts_say_and_cites_that_alone(evaluated_run: Pa
     assert "slope 0.800, intercept −0.100" in texts[1]
     assert texts[-1].startswith("DeLong et al. 1988")
     assert "Platt 1999, Advances" in texts[-1]
+
+
+def test_methods__several_networks_where_they_are_kept(evaluated_run: Path):
+    record = read_record(evaluated_run)
+    model = record.config["model"] | {"members": 5}
+    facts = record.facts | {"config": record.config | {"model": model}}
+    several = replace(record, facts=facts)
+    kept = methods(replace(several, metrics=record.metrics | {"best_epoch": 3}))
+    assert "The score is the mean logit of 5 networks, trained side by side" in kept[1]
+    assert "Lakshminarayanan et al. 2017, Adv." in kept[-1]
+    for other in (replace(several, metrics=record.metrics | {"best_epoch": 0}), record):
+        assert "side by side" not in methods(other)[1]
