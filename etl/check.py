@@ -9,9 +9,14 @@ from typing import TypeVar
 from contract.errors import InputError, fault
 from etl.aggregate.config import check_masks
 from etl.annotate.config import AnnotationConfig
-from etl.annotate.csq_format import available_classes, csq_fields, csq_format
+from etl.annotate.csq_format import available_classes
+from etl.annotate.first_record import check_first_record
 from etl.annotate.genes import read_genes
+from etl.annotate.group_files import read_mask_words, read_members
+from etl.annotate.header import annotation_header
+from etl.annotate.intervals import read_parts
 from etl.annotate.properties import read_properties
+from etl.annotate.score_file import check_scores
 from etl.config import EtlConfig
 from etl.export.covariates import check_columns
 from etl.genome import genome
@@ -24,12 +29,16 @@ from etl.ingest.sites import check_fasta
 
 Found = TypeVar("Found")
 
+FIRST_MEMBERS = 1000
+"""Members of a group file that are read: the whole file may have millions."""
+
 
 def check(config: EtlConfig) -> list[str]:
     """All faults that can be seen before any work: an empty list means that a run may start.
 
     Reads the profile, the VCF headers and first records, the samples table, the gene table and that of genes'
-    properties, the capture intervals, regions of low complexity and the contigs of the reference's sequence.
+    properties, the beginning of a group file and of a score table, the capture intervals, regions of low
+    complexity and the contigs of the reference's sequence.
     """
     faults: list[str] = []
 
@@ -47,6 +56,7 @@ def check(config: EtlConfig) -> list[str]:
     samples = attempt(lambda: read_samples(config.samples))
     attempt(lambda: check_columns(config))
     attempt(lambda: _read_gene_tables(config))
+    attempt(lambda: _read_annotation_files(config.annotation))
     intervals = config.intervals
     if intervals is not None:
         attempt(lambda: read_intervals(intervals, config.reference))
@@ -73,6 +83,19 @@ def _read_gene_tables(config: EtlConfig) -> None:
     genes, _ = read_genes(config.genes, config.reference)
     if config.genes.properties is not None:
         read_properties(config.genes.properties, genes)
+    if config.annotation.kind == "intervals":
+        read_parts(config.annotation, config.genes, genes, genome(config.reference))
+
+
+def _read_annotation_files(annotation: AnnotationConfig) -> None:
+    """The first rows of what annotation reads beside the variants' files."""
+    if annotation.scores is not None:
+        check_scores(annotation.scores)
+    if annotation.groups is not None:
+        for _ in zip(range(FIRST_MEMBERS), read_members(annotation.groups), strict=False):
+            pass
+        if annotation.groups.masks is not None:
+            read_mask_words(annotation.groups.masks)
 
 
 def _folder_faults(work: str) -> list[str]:
@@ -88,11 +111,10 @@ def _content_faults(header: VcfHeader, config: EtlConfig) -> list[str]:
     if config.genotype_qc == "apply":
         faults += missing_fields(header.format_fields, header.path)
     try:
-        fields = None
-        if config.annotation.kind == "csq":
-            told = header.info_descriptions.get(config.annotation.field)
-            fields = csq_fields(config.annotation, told, header.path)
-        check_masks(config.masks.resolved(), available_classes(fields), header.path)
+        told = annotation_header(config.annotation, header.info_descriptions, header.path)
+        classes = available_classes(config.annotation, told.fields, calls_loss=told.calls_loss)
+        check_masks(config.masks.resolved(), classes, header.path)
+        check_first_record(config.annotation, told, header.first_info)
     except InputError as error:
         faults += error.faults
     return faults
@@ -100,15 +122,21 @@ def _content_faults(header: VcfHeader, config: EtlConfig) -> list[str]:
 
 def _other_annotation(header: VcfHeader, first: VcfHeader, annotation: AnnotationConfig) -> list[str]:
     """The fault of a file whose sub-fields differ from the first file's, in whose order all are read."""
-    if annotation.kind != "csq" or annotation.csq_fields:
+    if annotation.info_field is None or annotation.csq_fields:
         return []
-    own, wanted = (csq_format(told.info_descriptions.get(annotation.field, "")) for told in (header, first))
+    try:
+        own, wanted = (
+            annotation_header(annotation, told.info_descriptions, told.path).fields
+            for told in (header, first)
+        )
+    except InputError:
+        return []  # told already
     if not own or not wanted or own == wanted:
         return []
     return [
         fault(
             header.path,
-            f"INFO {annotation.field}",
+            f"INFO {annotation.info_field}",
             found="|".join(own),
             wanted=f"{'|'.join(wanted)} as in {first.path}",
         )

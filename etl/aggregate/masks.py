@@ -119,7 +119,8 @@ def mask_features(batch: pa.RecordBatch, masks: Sequence[MaskConfig], n_genes: i
     """
     consequences = batch.column("consequences")
     variant_C = np.repeat(np.arange(batch.num_rows), np.diff(consequences.offsets.to_numpy()))
-    gene, _, _, class_names = consequences.flatten().flatten()
+    told = consequences.flatten()
+    gene, class_names = told.field("gene"), told.field("variant_class")
     gene_C, class_C = gene.to_numpy(), class_names.to_numpy(zero_copy_only=False)
     count_V, number_V = (column(batch, name).astype(np.float64) for name in ("allele_count", "allele_number"))
     owners, parts = [], []

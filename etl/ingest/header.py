@@ -6,7 +6,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import IO, Literal
 
@@ -37,6 +37,8 @@ class VcfHeader:
     """Contig of the first record; None for a file without records."""
     references: tuple[str, ...] = field(default=())
     """What ##reference and the assembly of ##contig lines name."""
+    first_info: str = ""
+    """INFO of the first record; empty for a BCF file."""
 
 
 def read_header(url: str) -> VcfHeader:
@@ -159,7 +161,8 @@ def _parse(url: str, packing: FileKind, lines: _Lines) -> VcfHeader:
         pass
     record = _first_record(lines).split("\t", 9)
     formats = record[8].split(":") if len(record) > 8 else []
-    return header.finish(packing, record[0].strip() or None, formats)
+    told = header.finish(packing, record[0].strip() or None, formats)
+    return replace(told, first_info=record[7] if len(record) > 7 else "")
 
 
 def _first_record(lines: _Lines) -> str:

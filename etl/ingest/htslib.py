@@ -61,6 +61,8 @@ class RecordSettings:
     """Of `NUMBER_FIELDS`."""
     other_formats: tuple[str, ...]
     """FORMAT fields of the files beside GT and `NUMBER_FIELDS`."""
+    further_fields: tuple[str, ...] = ()
+    """INFO fields whose entries follow those of the annotation, as NAME=ENTRY."""
     people: str | None = None
     """`people_digest` of the samples: a second header in a file must name the same. None: not looked at."""
 
@@ -218,17 +220,31 @@ class _Head:
             ref=self.ref,
             alts=[] if self.alt == "." else [_upper(allele) for allele in self.alt.split(",")],
             filters=[] if filters in ("PASS", ".") else [name for name in filters.split(";") if name],
-            annotation=self._annotation(settings.annotation_field),
+            annotation=self._annotation(settings),
             alleles_HP=_alleles(variant) if variant is not None and self.has_call else None,
             numbers={} if variant is None else _numbers(variant, settings.numbers),
         )
 
-    def _annotation(self, field: str | None) -> list[str] | None:
-        if field is None:
+    def _annotation(self, settings: RecordSettings) -> list[str] | None:
+        if settings.annotation_field is None:
             return None
-        start = f"{field}=".encode()
-        entries = [part[len(start) :] for part in self.info.split(b";") if part.startswith(start)]
-        return decode(entries[0]).split(",") if entries else None
+        parts = self.info.split(b";")
+        told = _info(parts, settings.annotation_field)
+        further = [(name, _info(parts, name)) for name in settings.further_fields]
+        return _entries(told, further)
+
+
+def _info(parts: Sequence[bytes], field: str) -> str | None:
+    start = f"{field}=".encode()
+    return next((decode(part[len(start) :]) for part in parts if part.startswith(start)), None)
+
+
+def _entries(told: object, further: Sequence[tuple[str, object]]) -> list[str] | None:
+    """Entries of an annotation and of further INFO fields; None where the record has no annotation."""
+    if not isinstance(told, str) or told in ("", "."):
+        return None
+    others = [f"{name}={one}" for name, text in further if isinstance(text, str) for one in text.split(",")]
+    return told.split(",") + others
 
 
 def _columns(text: bytes, start: int, end: int) -> tuple[list[bytes], int]:
@@ -250,6 +266,7 @@ def _upper(allele: str) -> str:
 
 def _bcf_record(url: str, variant: Variant, settings: RecordSettings) -> Record:
     told = variant.INFO.get(settings.annotation_field) if settings.annotation_field else None
+    further = [(name, variant.INFO.get(name)) for name in settings.further_fields]
     numbers = _numbers(variant, settings.numbers)
     place = f"record {variant.CHROM}:{variant.POS}"
     for name, values in numbers.items():
@@ -261,7 +278,7 @@ def _bcf_record(url: str, variant: Variant, settings: RecordSettings) -> Record:
         ref=variant.REF.upper(),
         alts=[_upper(allele) for allele in variant.ALT],
         filters=variant.FILTER.split(";") if variant.FILTER else [],
-        annotation=told.split(",") if isinstance(told, str) else None,
+        annotation=_entries(told, further),
         alleles_HP=_alleles(variant) if "GT" in variant.FORMAT else None,
         numbers=numbers,
     )

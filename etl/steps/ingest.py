@@ -73,7 +73,8 @@ def read_settings(config: EtlConfig, profile: Profile, headers: Sequence[VcfHead
     return ReadSettings(
         records=RecordSettings(
             n_people=len(headers[0].samples),
-            annotation_field=config.annotation.field if config.annotation.kind == "csq" else None,
+            annotation_field=config.annotation.info_field,
+            further_fields=config.annotation.further_fields,
             # Calls that are trusted as they are need no likelihoods: nothing odd in them can stop the run.
             numbers=tuple(name for name in NUMBER_FIELDS if name in formats and (judged or name != "PL")),
             other_formats=tuple(sorted(formats - {"GT", "", "."} - set(NUMBER_FIELDS))),

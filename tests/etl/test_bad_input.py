@@ -269,7 +269,16 @@ def test_run__tells_the_fault_and_keeps_what_was_there(mini: MiniInputs, spoil: 
 
 def test_check__another_order_of_consequences_is_none_when_the_order_is_given(mini: MiniInputs):
     another_order_of_consequences_in_the_second_file(mini)
-    mini.settings["annotation"]["csq_fields"] = ["Allele", "Consequence", "Gene", "LoF", "PolyPhen", "SIFT"]
+    mini.settings["annotation"]["csq_fields"] = [
+        "Allele",
+        "Consequence",
+        "Gene",
+        "SYMBOL",
+        "BIOTYPE",
+        "LoF",
+        "PolyPhen",
+        "SIFT",
+    ]
     assert check(load_config(EtlConfig, mini.write_config())) == []
 
 
