@@ -61,7 +61,10 @@ class Condition(ConfigModel):
 
 
 class Weight(ConfigModel):
-    """What an allele is multiplied by; written `none`, `madsen_browning`, `beta`, `{beta: [a, b]}`, `{score: name}`."""
+    """What an allele is multiplied by.
+
+    Written `none`, `madsen_browning`, `beta`, `{beta: [a, b]}` or `{score: name}`.
+    """
 
     kind: Literal["none", "madsen_browning", "beta", "score"] = "none"
     shape: tuple[float, float] = Field((1.0, 25.0), description="of the density; SKAT's are 1 and 25")
@@ -102,7 +105,9 @@ class MaskConfig(ConfigModel):
     """
 
     name: str = Field(min_length=1)
-    classes: tuple[str, ...] = Field((), description="variant classes that it counts; short for one condition")
+    classes: tuple[str, ...] = Field(
+        (), description="variant classes that it counts; short for any_of"
+    )
     any_of: tuple[Condition, ...] = Field((), description="conditions; a variant meets at least one")
     none_of: tuple[Condition, ...] = Field((), description="conditions that a variant must not meet")
     frequency: Literal["alternate", "minor"] = Field(
@@ -143,7 +148,9 @@ class MaskConfig(ConfigModel):
         if self.combine in ("comphet", "two_hits") and self.weight.kind != "none":
             raise ValueError(f"no weight with combine: {self.combine}, which counts alleles")
         if self.combine == "two_hits" and self.coding == "recessive":
-            raise ValueError("coding additive (two alleles) or dominant (two variants) with combine: two_hits")
+            raise ValueError(
+                "coding additive (two alleles) or dominant (two variants) with combine: two_hits"
+            )
         if self.combine == "max" and self.collapse_allele_count is not None:
             raise ValueError("no collapse_allele_count with combine: max, which collapses all variants")
         return self

@@ -109,8 +109,8 @@ PRESETS: dict[str, tuple[Settings, ...]] = {
         },
         {"name": "synonymous", "classes": ("synonymous",), "max_frequency": RARE},
     ),
-    # regenie's defaults: masks M1 (pLoF) and M2 (pLoF, missense) of its example, the largest allele count over
-    # variants, up to 1 % and singletons, which here are what nobody else outside the test fold carries.
+    # regenie's defaults: masks M1 (pLoF) and M2 (pLoF, missense) of its example, the largest allele count
+    # over variants, up to 1 % and singletons, which here are what nobody else outside the test fold carries.
     "regenie": _regenie(),
     # What should tell nothing: synonymous variants in ranges that do not overlap.
     "synonymous-control": (

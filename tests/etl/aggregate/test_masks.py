@@ -1,6 +1,5 @@
 import pyarrow as pa
 import pytest
-from scipy.stats import beta
 
 from etl.aggregate.config import MaskConfig, MasksConfig
 from etl.aggregate.masks import (
@@ -8,10 +7,8 @@ from etl.aggregate.masks import (
     GRID,
     READ_COLUMNS,
     count_by_channel,
-    mask_channels,
     mask_features,
     mask_variants,
-    why_empty,
 )
 from etl.annotate.variants import ANNOTATED_SCHEMA
 
@@ -105,24 +102,6 @@ def test_mask_features__missing_call_adds_nothing_to_a_rare_mask():
     assert features_of(masks, (1, 100, [(0, "plof")]))[0] == [(0, 1.0, 2.0, 0.0)]
 
 
-def test_mask_features__beta_weight_of_the_minor_allele():
-    masks = [MaskConfig(name="a", classes=("any",), weight="beta")]
-    found = features_of(masks, (5, 100, [(0, "plof")]), (95, 100, [(0, "plof")]))
-    weight = beta.pdf(0.05, 1, 25)
-    for place in (0, 1):
-        assert found[place][0][1:3] == pytest.approx((weight, 2 * weight), abs=1 / GRID)
-
-
-def test_mask_channels__definition_tells_the_missing_rule():
-    rare, common = mask_channels(MasksConfig(preset="any").resolved())
-    assert (rare.name, rare.definition["max_frequency"], rare.definition["missing_call"]) == (
-        "any_rare",
-        0.01,
-        "0",
-    )
-    assert common.definition["missing_call"] == "expected value at the allele frequency"
-
-
 def test_mask_features__a_variant_s_features_stand_together_by_channel_and_gene():
     masks = [MaskConfig(name="p", classes=("plof",)), MaskConfig(name="a", classes=("any",))]
     found = features_of(masks, (1, 100, [(1, "plof"), (4, "plof")]), (1, 100, [(0, "other")]))
@@ -158,21 +137,5 @@ def test_mask_variants__counts_of_all_batches():
     features = [next(task), next(task)]
     with pytest.raises(StopIteration) as end:
         next(task)
-    assert end.value.value == {0: 2}
+    assert (end.value.value.counting, end.value.value.meeting) == ({0: 2}, {0: 2})
     assert [batch.num_rows for batch in features] == [1, 1]
-
-
-def test_why_empty__no_variant_of_the_class():
-    mask = MaskConfig(name="d", classes=("damaging_missense",))
-    text = why_empty(mask, {"plof": 3, "not annotated": 0})
-    assert text == (
-        "mask d: no variant counts in it, its channel is 0 for everybody: "
-        "no variant that passed is annotated as damaging_missense"
-    )
-
-
-def test_why_empty__none_is_rare_enough():
-    mask = MaskConfig(name="p", classes=("plof", "synonymous"), max_frequency=0.001)
-    assert why_empty(mask, {"plof": 3}).endswith("none is as rare as it wants (allele frequency up to 0.001)")
-    limited = MaskConfig(name="p", classes=("plof",), max_allele_count=5)
-    assert why_empty(limited, {"plof": 3}).endswith("none has the allele frequency or count that it wants")
