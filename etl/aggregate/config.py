@@ -105,9 +105,7 @@ class MaskConfig(ConfigModel):
     """
 
     name: str = Field(min_length=1)
-    classes: tuple[str, ...] = Field(
-        (), description="variant classes that it counts; short for any_of"
-    )
+    classes: tuple[str, ...] = Field((), description="variant classes that it counts; short for any_of")
     any_of: tuple[Condition, ...] = Field((), description="conditions; a variant meets at least one")
     none_of: tuple[Condition, ...] = Field((), description="conditions that a variant must not meet")
     frequency: Literal["alternate", "minor"] = Field(

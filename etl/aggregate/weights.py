@@ -34,13 +34,13 @@ def weights(weight: Weight, alleles: Alleles, score_C: Values | None) -> Values:
     if weight.kind == "score":
         assert score_C is not None
         return np.fmax(score_C, 0.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        if weight.kind == "madsen_browning":
-            q_C = (alleles.count_C + 1) / (alleles.number_C + 2)
-            return 1 / np.sqrt(alleles.number_C / 2 * q_C * (1 - q_C))
-        a, b = weight.shape
-        density_C: Values = np.exp(xlogy(a - 1, frequency_C) + xlog1py(b - 1, -frequency_C) - betaln(a, b))
-        return density_C
+    if weight.kind == "madsen_browning":
+        number_C = np.where(np.isnan(frequency_C), np.nan, alleles.number_C)
+        q_C = (alleles.count_C + 1) / (number_C + 2)
+        return 1 / np.sqrt(number_C / 2 * q_C * (1 - q_C))
+    a, b = weight.shape
+    density_C: Values = np.exp(xlogy(a - 1, frequency_C) + xlog1py(b - 1, -frequency_C) - betaln(a, b))
+    return density_C
 
 
 def formula(mask: MaskConfig) -> str:

@@ -14,7 +14,11 @@ def test_mask_channels__definition_tells_the_missing_rule():
 
 def test_mask_channels__definition_is_full():
     mask = MaskConfig(
-        name="m", any_of=({"scores": {"revel": {"min": 0.7}}},), frequency="minor", weight="beta", coding="dominant"
+        name="m",
+        any_of=({"scores": {"revel": {"min": 0.7}}},),
+        frequency="minor",
+        weight="beta",
+        coding="dominant",
     )
     (channel,) = mask_channels([mask])
     assert set(MaskConfig.model_fields) <= set(channel.definition)
