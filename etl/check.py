@@ -127,7 +127,7 @@ def _offered(config: AnnotationConfig, told: AnnotationHeader) -> Offered:
         classes=None if of_groups else available_classes(config, told.fields, calls_loss=told.calls_loss),
         scores=[*score_names(config, told.fields), *(["weight"] if of_groups else [])],
         loftee=config.kind == "csq" and "LoF" in told.fields,
-        terms=config.kind not in ("groups", "intervals"),
+        terms=config.kind != "intervals",
     )
 
 

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 from contract.errors import InputError, fault
 from etl.aggregate.config import ANY, EXTERNAL_FREQUENCY, Condition, MaskConfig
 
-LOFTEE_CLASS = "plof_low_confidence"
-"""Class that the annotation can tell apart where LOFTEE ran, and nowhere else."""
+
+@dataclass(frozen=True)
+class Offered:
+    """What an annotation carries that masks may ask for."""
+
+    classes: Collection[str] | None
+    """Variant classes that it can tell apart; None: any may occur."""
+    scores: Collection[str] = ()
+    loftee: bool = False
+    """LOFTEE ran."""
+    terms: bool = True
+    """It knows consequence terms."""
 
 
-def check_masks(
-    masks: Sequence[MaskConfig], classes: Collection[str], where: object, scores: Collection[str] = ()
-) -> None:
+def check_masks(masks: Sequence[MaskConfig], offered: Offered, where: object) -> None:
     """Compare what masks ask for with what the annotation carries.
 
     Parameters
     ----------
     masks
         In the order of the channels.
-    classes
-        Variant classes that the annotation can tell apart; `any` alone: it knows genes and no consequences.
+    offered
+        What there is.
     where
         The annotated file, named in the message.
-    scores
-        Names of the annotation's scores.
 
     Raises
     ------
@@ -34,25 +41,34 @@ def check_masks(
         With one sentence for each mask that counts a class which no variant could have, or that asks for
         scores, terms or LOFTEE's verdict where the annotation has none.
     """
-    faults = []
-    for mask in masks:
-        asked = [*mask.conditions, *mask.none_of]
-        absent = sorted({name for condition in asked for name in condition.classes} - {*classes, ANY})
-        if absent:
-            wanted = f"classes among {', '.join(sorted(classes))} (what the annotation can tell apart)"
-            faults.append(_fault(where, mask, f"class {', '.join(absent)}", wanted))
-        missing = sorted(_needed_scores(mask, asked) - set(scores))
-        if missing:
-            wanted = f"scores among {', '.join(sorted(scores)) or 'none'} (what the annotation carries)"
-            faults.append(_fault(where, mask, f"score {', '.join(missing)}", wanted))
-        if any(condition.loftee for condition in asked) and LOFTEE_CLASS not in classes:
-            wanted = "the sub-field LoF in the annotation, or no loftee in the mask"
-            faults.append(_fault(where, mask, "verdicts of LOFTEE", wanted))
-        if any(condition.terms for condition in asked) and set(classes) == {ANY}:
-            wanted = "an annotation with consequences, or class any"
-            faults.append(_fault(where, mask, "consequence terms", wanted))
+    faults = [
+        fault(where, f"mask {mask.name}", found=found, wanted=wanted)
+        for mask in masks
+        for found, wanted in _absent(mask, offered)
+    ]
     if faults:
         raise InputError(faults)
+
+
+def _absent(mask: MaskConfig, offered: Offered) -> list[tuple[str, str]]:
+    """What a mask asks for and the annotation lacks, and what it should be."""
+    asked = [*mask.conditions, *mask.none_of]
+    absent = []
+    if offered.classes is not None:
+        classes = sorted(
+            {name for condition in asked for name in condition.classes} - {*offered.classes, ANY}
+        )
+        if classes:
+            known = f"classes among {', '.join(sorted(offered.classes))}"
+            absent.append((f"class {', '.join(classes)}", f"{known} (what the annotation can tell apart)"))
+    if scores := sorted(_needed_scores(mask, asked) - set(offered.scores)):
+        known = f"scores among {', '.join(sorted(offered.scores)) or 'none'}"
+        absent.append((f"score {', '.join(scores)}", f"{known} (what the annotation carries)"))
+    if any(condition.loftee for condition in asked) and not offered.loftee:
+        absent.append(("verdicts of LOFTEE", "the sub-field LoF in VEP's annotation, or no loftee here"))
+    if any(condition.terms for condition in asked) and not offered.terms:
+        absent.append(("consequence terms", "an annotation with consequences, or class any"))
+    return absent
 
 
 def overlaps(masks: Sequence[MaskConfig]) -> list[str]:
@@ -76,10 +92,6 @@ def _needed_scores(mask: MaskConfig, asked: Sequence[Condition]) -> set[str]:
     if mask.max_external_frequency is not None:
         needed.add(EXTERNAL_FREQUENCY)
     return needed
-
-
-def _fault(where: object, mask: MaskConfig, found: str, wanted: str) -> str:
-    return fault(where, f"mask {mask.name}", found=found, wanted=wanted)
 
 
 def _without_limits(mask: MaskConfig) -> MaskConfig:

@@ -126,7 +126,7 @@ class MaskConfig(ConfigModel):
     )
     combine: Literal["sum", "max", "comphet", "two_hits"] = Field(
         "sum",
-        description="over the variants of a gene: their sum; the largest; the sum up to 2; 1 where it is >= 2",
+        description="over variants of a gene: their sum; the largest; the sum up to 2; 1 where it is >= 2",
     )
     collapse_allele_count: int | None = Field(
         None, ge=0, description="variants up to this count are one: the largest of them (SAIGE-GENE+: 10)"

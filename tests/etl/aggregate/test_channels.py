@@ -65,5 +65,6 @@ def test_why_empty__none_is_rare_enough():
         max_external_frequency=0.01,
     )
     assert why_empty(limited, 1, {"plof": 1}).endswith(
-        "(minor allele frequency above 0.1 and up to 0.2, allele count up to 5, external frequency up to 0.01)"
+        "(minor allele frequency above 0.1 and up to 0.2, allele count up to 5, external frequency up to "
+        "0.01)"
     )

@@ -1,27 +1,31 @@
+from dataclasses import replace
+
 import pytest
 
 from contract.errors import InputError
-from etl.aggregate.checks import check_masks, overlaps
+from etl.aggregate.checks import Offered, check_masks, overlaps
 from etl.aggregate.config import MaskConfig, MasksConfig
 
 CLASSES = {"plof", "plof_low_confidence", "damaging_missense", "other_missense", "synonymous", "other", "any"}
-WITHOUT_LOFTEE = CLASSES - {"plof_low_confidence"}
 SCORES = ("cadd", "revel", "spliceai", "mpc", "external_frequency")
 
 
-def faults(masks, classes=CLASSES, scores=SCORES):
+EVERYTHING = Offered(CLASSES, SCORES, loftee=True)
+
+
+def faults(masks, **offered):
     with pytest.raises(InputError) as error:
-        check_masks(masks, classes, "a.vcf", scores)
+        check_masks(masks, replace(EVERYTHING, **offered), "a.vcf")
     return error.value.faults
 
 
 def test_check_masks__class_that_cannot_occur():
     masks = MasksConfig(preset="bipex").resolved()
-    assert faults(masks, {"plof", "other_missense", "synonymous"}) == [
+    assert faults(masks, classes={"plof", "other_missense", "synonymous"}) == [
         "a.vcf: mask damaging_missense: found class damaging_missense, wanted classes among other_missense, "
         "plof, synonymous (what the annotation can tell apart)"
     ]
-    check_masks(masks, {"plof", "other_missense", "damaging_missense", "synonymous"}, "a.vcf")
+    check_masks(masks, Offered({"plof", "other_missense", "damaging_missense", "synonymous"}), "a.vcf")
 
 
 def test_check_masks__misspelt_class():
@@ -30,14 +34,19 @@ def test_check_masks__misspelt_class():
 
 @pytest.mark.parametrize("preset", ["brava", "schema"])
 def test_check_masks__preset_passes_where_its_scores_are(preset):
-    check_masks(MasksConfig(preset=preset).resolved(), CLASSES, "a.vcf", SCORES)
+    check_masks(MasksConfig(preset=preset).resolved(), EVERYTHING, "a.vcf")
+
+
+def test_check_masks__any_class_may_occur_in_a_group_file():
+    check_masks([MaskConfig(name="m", classes=("pLof", "missense"))], Offered(None), "a.vcf")
 
 
 def test_check_masks__preset_without_its_scores_is_refused_with_their_names():
     found = faults(MasksConfig(preset="brava").resolved(), scores=("revel",))
     assert len(found) == 4
     assert found[1].startswith(
-        "a.vcf: mask damaging_missense: found score cadd, external_frequency, spliceai, wanted scores among revel"
+        "a.vcf: mask damaging_missense: found score cadd, external_frequency, spliceai, wanted scores among "
+        "revel (what"
     )
     (above, between) = faults(MasksConfig(preset="schema").resolved(), scores=())
     assert above == (
@@ -47,15 +56,15 @@ def test_check_masks__preset_without_its_scores_is_refused_with_their_names():
 
 
 def test_check_masks__loftee_that_did_not_run():
-    found = faults([MaskConfig(name="m", any_of=({"loftee": ("HC",)},))], WITHOUT_LOFTEE)
+    found = faults([MaskConfig(name="m", any_of=({"loftee": ("HC",)},))], loftee=False)
     assert found == [
-        "a.vcf: mask m: found verdicts of LOFTEE, wanted the sub-field LoF in the annotation, or no loftee in "
-        "the mask"
+        "a.vcf: mask m: found verdicts of LOFTEE, wanted the sub-field LoF in VEP's annotation, or no loftee "
+        "here"
     ]
 
 
 def test_check_masks__terms_of_gene_intervals():
-    found = faults([MaskConfig(name="m", any_of=({"terms": ("missense_variant",)},))], {"any"})
+    found = faults([MaskConfig(name="m", any_of=({"terms": ("missense_variant",)},))], terms=False)
     assert found == [
         "a.vcf: mask m: found consequence terms, wanted an annotation with consequences, or class any"
     ]
@@ -77,8 +86,8 @@ def test_overlaps__same_conditions_with_common_frequencies():
     )
     assert overlaps([rare, common]) == []
     assert overlaps([rare, common, wide]) == [
-        "masks rare and wide: their frequency ranges overlap and all else is equal, so that a variant may count "
-        "in both channels",
+        "masks rare and wide: their frequency ranges overlap and all else is equal, so that a variant may "
+        "count in both channels",
         "masks common and wide: their frequency ranges overlap and all else is equal, so that a variant may "
         "count in both channels",
     ]

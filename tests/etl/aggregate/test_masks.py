@@ -4,7 +4,6 @@ import pytest
 from etl.aggregate.config import MaskConfig, MasksConfig
 from etl.aggregate.masks import (
     FEATURES_SCHEMA,
-    GRID,
     READ_COLUMNS,
     count_by_channel,
     mask_features,
