@@ -111,7 +111,9 @@ def our_masks(masks, genotypes, members, folder: Path) -> np.ndarray:
 
 def test_masks__equal_those_that_regenie_wrote(regenie, genotypes, members, tmp_path, hail_session):
     written, names, people = read_bed(regenie / "example_3chr_masks.bed")
-    assert (names, people) == (["SET1.M1.0.2", "SET2.M2.0.2"], genotypes[2])
+    assert names == ["SET1.M1.0.2", "SET2.M2.0.2"]
+    # The file keeps a place for people who were removed.
+    written = written[:, [people.index(person) for person in genotypes[2]]]
     masks = [
         MaskConfig(name=name, classes=classes, max_frequency=0.2, combine="max")
         for name, classes in (("M1", M1), ("M2", M2))
