@@ -34,6 +34,7 @@ class Study:
     counted_K: NDArray[np.bool_]
     table: pd.DataFrame
     """gene, variant_class, revel and external_frequency (NaN: missing) of each variant."""
+    n_genes: int = N_GENES
 
     @property
     def alternate_VK(self) -> NDArray[np.float64]:
@@ -134,7 +135,7 @@ def expected_features(study: Study, mask: MaskConfig, meets_V: NDArray[np.bool_]
 
 
 def genes(study: Study) -> list[NDArray[np.bool_]]:
-    return [(study.table["gene"] == gene).to_numpy() for gene in range(N_GENES)]
+    return [(study.table["gene"] == gene).to_numpy() for gene in range(study.n_genes)]
 
 
 def coded(mask: MaskConfig, carried: NDArray[np.float64], ploidy: NDArray[np.int64]) -> NDArray[np.float64]:
