@@ -61,10 +61,9 @@ class Alleles:
 
     @property
     def frequency_C(self) -> Values:
-        """Its frequency, NaN where nobody else was called."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            known_C = (self.number_C > 0) & (self.count_C >= 0)
-            return np.where(known_C, self.count_C / self.number_C, np.nan)
+        """Its frequency, NaN where nobody else was called, or where nobody can be in this state."""
+        known_C = (self.number_C > 0) & (self.count_C >= 0) & (self.count_C <= self.number_C)
+        return np.where(known_C, self.count_C / np.where(known_C, self.number_C, 1), np.nan)
 
     def carried(self, state: State) -> NDArray[np.int64]:
         """How many of them a call that was made has."""
