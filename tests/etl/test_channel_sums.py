@@ -66,10 +66,9 @@ def of_allele(alleles: list[str], number: str) -> str:
 def by_sex(text_VK: np.ndarray, on_x_V: np.ndarray, sex: pd.Series) -> np.ndarray:
     """Men have one allele on X, and no heterozygous call; women have two."""
     text_VK = text_VK.copy()
-    men = {"0/0": "0", "1/1": "1", "0/1": "fail"}
+    changes = {"male": {"0/0": "0", "1/1": "1", "0/1": "fail"}, "female": {"0": "fail", "1": "fail"}}
     for person, name in enumerate(sex):
-        changes = men if name == "male" else {"0": "fail", "1": "fail"}
-        for text, other in changes.items():
+        for text, other in changes.get(name, {}).items():
             text_VK[on_x_V & (text_VK[:, person] == text), person] = other
     return text_VK
 
