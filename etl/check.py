@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from contract.errors import InputError, fault
-from etl.aggregate.config import check_masks
+from etl.aggregate.checks import Offered, check_masks
 from etl.annotate.config import AnnotationConfig
 from etl.annotate.csq_format import available_classes
 from etl.annotate.first_record import check_first_record
 from etl.annotate.genes import read_genes
 from etl.annotate.group_files import read_mask_words, read_members
-from etl.annotate.header import annotation_header
+from etl.annotate.header import AnnotationHeader, annotation_header
 from etl.annotate.intervals import read_parts
 from etl.annotate.properties import read_properties
 from etl.annotate.score_file import check_scores
+from etl.annotate.scores import score_names
 from etl.config import EtlConfig
 from etl.export.covariates import check_columns
 from etl.genome import genome
@@ -112,12 +113,22 @@ def _content_faults(header: VcfHeader, config: EtlConfig) -> list[str]:
         faults += missing_fields(header.format_fields, header.path)
     try:
         told = annotation_header(config.annotation, header.info_descriptions, header.path)
-        classes = available_classes(config.annotation, told.fields, calls_loss=told.calls_loss)
-        check_masks(config.masks.resolved(), classes, header.path)
+        check_masks(config.masks.resolved(), _offered(config.annotation, told), header.path)
         check_first_record(config.annotation, told, header.first_info)
     except InputError as error:
         faults += error.faults
     return faults
+
+
+def _offered(config: AnnotationConfig, told: AnnotationHeader) -> Offered:
+    """What masks may ask for; a group file's classes are only known once it is read."""
+    of_groups = config.kind == "groups"
+    return Offered(
+        classes=None if of_groups else available_classes(config, told.fields, calls_loss=told.calls_loss),
+        scores=[*score_names(config, told.fields), *(["weight"] if of_groups else [])],
+        loftee=config.kind == "csq" and "LoF" in told.fields,
+        terms=config.kind != "intervals",
+    )
 
 
 def _other_annotation(header: VcfHeader, first: VcfHeader, annotation: AnnotationConfig) -> list[str]:
