@@ -6,12 +6,13 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import IO, Literal
 
 from contract.errors import InputError, fault
 from contract.storage import open_storage
+from etl.ingest.source import CallsHeader
 
 FileKind = Literal["text", "gzip", "bgzip", "bcf"]
 
@@ -22,21 +23,12 @@ _BCF_MAGIC = b"BCF\x02"
 _READ_SIZE = 2**16
 
 
-@dataclass(frozen=True)
-class VcfHeader:
-    """What the head of one file says."""
+@dataclass(frozen=True, kw_only=True)
+class VcfHeader(CallsHeader):
+    """What the head of one VCF or BCF file says."""
 
-    path: str
     kind: FileKind
     samples: tuple[str, ...]
-    format_fields: tuple[str, ...]
-    """FORMAT fields that the header declares or the first record has."""
-    info_descriptions: dict[str, str]
-    contig_lengths: dict[str, int | None]
-    first_contig: str | None
-    """Contig of the first record; None for a file without records."""
-    references: tuple[str, ...] = field(default=())
-    """What ##reference and the assembly of ##contig lines name."""
 
 
 def read_header(url: str) -> VcfHeader:
@@ -119,6 +111,20 @@ def decode(raw: bytes) -> str:
         return raw.decode("latin-1")
 
 
+def upper_bases(allele: str) -> str:
+    """Bases in capitals; symbolic alleles such as <DEL:me> and breakends as they are."""
+    return allele.upper() if allele.isalpha() else allele
+
+
+def info_entries(info: bytes, field: str | None) -> list[str] | None:
+    """Entries of one field of an INFO column; None where it is absent, or no field is wanted."""
+    if field is None:
+        return None
+    start = f"{field}=".encode()
+    values = [part[len(start) :] for part in info.split(b";") if part.startswith(start)]
+    return decode(values[0]).split(",") if values else None
+
+
 def shown(text: str, length: int = 40) -> str:
     """The beginning of a text for a message; letters that would act on a terminal by their codes."""
     start = text[:length].strip()
@@ -154,7 +160,7 @@ def _require_bgzip_end(url: str, stored: IO[bytes], size: int) -> None:
 def _parse(url: str, packing: FileKind, lines: _Lines) -> VcfHeader:
     if lines.peek(4) == _BCF_MAGIC:
         return _parse_bcf(url, lines)
-    header = _HeaderLines(url)
+    header = HeaderLines(url)
     while not header.add(lines.line()):
         pass
     record = _first_record(lines).split("\t", 9)
@@ -174,7 +180,7 @@ def _parse_bcf(url: str, lines: _Lines) -> VcfHeader:
     """A BCF's header is VCF text behind nine bytes; a record's first number is its contig's place."""
     size = struct.unpack("<I", lines.take(9)[5:])[0]
     text = _Lines(iter([lines.take(size).rstrip(b"\0")]))
-    header = _HeaderLines(url)
+    header = HeaderLines(url)
     while not header.add(text.line()):
         pass
     record = lines.take(12)
@@ -184,7 +190,7 @@ def _parse_bcf(url: str, lines: _Lines) -> VcfHeader:
     return header.finish("bcf", first, [])
 
 
-class _HeaderLines:
+class HeaderLines:
     """The lines of one header, put together."""
 
     def __init__(self, url: str) -> None:
@@ -211,10 +217,11 @@ class _HeaderLines:
         if not line.startswith("##"):
             self._samples = _samples(self.url, line)
             return True
-        self._add_definition(line)
+        self.define(line)
         return False
 
-    def _add_definition(self, line: str) -> None:
+    def define(self, line: str) -> None:
+        """Take a line that begins with ##."""
         kind, _, content = line[2:].partition("=")
         name = re.search(r"[<,]ID=([^,>]*)", content)
         if kind == "reference":

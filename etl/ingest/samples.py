@@ -11,6 +11,7 @@ import pandas as pd
 from contract.errors import InputError, fault
 from contract.schema import N_FOLDS
 from etl.config import SamplesConfig
+from etl.ingest.fam import is_people_file, read_people_file, status_faults
 
 MISSING = ["", "NA", "NaN", "nan", "."]
 
@@ -31,7 +32,7 @@ def read_samples(config: SamplesConfig) -> pd.DataFrame:
         If the file is absent or unreadable, a named column is absent, an id stands twice, the status
         column lacks cases or controls, or somebody's fold is none.
     """
-    table = _read_text(config.path)
+    table = _read_table(config.path)
     columns = [
         *(config.sample_id, config.status.column, config.batch, config.family, config.ancestry),
         config.fold,
@@ -59,6 +60,8 @@ def read_samples(config: SamplesConfig) -> pd.DataFrame:
         }
     )
     faults = _fold_faults(samples, config)
+    if is_people_file(config.path):
+        faults += status_faults(config.path, table[config.status.column], config.status)
     faults += _identity_faults(samples, config.path) + _status_faults(samples, table, config)
     if faults:
         raise InputError(faults)
@@ -118,6 +121,12 @@ def match_samples(samples: pd.DataFrame, in_vcf: Sequence[str], table_path: str,
             fault(table_path, "samples", found=f"{extra} people of {vcf_path} absent", wanted="all of them")
         )
     return faults
+
+
+def _read_table(url: str) -> pd.DataFrame:
+    if is_people_file(url):
+        return read_people_file(url).replace(MISSING, np.nan)
+    return _read_text(url)
 
 
 def _read_text(url: str) -> pd.DataFrame:

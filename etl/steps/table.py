@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contract.manifest import MANIFEST_NAME
 from etl.config import EtlConfig
-from etl.ingest.files import find_files
+from etl.ingest.files import find_files, open_source
 from etl.steps.base import Step
 from etl.thresholds import Profile
 
@@ -114,7 +114,7 @@ INGEST = Step(
     _ingest,
     packages=("cohort", "ingest", "qc"),
     inputs=_ingest_inputs,
-    needs_hail=False,
+    needs_hail=lambda config: open_source(config.input).needs_hail,
     leaves_cores_idle=False,
 )
 SAMPLE_METRICS = Step(
