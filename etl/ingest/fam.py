@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from contract.errors import InputError, fault
 from contract.storage import open_storage
 from etl.config import PEOPLE_FILES, StatusColumn
-from etl.ingest.header import decode
+from etl.ingest.header import decode, shown
 
 FAM_COLUMNS = ("family", "sample_id", "father", "mother", "sex", "status")
 """Columns of a .fam; those of a .psam get the same names."""
@@ -53,12 +53,12 @@ def status_faults(url: str, status: pd.Series, codes: StatusColumn) -> list[str]
     if others.empty:
         return []
     values = sorted(others.unique())
-    shown = ", ".join(values[:MOST_VALUES]) + (", …" if len(values) > MOST_VALUES else "")
+    named = ", ".join(values[:MOST_VALUES]) + (", …" if len(values) > MOST_VALUES else "")
     wanted = (
         f"case ({', '.join(codes.case)}), control ({', '.join(codes.control)}) or none (0, -9, NA); "
         "samples.status names other codes, or another table has the status"
     )
-    return [fault(url, f"column '{codes.column}'", found=f"{shown} of {len(others)} people", wanted=wanted)]
+    return [fault(url, f"column '{codes.column}'", found=f"{named} of {len(others)} people", wanted=wanted)]
 
 
 def men(people: pd.DataFrame) -> NDArray[np.bool_]:
@@ -87,7 +87,7 @@ def _psam(url: str, text: str) -> pd.DataFrame:
         return _columns(url, "\n".join(lines), list(FAM_COLUMNS))
     names = [_PSAM_NAMES.get(name, name) for name in names]
     if "sample_id" not in names:
-        raise InputError(fault(url, "header", found=lines[0], wanted="a column IID"))
+        raise InputError(fault(url, "header", found=shown(lines[0].expandtabs(1)), wanted="a column IID"))
     table = _columns(url, "\n".join(lines[1:]), names)
     for name in ("family", "sex"):
         if name not in table:

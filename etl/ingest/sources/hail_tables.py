@@ -97,15 +97,13 @@ def export_shards(table: hl.MatrixTable, info_fields: Sequence[str], folder: str
     import hail as hl
 
     table = table.select_entries(*[name for name in ("GT", *EXPORTED_NUMBERS) if name in table.entry])
-    kept = {}
-    if "filters" in table.row and table.filters.dtype == hl.tset(hl.tstr):
-        kept["filters"] = table.filters
+    has_filters = "filters" in table.row and table.filters.dtype == hl.tset(hl.tstr)
     present = [name for name in info_fields if "info" in table.row and name in table.info.dtype]
-    if present:
-        kept["info"] = table.info.select(*present)
+    info = {"info": table.info.select(*present)} if present else {}
+    table = table.select_rows(*(["filters"] if has_filters else []), **info).select_globals()
     # Column keys of other names, or other column fields, would be refused or written.
     key = next(iter(table.col_key))
-    table = table.key_cols_by(s=hl.str(table[key])).select_cols().select_globals().select_rows(**kept)
+    table = table.key_cols_by(s=hl.str(table[key])).select_cols()
     hl.export_vcf(table, f"{folder}.bgz", parallel="header_per_shard")
 
 

@@ -134,8 +134,8 @@ class PgenSource(Source):
             has_several_alternates=variants.has_several_alternates,
         )
         # Names of contigs say nothing of the build: PLINK writes numbers.
-        faults = variants.faults + check_build(header, reference.name, names=False) + _pgen_faults(header)
-        return header, faults
+        in_pvar = check_build(replace(header, path=pvar_path(path)), reference.name, names=False)
+        return header, variants.faults + in_pvar + _pgen_faults(header)
 
     def parts(self, headers: Sequence[CallsHeader], n_parts: int, reference: Reference) -> Sequence[PgenPart]:
         """Runs of variants."""
@@ -195,7 +195,7 @@ def _read_pvar_head(url: str) -> tuple[HeaderLines, LineFormat]:
         first_byte = stream.tell()
     columns = line.split("\t")
     if columns[:5] != ["#CHROM", "POS", "ID", "REF", "ALT"]:
-        found, wanted = f"'{shown(line)}'", "#CHROM POS ID REF ALT …, separated by tabs"
+        found, wanted = f"'{shown(line.expandtabs(1))}'", "#CHROM POS ID REF ALT …, separated by tabs"
         raise InputError(fault(url, "column line", found=found, wanted=wanted))
     names = ("CHROM", *columns[1:])
     return head, LineFormat("\t", names, ("REF", "ALT"), first_byte)
@@ -225,10 +225,12 @@ def _open(path: str, header: PgenHeader, n_people: int) -> Any:
 
     try:
         # Which alleles a record has is in the .pvar alone; reading that again is for those who need it.
-        pvar = pgenlib.PvarReader(pvar_path(path).encode()) if header.has_several_alternates else None
-        return pgenlib.PgenReader(
-            path.encode(), raw_sample_ct=n_people, variant_ct=header.n_variants, pvar=pvar
+        variants = (
+            {"pvar": pgenlib.PvarReader(pvar_path(path).encode())}
+            if header.has_several_alternates
+            else {"variant_ct": header.n_variants}
         )
+        return pgenlib.PgenReader(path.encode(), raw_sample_ct=n_people, **variants)
     except RuntimeError as error:
         found = f"a file that pgenlib can't read ({error})"
         raise InputError(fault(path, "content", found=found, wanted="a whole .pgen")) from None

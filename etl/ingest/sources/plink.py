@@ -20,7 +20,7 @@ from etl.ingest.sources.haploid import as_haploid, packed, unpacked
 from etl.ingest.sources.reference_allele import ReferenceChoice
 from etl.ingest.sources.variant_lines import LineFormat, line_starts, lines_from, summarize
 
-BIM = LineFormat(separator=r"\s+", names=("CHROM", "ID", "CM", "POS", "A1", "A2"), alleles=("A1", "A2"))
+BIM = LineFormat(separator=None, names=("CHROM", "ID", "CM", "POS", "A1", "A2"), alleles=("A1", "A2"))
 
 MAGIC = b"\x6c\x1b"
 SNP_MAJOR = b"\x01"

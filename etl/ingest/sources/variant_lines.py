@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO
 
 import numpy as np
-import pandas as pd
 
 from contract.errors import InputError, fault
 from contract.storage import open_storage
@@ -14,9 +14,11 @@ from etl.genome import Genome
 from etl.ingest.contig_names import contig_of
 from etl.ingest.header import decode, shown
 
-LINES_AT_ONCE = 500_000
-SNPS_PER_PIECE = 1000
-"""SNPs of each piece of a file that are held against the reference's sequence."""
+MAX_FAULTS = 3
+"""Lines with a fault that are named."""
+
+MOST_SNPS = 2000
+"""SNPs of a file that are held against the reference's sequence."""
 
 _READ_SIZE = 16 * 2**20
 
@@ -25,27 +27,31 @@ _READ_SIZE = 16 * 2**20
 class LineFormat:
     """How the lines of a file are to be read."""
 
-    separator: str
-    """'\\t', or r'\\s+' for any blanks."""
+    separator: str | None
+    """None for any blanks."""
     names: tuple[str, ...]
-    """All columns, CHROM, POS and two alleles among them."""
+    """All columns, CHROM and POS among them."""
     alleles: tuple[str, str]
-    """Columns of the alleles."""
+    """Columns of the alleles; the second may hold a list."""
     first_byte: int = 0
     """Where the first variant's line begins."""
 
+    def split(self, line: str) -> list[str]:
+        """Cells of a line."""
+        return line.split(self.separator)
 
-@dataclass(frozen=True)
+
+@dataclass
 class LineSummary:
     """What all lines together say."""
 
-    n_variants: int
-    first_contig: str | None
-    faults: list[str]
-    snps: list[tuple[str, int, str, str]]
-    """Some SNPs: contig, position, alleles."""
-    has_several_alternates: bool
+    n_variants: int = 0
+    first_contig: str | None = None
+    has_several_alternates: bool = False
     """Whether some line's second allele is a list."""
+    faults: list[str] = field(default_factory=list)
+    snps: list[tuple[str, int, str, str]] = field(default_factory=list)
+    """Some SNPs, from all over the file: contig, position, alleles."""
 
 
 def summarize(url: str, form: LineFormat, genome: Genome) -> LineSummary:
@@ -54,19 +60,78 @@ def summarize(url: str, form: LineFormat, genome: Genome) -> LineSummary:
     Raises
     ------
     InputError
-        If the file is absent or no such table.
+        If the file is absent.
     """
-    n_variants, first_contig, several = 0, None, False
-    snps: list[tuple[str, int, str, str]] = []
-    faults: list[str] = []
-    for piece in _pieces(url, form):
-        if first_contig is None and len(piece):
-            first_contig = str(piece["CHROM"].iloc[0])
-        faults += _line_faults(url, piece, genome)
-        snps += _some_snps(piece, form, genome)
-        several = several or bool(piece[form.alleles[1]].str.contains(",").any())
-        n_variants += len(piece)
-    return LineSummary(n_variants, first_contig, faults[:3], snps, several)
+    reading = _Summarizing(url, form, genome)
+    filesystem, path = open_storage(url)
+    try:
+        with filesystem.open(path, "rb") as stream:
+            stream.seek(form.first_byte)
+            for line in _lines(stream):
+                reading.add(line)
+    except OSError as error:
+        found = "no such file" if isinstance(error, FileNotFoundError) else f"no readable file ({error})"
+        raise InputError(fault(url, "input", found=found, wanted="the variants' file")) from None
+    return reading.summary
+
+
+class _Summarizing:
+    def __init__(self, url: str, form: LineFormat, genome: Genome) -> None:
+        self.summary = LineSummary()
+        self._url, self._form, self._genome = url, form, genome
+        self._contig, self._position, self._first, self._second = (
+            form.names.index(name) for name in ("CHROM", "POS", *form.alleles)
+        )
+        self._contigs: dict[str, tuple[str, int | None]] = {}
+        self._every = 1
+
+    def add(self, line: str) -> None:
+        summary = self.summary
+        summary.n_variants += 1
+        cells = self._form.split(line)
+        if len(cells) != len(self._form.names) or not cells[self._position].isdecimal():
+            names = self._form.names
+            self._fault(f"'{shown(line.expandtabs(1))}'", f"{len(names)} columns: {', '.join(names)}")
+            return
+        name, position = cells[self._contig], int(cells[self._position])
+        contig, length = self._contigs.get(name) or self._known(name)
+        summary.first_contig = summary.first_contig or name
+        # Behind the last base VCF names a telomere.
+        if length is not None and position > length + 1:
+            wanted = f"1 to {length}, the length of {contig} in {self._genome.name}"
+            self._fault(f"position {position}", wanted)
+        first, second = cells[self._first], cells[self._second]
+        if len(first) == len(second) == 1:
+            if summary.n_variants % self._every == 0:
+                self._add_snp((contig, position, first.upper(), second.upper()))
+        elif "," in second:
+            summary.has_several_alternates = True
+
+    def _known(self, name: str) -> tuple[str, int | None]:
+        contig = contig_of(name, self._genome)
+        return self._contigs.setdefault(name, (contig, self._genome.lengths.get(contig)))
+
+    def _add_snp(self, snp: tuple[str, int, str, str]) -> None:
+        snps = self.summary.snps
+        snps.append(snp)
+        if len(snps) > MOST_SNPS:
+            self._every *= 2
+            del snps[::2]
+
+    def _fault(self, found: str, wanted: str) -> None:
+        if len(self.summary.faults) < MAX_FAULTS:
+            place = f"variant {self.summary.n_variants}"
+            self.summary.faults.append(fault(self._url, place, found=found, wanted=wanted))
+
+
+def _lines(stream: IO[bytes]) -> Iterator[str]:
+    held = b""
+    while text := stream.read(_READ_SIZE):
+        *lines, held = (held + text).split(b"\n")
+        for line in lines:
+            yield decode(line).rstrip("\r")
+    if held:
+        yield decode(held).rstrip("\r")
 
 
 def line_starts(url: str, first_byte: int, every: int) -> list[int]:
@@ -91,64 +156,3 @@ def lines_from(url: str, first_byte: int, count: int) -> Iterator[str]:
         stream.seek(first_byte)
         for _ in range(count):
             yield decode(stream.readline()).rstrip("\r\n")
-
-
-def _pieces(url: str, form: LineFormat) -> Iterator[pd.DataFrame]:
-    filesystem, path = open_storage(url)
-    try:
-        with filesystem.open(path, "rb") as stream:
-            stream.seek(form.first_byte)
-            yield from pd.read_csv(
-                stream,
-                sep=form.separator,
-                header=None,
-                names=list(form.names),
-                usecols=["CHROM", "POS", *form.alleles],
-                dtype=str,
-                keep_default_na=False,
-                quoting=3,
-                encoding="latin-1",
-                chunksize=LINES_AT_ONCE,
-                index_col=False,
-                skip_blank_lines=False,
-            )
-    except pd.errors.EmptyDataError:
-        return
-    except FileNotFoundError:
-        raise InputError(fault(url, "input", found="no such file", wanted="the variants' file")) from None
-    except (OSError, ValueError) as error:
-        wanted = f"lines with {len(form.names)} columns"
-        raise InputError(
-            fault(url, "variants", found=f"an unreadable table ({str(error).strip()})", wanted=wanted)
-        ) from None
-
-
-def _line_faults(url: str, piece: pd.DataFrame, genome: Genome) -> list[str]:
-    faults = []
-    position = pd.to_numeric(piece["POS"], errors="coerce")
-    last_column = piece.columns[-1]
-    short = piece[last_column].isna() | (piece[last_column] == "")
-    for line in np.flatnonzero(short | position.isna())[:3]:
-        place, found = f"variant {piece.index[line] + 1}", shown(" ".join(map(str, piece.iloc[line])))
-        faults.append(fault(url, place, found=f"'{found}'", wanted="contig, position and two alleles"))
-    lengths = piece["CHROM"].map(
-        {name: genome.lengths.get(contig_of(str(name), genome)) for name in piece["CHROM"].unique()}
-    )
-    for line in np.flatnonzero((position > lengths + 1).to_numpy())[:3]:
-        name = piece["CHROM"].iloc[line]
-        wanted = f"1 to {int(lengths.iloc[line])}, the length of {contig_of(name, genome)} in {genome.name}"
-        place, found = f"variant {piece.index[line] + 1}", f"position {piece['POS'].iloc[line]}"
-        faults.append(fault(url, place, found=found, wanted=wanted))
-    return faults
-
-
-def _some_snps(piece: pd.DataFrame, form: LineFormat, genome: Genome) -> Sequence[tuple[str, int, str, str]]:
-    first, second = form.alleles
-    snps = piece[(piece[first].str.len() == 1) & (piece[second].str.len() == 1) & piece["POS"].str.isdigit()]
-    some = snps.iloc[:: max(1, len(snps) // SNPS_PER_PIECE)]
-    return [
-        (contig_of(contig, genome), int(position), one.upper(), other.upper())
-        for contig, position, one, other in zip(
-            some["CHROM"], some["POS"], some[first], some[second], strict=True
-        )
-    ]
