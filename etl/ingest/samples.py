@@ -60,9 +60,8 @@ def read_samples(config: SamplesConfig) -> pd.DataFrame:
         }
     )
     faults = _fold_faults(samples, config)
-    if is_people_file(config.path):
-        faults += status_faults(config.path, table[config.status.column], config.status)
-    faults += _identity_faults(samples, config.path) + _status_faults(samples, table, config)
+    faults += _identity_faults(samples, config.path)
+    faults += _code_faults(table, config) or _status_faults(samples, table, config)
     if faults:
         raise InputError(faults)
     if config.permute_status is not None:
@@ -125,7 +124,8 @@ def match_samples(samples: pd.DataFrame, in_vcf: Sequence[str], table_path: str,
 
 def _read_table(url: str) -> pd.DataFrame:
     if is_people_file(url):
-        return read_people_file(url).replace(MISSING, np.nan)
+        table = read_people_file(url)
+        return table.mask(table.isin(MISSING))
     return _read_text(url)
 
 
@@ -189,6 +189,13 @@ def _fold_faults(samples: pd.DataFrame, config: SamplesConfig) -> list[str]:
         return []
     found, wanted = f"{wrong.sum()} people without one", f"a whole number from 0 to {N_FOLDS - 1} for each"
     return [fault(config.path, f"column '{config.fold}'", found=found, wanted=wanted)]
+
+
+def _code_faults(table: pd.DataFrame, config: SamplesConfig) -> list[str]:
+    """Values of PLINK's column of status that are none; a table of the user's own may hold others."""
+    if not is_people_file(config.path):
+        return []
+    return status_faults(config.path, table[config.status.column], config.status)
 
 
 def _status_faults(samples: pd.DataFrame, table: pd.DataFrame, config: SamplesConfig) -> list[str]:

@@ -154,6 +154,8 @@ class BgenSource(Source):
 def read_sample_file(url: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """ID_1 and ID_2 of a .sample file (www.cog-genomics.org/plink/2.0/formats#sample).
 
+    A file of QCTOOL 2 has one column of ids, which stands for both.
+
     Raises
     ------
     InputError
@@ -167,14 +169,15 @@ def read_sample_file(url: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         found = f"no readable file ({error.strerror or error})"
         raise InputError(fault(url, "input.sample", found=found, wanted="a .sample file")) from None
     wanted = "two lines of names and types, the first with ID_1 and ID_2, then a line for each person"
-    if len(rows) < 2 or rows[0][:2] != ["ID_1", "ID_2"] or rows[1][:2] != ["0", "0"]:
+    if len(rows) < 2 or rows[0][0] not in ("ID", "ID_1") or rows[1][0] != "0":
         found = shown(" ".join(rows[0])) if rows else "an empty file"
         raise InputError(fault(url, "first lines", found=found, wanted=wanted))
     for number, row in enumerate(rows[2:], start=1):
         if len(row) != len(rows[0]):
             found, wanted = f"{len(row)} columns", f"{len(rows[0])}, as its first line has"
             raise InputError(fault(url, f"person {number}", found=found, wanted=wanted))
-    return tuple(row[0] for row in rows[2:]), tuple(row[1] for row in rows[2:])
+    second = 1 if rows[0][1:2] == ["ID_2"] else 0
+    return tuple(row[0] for row in rows[2:]), tuple(row[second] for row in rows[2:])
 
 
 def _first_contig(path: str, file: BgenHeader) -> str | None:

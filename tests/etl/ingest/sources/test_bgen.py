@@ -12,6 +12,7 @@ from contract.errors import InputError
 from etl.config import InputConfig
 from etl.ingest.files import open_source
 from etl.ingest.source import Reference
+from etl.ingest.sources.bgen import read_sample_file
 from etl.steps.ingest import read_settings
 from tests.etl.ingest.reading import calls
 from tests.etl.ingest.sources.cohorts import (
@@ -164,6 +165,11 @@ def test_bgen__people_of_the_sample_file(tmp_path: Path, ids: tuple[str, ...] | 
     assert faults == []
     assert header.samples == ("A", "B", "C")
     assert open_source(config).files() == [str(path), f"{tmp_path}/a.sample"]
+
+
+def test_read_sample_file__one_column_of_ids(tmp_path: Path):
+    (tmp_path / "a.sample").write_text("ID missing sex\n0 0 D\nA 0 1\nB 0 2\n")
+    assert read_sample_file(str(tmp_path / "a.sample")) == (("A", "B"), ("A", "B"))
 
 
 @pytest.mark.parametrize(
