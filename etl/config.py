@@ -32,7 +32,7 @@ SETTINGS_OF_FORMATS: dict[str, tuple[Format, ...]] = {
     "sample": ("bgen",),
     "min_probability": ("bgen",),
     "reference_allele": ("plink", "bgen"),
-    "half_calls": ("vcf", "matrix_table", "vds"),
+    "half_calls": ("vcf",),
 }
 """Keys of `input` that some formats alone have a use for."""
 

@@ -122,8 +122,10 @@ def _read(source: Source, headers: Sequence[CallsHeader], run: Run, folder: str)
     wanted = run.config.input.min_partitions or RANGES_PER_CORE * int(context.defaultParallelism)
     fasta = settings.sites.reference_fasta
     parts = source.parts(headers, wanted, Reference(run.config.reference, fasta))
+    if not parts:
+        return Totals()
     read = partial(read_range, settings=settings, folder=folder)
-    totals: Totals = joined(context.parallelize(parts, max(len(parts), 1)).map(read))
+    totals: Totals = joined(context.parallelize(parts, len(parts)).map(read))
     return totals
 
 

@@ -43,7 +43,7 @@ def test_spark_config__memory_that_java_does_not_take(memory: str):
         ({}, "exactly one of vcf, plink, pgen, bgen, matrix_table, vds, not none"),
         ({"vcf": "a", "plink": "b"}, "exactly one of .*, not vcf and plink"),
         ({"vcf": "a", "sample": "b"}, "sample with bgen only, not with vcf"),
-        ({"plink": "a", "half_calls": "haploid"}, "half_calls with vcf or matrix_table or vds only"),
+        ({"plink": "a", "half_calls": "haploid"}, "half_calls with vcf only, not with plink"),
         ({"plink": "a", "min_probability": 0.8}, "min_probability with bgen only, not with plink"),
         ({"pgen": "a", "reference_allele": "a1"}, "reference_allele with plink or bgen only, not with pgen"),
         ({"bgen": "a", "reference_allele": "a1"}, "reference_allele to be first or last with bgen"),

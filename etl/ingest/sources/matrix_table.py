@@ -66,8 +66,7 @@ class HailSource(Source):
         try:
             table = self.table(absolute(self.config.paths[0]), max_alleles)
             export_shards(table, info_fields, shards)
-            own = self.config.model_dump(include={"half_calls", "min_partitions"})
-            yield VcfSource(InputConfig(vcf=[f"{shards}.bgz/part-*.bgz"], **own))
+            yield VcfSource(InputConfig(vcf=[f"{shards}.bgz/part-*.bgz"]))
         finally:
             rmtree(f"{shards}.bgz", ignore_errors=True)
 

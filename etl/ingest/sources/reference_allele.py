@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from contract.errors import fault
+from contract.errors import InputError, fault
 from etl.genome import Genome, genome
 from etl.ingest.source import Reference
 
@@ -56,7 +56,10 @@ class ReferenceChoice:
 
     def build_faults(self, path: str, snps: Sequence[tuple[str, int, str, str]]) -> list[str]:
         """The fault of a file whose SNPs (contig, position, alleles) are of another build or strand."""
-        judged = [snp for snp in snps if snp[0] in self._names and {*snp[2:]} <= set("ACGT")]
+        try:
+            judged = [snp for snp in snps if snp[0] in self._names and {*snp[2:]} <= set("ACGT")]
+        except InputError:
+            return []  # a sequence that can't be read is told by `etl.ingest.sites.check_fasta`
         strange = sum(
             not any(self.fits(contig, position, allele) for allele in alleles)
             for contig, position, *alleles in judged

@@ -119,11 +119,11 @@ def plink2() -> str:
     return program
 
 
-def convert(plink2: str, vcf: Path, *command: str) -> Path:
+def convert(plink2: str, vcf: Path, *command: str, people: dict[str, str] = PEOPLE) -> Path:
     """The VCF's calls as another format, `command` being plink2's; the prefix of what it wrote."""
     sexes = vcf.with_suffix(".sex")
-    sexes.write_text("#IID\tSEX\n" + "".join(f"{name}\t{sex}\n" for name, sex in PEOPLE.items()))
-    prefix = vcf.with_suffix("")
+    sexes.write_text("#IID\tSEX\n" + "".join(f"{name}\t{sex}\n" for name, sex in people.items()))
+    prefix = vcf.with_name(vcf.name.split(".")[0])
     arguments = [
         "--vcf",
         vcf,

@@ -3,8 +3,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from contract.config import build_config
 from contract.errors import InputError
+from etl.check import check
+from etl.config import EtlConfig
+from etl.ingest.files import open_source
+from etl.ingest.source import Reference
 from etl.ingest.sources.plink import PlinkPart, variants_per_part
+from etl.pipeline import plan
 from etl.steps.ingest import read_settings
 from tests.etl.ingest.reading import calls
 from tests.etl.ingest.sources.cohorts import (
@@ -17,6 +23,7 @@ from tests.etl.ingest.sources.cohorts import (
     run_config,
     write_vcf,
 )
+from tests.etl.mini import MiniInputs
 
 BED = bytes([0x6C, 0x1B, 1])
 FAM = "F1 F1 0 0 2 2\nM1 M1 0 0 1 1\nF2 F2 0 0 2 1\nM2 M2 0 0 1 2\nU1 U1 0 0 0 -9\n"
@@ -246,9 +253,6 @@ def test_plink__absent(tmp_path: Path):
 def test_plink__a_file_that_shrinks_while_it_is_read(tmp_path: Path):
     prefix = write_set(tmp_path, "1 100 G A 01.20", "1 200 G A 01.20")
     config = run_config({"plink": str(prefix)})
-    from etl.ingest.files import open_source
-    from etl.ingest.source import Reference
-
     source, reference = open_source(config.input), Reference("GRCh37", None)
     headers, _ = source.inspect(reference)
     (part,) = source.parts(headers, 1, reference)
@@ -277,3 +281,39 @@ def test_plink__people_and_variants_of_a_simulated_study(shared_data: Path):
     codes_VP = np.stack([bed >> shift & 3 for shift in (0, 2, 4, 6)], axis=2).reshape(100, -1)
     assert table.column("n_het").to_pylist() == (codes_VP == 2).sum(axis=1).tolist()
     assert table.column("n_hom_alt").to_pylist() == (codes_VP == 0).sum(axis=1).tolist()
+
+
+def test_plink__a_sequence_that_is_absent_is_told_elsewhere(tmp_path: Path):
+    prefix = write_set(tmp_path, "1 100 G A 01.20")
+    assert faults_of({"plink": str(prefix)}, reference_fasta=f"{tmp_path}/none.fa") == []
+
+
+def test_plink__no_variants(tmp_path: Path):
+    prefix = write_set(tmp_path)
+    assert faults_of({"plink": str(prefix)}) == []
+    assert read_calls({"plink": str(prefix)})[0].num_rows == 0
+
+
+def test_check__plink_without_genotype_fields_and_with_other_people(mini: MiniInputs, tmp_path: Path):
+    prefix = write_set(tmp_path, "1 1100 G A 01.20")
+    mini.settings |= {"input": {"plink": str(prefix)}, "annotation": {"kind": "intervals"}}
+    mini.settings["masks"] = {"preset": "any"}
+    assert check(build_config(EtlConfig, mini.settings, "test")) == [
+        f"{prefix}.bed: samples: found 4 people of {mini.samples} absent, wanted all of them",
+        f"{mini.samples}: samples: found 5 people of {prefix}.bed absent, wanted all of them",
+        f"{prefix}.bed: FORMAT: found GT, wanted also AD, DP, GQ, PL for genotype quality control "
+        "(genotype_qc: skip does without it)",
+    ]
+    del mini.settings["samples"]
+    assert check(build_config(EtlConfig, mini.settings | {"genotype_qc": "skip"}, "test")) == []
+
+
+def test_plan__a_changed_bed_is_read_again(mini: MiniInputs, tmp_path: Path):
+    prefix = write_set(tmp_path, "1 1100 G A 01.20")
+    mini.settings |= {"input": {"plink": str(prefix)}, "genotype_qc": "skip"}
+    before = plan(build_config(EtlConfig, mini.settings, "test"))[0]
+    assert [Path(path).suffix for path in before.inputs] == [".bed", ".bim", ".fam"]
+    write_set(tmp_path, "1 1100 G A 01.22")
+    after = plan(build_config(EtlConfig, mini.settings, "test"))[0]
+    assert {path for path in before.inputs if before.inputs[path] != after.inputs[path]} == {f"{prefix}.bed"}
+    assert before.digest != after.digest
