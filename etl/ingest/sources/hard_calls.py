@@ -31,6 +31,8 @@ def hard_calls(variant: BgenVariant, min_probability: float) -> NDArray[np.int8]
         If somebody's ploidy is above 2, or probabilities are fewer or more than people need.
     """
     ploidy_P, n_alleles = variant.ploidy_P, len(variant.alleles)
+    if n_alleles == 2 and not variant.phased and (ploidy_P == 2).all():
+        return _common(variant, min_probability)
     if ploidy_P.max(initial=0) > 2:
         raise ValueError(f"calls of ploidy {ploidy_P.max()}, where only haploid and diploid ones are read")
     # Everybody stores all probabilities but the last, missing people zeros.
@@ -65,6 +67,22 @@ def hard_calls(variant: BgenVariant, min_probability: float) -> NDArray[np.int8]
         alleles_2P[0, of_ploidy_Q[sure_Q]] = first_Q[sure_Q]
         if ploidy == 2:
             alleles_2P[1, of_ploidy_Q[sure_Q]] = second_Q[sure_Q]
+    return alleles_2P
+
+
+def _common(variant: BgenVariant, min_probability: float) -> NDArray[np.int8]:
+    """Two alleles, unphased, everybody diploid: nearly all variants, in whole numbers, ten times as fast."""
+    n_people, stored = len(variant.ploidy_P), variant.stored
+    if len(stored) != 2 * n_people:
+        raise ValueError(f"{len(stored)} probabilities, where {2 * n_people} are needed")
+    least = np.ceil((min_probability - _ROUNDING) * variant.largest).astype(np.int64)
+    reference_P, both_P = stored[0::2], stored[1::2]
+    alleles_2P = np.full((2, n_people), UNKNOWN, dtype=np.int8)
+    alleles_2P[:, reference_P >= least] = 0
+    het_P = both_P >= least
+    alleles_2P[0, het_P], alleles_2P[1, het_P] = 0, 1
+    alleles_2P[:, np.add(reference_P, both_P, dtype=np.int64) <= variant.largest - least] = 1
+    alleles_2P[:, variant.missing_P] = UNKNOWN
     return alleles_2P
 
 

@@ -100,6 +100,27 @@ def test_bgen__likely_genotypes_are_calls(tmp_path: Path):
     assert found(path, min_probability=0.99)[1] == [["0:./.", "1:./.", "2:./."]]
 
 
+def test_hard_calls__people_of_other_ploidy_change_nothing_for_the_others(tmp_path: Path):
+    random = np.random.default_rng(1)
+    shares = [random.dirichlet((0.2, 0.2, 0.2)) for _ in range(200)]
+    people = " ".join([*(f"{one:.4f},{two:.4f}" for one, two, _ in shares), "-"])
+    diploid = write_bgen(
+        tmp_path / "a.bgen",
+        ("1 100 A,G", probabilities(people, bits=16)),
+        n_people=201,
+        ids=tuple(map(str, range(201))),
+    )
+    mixed = write_bgen(
+        tmp_path / "b.bgen",
+        ("1 100 A,G", probabilities(f"{people} 1:-", bits=16)),
+        n_people=202,
+        ids=tuple(map(str, range(202))),
+    )
+    (fast,), (general,) = found(diploid)[1], found(mixed)[1]
+    assert len(fast) > 100
+    assert [*fast, "201:./."] == general
+
+
 def test_bgen__missing_and_haploid_people(tmp_path: Path):
     path = write_bgen(tmp_path / "a.bgen", ("X 5000000 A,G", probabilities("- 1:0 0,1")))
     assert found(path)[1] == [["0:./.", "1:1", "2:0/1"]]
