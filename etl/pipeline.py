@@ -141,7 +141,7 @@ def _run_step(status: StepStatus, config: EtlConfig, console: Console, engine: E
         engine.wait_for_spark()
         if step.leaves_cores_idle:
             engine.start_hail()
-        if step.uses_hail(config):
+        if step.needs_hail or step.needs_hail_for(config):
             engine.wait_for_hail()
         started = time.monotonic()
         out = workspace.begin(step.folder)

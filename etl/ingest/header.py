@@ -6,12 +6,13 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import IO, Literal
 
 from contract.errors import InputError, fault
 from contract.storage import open_storage
+from etl.ingest.record import RecordSettings
 from etl.ingest.source import CallsHeader
 
 FileKind = Literal["text", "gzip", "bgzip", "bcf"]
@@ -116,13 +117,27 @@ def upper_bases(allele: str) -> str:
     return allele.upper() if allele.isalpha() else allele
 
 
-def info_entries(info: bytes, field: str | None) -> list[str] | None:
-    """Entries of one field of an INFO column; None where it is absent, or no field is wanted."""
-    if field is None:
-        return None
+def info_value(parts: Sequence[bytes], field: str) -> str | None:
+    """Value of a field among the parts of an INFO column; None where it is absent."""
     start = f"{field}=".encode()
-    values = [part[len(start) :] for part in info.split(b";") if part.startswith(start)]
-    return decode(values[0]).split(",") if values else None
+    return next((decode(part[len(start) :]) for part in parts if part.startswith(start)), None)
+
+
+def info_annotation(info: bytes, settings: RecordSettings) -> list[str] | None:
+    """Entries of the annotation and of further fields in an INFO column; None without an annotation."""
+    if settings.annotation_field is None:
+        return None
+    parts = info.split(b";")
+    further = [(name, info_value(parts, name)) for name in settings.further_fields]
+    return annotation_entries(info_value(parts, settings.annotation_field), further)
+
+
+def annotation_entries(told: object, further: Sequence[tuple[str, object]]) -> list[str] | None:
+    """Entries of an annotation and of further INFO fields; None where the record has no annotation."""
+    if not isinstance(told, str) or told in ("", "."):
+        return None
+    others = [f"{name}={one}" for name, text in further if isinstance(text, str) for one in text.split(",")]
+    return told.split(",") + others
 
 
 def shown(text: str, length: int = 40) -> str:
@@ -165,7 +180,8 @@ def _parse(url: str, packing: FileKind, lines: _Lines) -> VcfHeader:
         pass
     record = _first_record(lines).split("\t", 9)
     formats = record[8].split(":") if len(record) > 8 else []
-    return header.finish(packing, record[0].strip() or None, formats)
+    told = header.finish(packing, record[0].strip() or None, formats)
+    return replace(told, first_info=record[7] if len(record) > 7 else "")
 
 
 def _first_record(lines: _Lines) -> str:

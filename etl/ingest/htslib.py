@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from contract.errors import InputError, fault
 from contract.storage import open_storage
-from etl.ingest.header import decode, info_entries, people_digest, shown, upper_bases
+from etl.ingest.header import annotation_entries, decode, info_annotation, people_digest, shown, upper_bases
 from etl.ingest.record import MISSING_NUMBER, Record, RecordSettings
 
 _BEYOND_PLOIDY = -(2**31) + 1
@@ -182,7 +182,7 @@ class _Head:
             ref=self.ref,
             alts=[] if self.alt == "." else [upper_bases(allele) for allele in self.alt.split(",")],
             filters=[] if filters in ("PASS", ".") else [name for name in filters.split(";") if name],
-            annotation=info_entries(self.info, settings.annotation_field),
+            annotation=info_annotation(self.info, settings),
             alleles_HP=_alleles(variant) if variant is not None and self.has_call else None,
             numbers={} if variant is None else _numbers(variant, settings.numbers),
         )
@@ -202,6 +202,7 @@ def _columns(text: bytes, start: int, end: int) -> tuple[list[bytes], int]:
 
 def _bcf_record(url: str, variant: Variant, settings: RecordSettings) -> Record:
     told = variant.INFO.get(settings.annotation_field) if settings.annotation_field else None
+    further = [(name, variant.INFO.get(name)) for name in settings.further_fields]
     numbers = _numbers(variant, settings.numbers)
     place = f"record {variant.CHROM}:{variant.POS}"
     for name, values in numbers.items():
@@ -213,7 +214,7 @@ def _bcf_record(url: str, variant: Variant, settings: RecordSettings) -> Record:
         ref=variant.REF.upper(),
         alts=[upper_bases(allele) for allele in variant.ALT],
         filters=variant.FILTER.split(";") if variant.FILTER else [],
-        annotation=told.split(",") if isinstance(told, str) else None,
+        annotation=annotation_entries(told, further),
         alleles_HP=_alleles(variant) if "GT" in variant.FORMAT else None,
         numbers=numbers,
     )

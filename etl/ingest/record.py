@@ -40,5 +40,7 @@ class RecordSettings:
     """Of `NUMBER_FIELDS`."""
     other_formats: tuple[str, ...]
     """FORMAT fields of the files beside GT and `NUMBER_FIELDS`."""
+    further_fields: tuple[str, ...] = ()
+    """INFO fields whose entries follow those of the annotation, as NAME=ENTRY."""
     people: str | None = None
     """`people_digest` of the samples: a second header in a file must name the same. None: not looked at."""

@@ -31,6 +31,8 @@ class CallsHeader:
     """Contig of the first record; None for a file without records."""
     references: tuple[str, ...] = ()
     """What it says of the reference genome."""
+    first_info: str = ""
+    """INFO of the first record; empty where the format has none, or it is not text."""
 
 
 class CallsPart(Protocol):

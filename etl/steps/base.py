@@ -54,8 +54,10 @@ class Step:
     """Files from outside that it reads, paths or URLs."""
     outputs: Callable[[EtlConfig], list[str]] = lambda config: []
     """Files that it leaves outside its own folder: without them it is not done."""
-    needs_hail: bool | Callable[[EtlConfig], bool] = True
+    needs_hail: bool = True
     """False: it begins as soon as Spark runs."""
+    needs_hail_for: Callable[[EtlConfig], bool] = lambda config: False
+    """Whether it needs Hail with these settings, where it otherwise does not."""
     leaves_cores_idle: bool = True
     """False: its tasks keep every core busy, and Hail does not start beside them."""
 
@@ -63,10 +65,6 @@ class Step:
     def folder(self) -> str:
         """Name of its output folder."""
         return f"{self.number:02d}_{self.name}"
-
-    def uses_hail(self, config: EtlConfig) -> bool:
-        """Whether it waits for Hail with this configuration."""
-        return self.needs_hail if isinstance(self.needs_hail, bool) else self.needs_hail(config)
 
     def work(self, run: Run) -> StepResult:
         """Do the work of the module of its name: Hail and Spark are imported here, not before."""

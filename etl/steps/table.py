@@ -114,7 +114,8 @@ INGEST = Step(
     _ingest,
     packages=("cohort", "ingest", "qc"),
     inputs=_ingest_inputs,
-    needs_hail=lambda config: open_source(config.input).needs_hail,
+    needs_hail=False,
+    needs_hail_for=lambda config: open_source(config.input).needs_hail,
     leaves_cores_idle=False,
 )
 SAMPLE_METRICS = Step(

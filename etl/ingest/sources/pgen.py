@@ -18,7 +18,7 @@ from etl.genome import GenomeName, genome
 from etl.ingest.build import check_build
 from etl.ingest.contig_names import contig_of
 from etl.ingest.fam import men, read_people_file
-from etl.ingest.header import HeaderLines, decode, info_entries, shown, upper_bases
+from etl.ingest.header import HeaderLines, decode, info_annotation, shown, upper_bases
 from etl.ingest.record import Record, RecordSettings
 from etl.ingest.source import CallsHeader, Reference, Source, find_paths
 from etl.ingest.sources.haploid import as_haploid, packed, unpacked
@@ -93,7 +93,7 @@ class PgenPart:
             ref=cells["REF"].upper(),
             alts=[] if alt == "." else [upper_bases(allele) for allele in alt.split(",")],
             filters=[] if filters in ("PASS", ".") else [name for name in filters.split(";") if name],
-            annotation=info_entries(cells.get("INFO", ".").encode(), settings.annotation_field),
+            annotation=info_annotation(cells.get("INFO", ".").encode(), settings),
             alleles_HP=alleles_2P,
             numbers={},
         )
@@ -128,6 +128,7 @@ class PgenSource(Source):
             contig_lengths=told.contig_lengths,
             first_contig=variants.first_contig,
             references=told.references,
+            first_info=_first_info(pvar_path(path), lines),
             n_variants=variants.n_variants,
             men=packed(men(people)),
             lines=lines,
@@ -199,6 +200,11 @@ def _read_pvar_head(url: str) -> tuple[HeaderLines, LineFormat]:
         raise InputError(fault(url, "column line", found=found, wanted=wanted))
     names = ("CHROM", *columns[1:])
     return head, LineFormat("\t", names, ("REF", "ALT"), first_byte)
+
+
+def _first_info(url: str, form: LineFormat) -> str:
+    cells = form.split(next(lines_from(url, form.first_byte, 1)))
+    return dict(zip(form.names, cells, strict=False)).get("INFO", "")
 
 
 def _pgen_faults(header: PgenHeader) -> list[str]:
