@@ -97,6 +97,8 @@ def export_shards(table: hl.MatrixTable, info_fields: Sequence[str], folder: str
     import hail as hl
 
     table = table.select_entries(*[name for name in ("GT", *EXPORTED_NUMBERS) if name in table.entry])
+    if list(table.row_key) != ["locus", "alleles"]:
+        table = table.key_rows_by("locus", "alleles")
     has_filters = "filters" in table.row and table.filters.dtype == hl.tset(hl.tstr)
     present = [name for name in info_fields if "info" in table.row and name in table.info.dtype]
     info = {"info": table.info.select(*present)} if present else {}
