@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,9 @@ from tests.etl.ingest.sources.cohorts import (
     run_config,
     write_vcf,
 )
+
+UNCOVERED = SimpleNamespace(GT=None, DP=None, GQ=None)
+"""Where neither a record nor a reference block of a person lies."""
 
 pytestmark = pytest.mark.usefixtures("hail_session")
 
@@ -57,7 +61,7 @@ def test_matrix_table__equals_the_vcf_of_real_calls(tmp_path: Path, shared_data:
     path = write_matrix_table(vcf, tmp_path / "cohort.mt", force=True)
     of_vcf, totals = read_calls({"vcf": str(vcf)}, genotype_qc=genotype_qc)
     of_table, others = read_through_hail(tmp_path, {"matrix_table": path}, genotype_qc=genotype_qc)
-    assert of_vcf.num_rows == 1172
+    assert of_vcf.num_rows == 1175
     assert rows(of_table) == rows(of_vcf)
     assert others.sums_8P.tolist() == totals.sums_8P.tolist()
 
@@ -70,7 +74,10 @@ def test_matrix_table__split_already(tmp_path: Path, shared_data: Path):
         read_calls({"vcf": str(vcf)}, genotype_qc="apply")[0],
         read_through_hail(tmp_path, {"matrix_table": path}, genotype_qc="apply")[0],
     )
-    assert rows(of_table, *own) == rows(of_vcf, *own)
+    # Hail leaves the star allele out when it splits.
+    wanted = [row for row in rows(of_vcf, *own) if row["alt"] != "*"]
+    assert len(wanted) == 1172
+    assert rows(of_table, *own) == wanted
 
 
 def test_matrix_table__shards_are_removed_after_a_fault(tmp_path: Path):
@@ -108,17 +115,18 @@ def test_vds__calls_of_reference_blocks_and_local_alleles(
 ):
     table, _ = read_through_hail(tmp_path, {"vds": vds}, reference="GRCh38", genotype_qc=genotype_qc)
     variants = {key[:4] for key in split_calls}
-    assert table.num_rows == len(variants) == 88
+    assert table.num_rows == len(variants) == 82
     missing = -1
     for row in table.to_pylist():
         key = (row["contig"], row["position"], row["ref"], row["alt"])
         if genotype_qc == "skip":
-            calls = [split_calls[(*key, person)].GT for person in range(5)]
+            entries = [split_calls.get((*key, person)) for person in range(5)]
+            calls = [None if entry is None else entry.GT for entry in entries]
             assert row["n_called"] == sum(call is not None for call in calls)
             assert row["n_het"] == sum(call is not None and call.is_het() for call in calls)
             assert row["n_hom_alt"] == sum(call is not None and call.is_hom_var() for call in calls)
         for person, depth, quality in zip(row["person"], row["dp"], row["gq"], strict=True):
-            entry = split_calls[(*key, person)]
+            entry = split_calls.get((*key, person), UNCOVERED)
             assert depth == (missing if entry.DP is None else entry.DP)
             if genotype_qc == "apply":
                 assert quality == (missing if entry.GQ is None else entry.GQ)
