@@ -22,11 +22,11 @@ from etl.config import EtlConfig
 from etl.export.covariates import check_columns
 from etl.genome import genome
 from etl.ingest.files import inspect_headers, missing_fields
-from etl.ingest.header import VcfHeader
 from etl.ingest.intervals import read_intervals, read_low_complexity
 from etl.ingest.kinship_table import read_kinship
 from etl.ingest.samples import match_samples, read_samples
 from etl.ingest.sites import check_fasta
+from etl.ingest.source import CallsHeader
 
 Found = TypeVar("Found")
 
@@ -37,9 +37,9 @@ FIRST_MEMBERS = 1000
 def check(config: EtlConfig) -> list[str]:
     """All faults that can be seen before any work: an empty list means that a run may start.
 
-    Reads the profile, the VCF headers and first records, the samples table, the gene table and that of genes'
-    properties, the beginning of a group file and of a score table, the capture intervals, regions of low
-    complexity and the contigs of the reference's sequence.
+    Reads the profile, headers and first records of the calls, the samples table, the gene table and that of
+    genes' properties, the beginning of a group file and of a score table, the capture intervals, regions of
+    low complexity and the contigs of the reference's sequence.
     """
     faults: list[str] = []
 
@@ -52,7 +52,7 @@ def check(config: EtlConfig) -> list[str]:
 
     attempt(config.resolved_profile)
     faults += _folder_faults(config.work)
-    headers, in_headers = inspect_headers(config.input, config.reference)
+    headers, in_headers = inspect_headers(config.input, config.reference, config.reference_fasta)
     faults += in_headers
     samples = attempt(lambda: read_samples(config.samples))
     attempt(lambda: check_columns(config))
@@ -69,7 +69,7 @@ def check(config: EtlConfig) -> list[str]:
         attempt(lambda: read_kinship(kinship.table, samples["sample_id"].tolist()))
     if config.reference_fasta is not None:
         faults += check_fasta(config.reference_fasta, genome(config.reference))
-    if headers and samples is not None:
+    if headers and headers[0].samples is not None and samples is not None:
         faults += match_samples(samples, headers[0].samples, config.samples.path, headers[0].path)
     if headers and all(header.first_contig is None for header in headers):
         paths = ", ".join(header.path for header in headers)
@@ -107,7 +107,7 @@ def _folder_faults(work: str) -> list[str]:
     return [fault(nearest, "out", found="a file", wanted="a folder, or a name that is free")]
 
 
-def _content_faults(header: VcfHeader, config: EtlConfig) -> list[str]:
+def _content_faults(header: CallsHeader, config: EtlConfig) -> list[str]:
     faults = []
     if config.genotype_qc == "apply":
         faults += missing_fields(header.format_fields, header.path)
@@ -131,7 +131,7 @@ def _offered(config: AnnotationConfig, told: AnnotationHeader) -> Offered:
     )
 
 
-def _other_annotation(header: VcfHeader, first: VcfHeader, annotation: AnnotationConfig) -> list[str]:
+def _other_annotation(header: CallsHeader, first: CallsHeader, annotation: AnnotationConfig) -> list[str]:
     """The fault of a file whose sub-fields differ from the first file's, in whose order all are read."""
     if annotation.info_field is None or annotation.csq_fields:
         return []

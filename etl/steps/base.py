@@ -12,7 +12,7 @@ from etl.config import EtlConfig
 from etl.thresholds import Profile
 from etl.workspace import StepResult, Workspace
 
-SOFTWARE = ("cyvcf2", "hail", "pyspark", "gnomad", "numpy", "pandas", "pyarrow", "scikit-learn")
+SOFTWARE = ("cyvcf2", "pgenlib", "hail", "pyspark", "gnomad", "numpy", "pandas", "pyarrow", "scikit-learn")
 """Packages whose versions are stored with every output."""
 
 

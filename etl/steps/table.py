@@ -9,7 +9,7 @@ from contract.manifest import MANIFEST_NAME
 from etl.annotate.score_file import score_files, score_format
 from etl.config import EtlConfig
 from etl.export.covariates import column_names
-from etl.ingest.files import find_files
+from etl.ingest.files import find_files, open_source
 from etl.steps.base import Step
 from etl.thresholds import Profile
 
@@ -132,6 +132,7 @@ INGEST = Step(
     packages=("cohort", "ingest", "qc"),
     inputs=_ingest_inputs,
     needs_hail=False,
+    needs_hail_for=lambda config: open_source(config.input).needs_hail,
     leaves_cores_idle=False,
 )
 SAMPLE_METRICS = Step(
