@@ -198,7 +198,7 @@ ASSOCIATION = Step(
     "association",
     "burden tests of genes",
     _association,
-    packages=("associate", "qc", "../contract"),
+    packages=("associate", "qc", "../contract/association"),
     outputs=lambda config: [config.associations],
     needs_hail=False,
 )

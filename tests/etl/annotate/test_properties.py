@@ -185,10 +185,10 @@ def test_plan__a_changed_table_of_properties_and_nothing_before(finished: Study,
     shutil.copytree(finished.out, out)
     again = Study(finished.cohort, out, finished.truth)
     config = again.config(genes__properties__path=changed)
-    assert [status.step.name for status in plan(config) if not status.done] == ["dataset", "report"]
+    assert [status.step.name for status in plan(config) if not status.done] == ["dataset", "association", "report"]
     run(config, console=Console(quiet=True))
     assert read_manifest(str(out / "dataset")).counts["genes_without_loeuf"] == 1
 
     assert str(changed) in read_manifest(str(out / "dataset")).digests
     changed.write_text(changed.read_text() + "ENSG99999999999\tNEW\t0.1\t0.1\n")
-    assert [status.step.name for status in plan(config) if not status.done] == ["dataset", "report"]
+    assert [status.step.name for status in plan(config) if not status.done] == ["dataset", "association", "report"]
