@@ -197,9 +197,9 @@ def fit_pairs(cohort: Cohort, stack: Stack, threads: int) -> dict[tuple[int, int
 
     def fit(unseen: tuple[int, ...]) -> Floats:
         seen_M = ~np.isin(cohort.group_M, unseen)
-        weight_J = regress(
-            cohort, stack.score_MJ, seen_M=seen_M, bounded=(True,) * len(stack.used)
-        ).weight_P[cohort.n_covariates :]
+        weight_J = regress(cohort, stack.score_MJ, seen_M=seen_M, bounded=(True,) * len(stack.used)).weight_P[
+            cohort.n_covariates :
+        ]
         effects = [_fit(cohort, outcome, name, unseen).mean_GC for name in stack.used]
         return np.asarray(np.tensordot(weight_J, np.stack(effects), 1))
 

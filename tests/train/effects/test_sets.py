@@ -115,8 +115,9 @@ def test_fit_direct_path__sets_know_no_label_of_a_validation_person():
     of_one, of_two = (
         dict(zip(path.sets.sets.names, path.sets.weight_KS.T[:, :-1], strict=True)) for path in (one, two)
     )
-    assert of_one["pathway"].tolist() == of_two["pathway"].tolist()
-    assert (one.logit_M[~validation] == two.logit_M[~validation]).all()
+    # Sums may be made in another order, as the fit of all people looks at other sets.
+    assert of_one["pathway"] == pytest.approx(of_two["pathway"], rel=1e-9)
+    assert one.logit_M[~validation] == pytest.approx(two.logit_M[~validation], rel=1e-9, abs=1e-12)
     assert one.sets.weights(-1).tolist() != two.sets.weights(-1).tolist()
 
 
