@@ -139,11 +139,12 @@ def _with_sets(
     if not sets:
         return products
     scored = Scored(cohort.columns, stack.effect_KGC, cohort.group_M)
-    fixed_MQ = np.column_stack([cohort.covariates_MP, stack.score_M, products.product_MQ])
-    logit_M = (
-        products.head.intercept + fixed_MQ @ products.head.weight_P if products.product_MQ.size else None
-    )
-    null = Null.of(cohort.is_case_M, stack.logit_M if logit_M is None else logit_M, fixed_MQ)
+    columns = [cohort.covariates_MP, stack.score_M, products.product_MQ]
+    logit_M = stack.logit_M
+    if products.product_MQ.size:
+        logit_M = products.head.intercept + np.column_stack(columns) @ products.head.weight_P
+    fixed_MQ = np.column_stack([cohort.covariates_MP, products.product_MQ])
+    null = Null.of(cohort.is_case_M, logit_M, stack.score_M, fixed_MQ)
     pairs = [(j, k) for k in range(cohort.n_groups) for j in range(k)]
     unseen = [cohort.unseen(k) for k in range(cohort.n_groups + 2)]
     found = fit_set_weights(

@@ -152,6 +152,7 @@ def test_fit_set_weights__chance_among_many_sets_is_priced():
     many = GeneSets(
         tuple(map(str, range(300))), tuple(rng.choice(N_GENES, 4, replace=False) for _ in range(300))
     )
-    null = Null.of(rng.integers(0, 2, 1200).astype(np.int8), np.zeros(1200), np.empty((1200, 0)))
+    is_case_M = rng.integers(0, 2, 1200).astype(np.int8)
+    null = Null.of(is_case_M, np.zeros(1200), rng.normal(size=1200), np.empty((1200, 0)))
     gate = fit_set_weights(scored, many, null, [cohort.unseen(k) for k in range(7)])
     assert (gate.weight_KS != 0).sum(axis=1).max() < 30
