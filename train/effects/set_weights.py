@@ -21,14 +21,14 @@ SCREENED = 100
 """Sets that a fit looks at together, those with the highest score test: memory grows with these alone."""
 
 CHOSEN = 0.5
-"""Inclusion from which a set belongs to a fit's gate: the median probability model of Barbieri and Berger (2004)."""
+"""Inclusion from which a set belongs to a fit's gate, as in the median probability model."""
 
-FIRST_SHARE = 0.1
-"""Share of sets with an effect that expectation maximisation begins with."""
+MOST_SHARE = 0.1
+"""Share of sets with an effect that expectation maximisation begins with and never exceeds: to be chosen, a
+set needs a Bayes factor of 9, also where the file has few sets."""
 
 SWEEPS, TOLERANCE = 200, 1e-3
 """Most passes over the sets; a fit ends when a pass moves no effect by more, in its standard errors."""
-
 
 LEAST_PRODUCT = 1e-3
 """Standard deviation of a set's product, relative to the variance of the score of all genes, below which its
@@ -154,7 +154,8 @@ def _net_of_fixed(slope_Q: Floats, gram_QQ: Floats, n_fixed: int) -> tuple[Float
 def _spike_and_slab(slope_S: Floats, gram_SS: Floats, *, least: float, n_sets: int) -> Floats:
     """Posterior mean weights; share, mean and variance of effects by expectation maximisation.
 
-    The variational form of Carbonetto and Stephens (2012) on slope and curvature alone. Effects are alike in
+    The variational form of Carbonetto and Stephens (2012) on slope and curvature alone; the choice is the
+    median probability model of Barbieri and Berger (2004). Effects are alike in
     units of standard errors, with a mean that need not be 0: pathways tend to act in one direction. Where a
     product has less curvature than `least`, its effect is in units of that and shrinks more. `n_sets` counts
     those that were screened out too.
@@ -165,7 +166,7 @@ def _spike_and_slab(slope_S: Floats, gram_SS: Floats, *, least: float, n_sets: i
     z_S, gram_SS = slope_S / unit_S, gram_SS / np.outer(unit_S, unit_S)
     precision_S = np.diag(gram_SS)
     strong_S = z_S[z_S**2 > 4] ** 2
-    share, mean, variance = FIRST_SHARE, 0.0, float(np.median(strong_S)) if len(strong_S) else 4.0
+    share, mean, variance = MOST_SHARE, 0.0, float(np.median(strong_S)) if len(strong_S) else 4.0
     inclusion_S, effect_S = np.zeros(len(z_S)), np.zeros(len(z_S))
     for sweep in range(SWEEPS):
         before_S = inclusion_S * effect_S
@@ -182,7 +183,7 @@ def _spike_and_slab(slope_S: Floats, gram_SS: Floats, *, least: float, n_sets: i
         total = inclusion_S.sum()
         # Two passes first: the first posterior still carries the order of the sets.
         if sweep >= 2:
-            share = float(np.clip(total / n_sets, 1e-6, 1 - 1e-6))
+            share = float(np.clip(total / n_sets, 1e-6, MOST_SHARE))
             mean = float(inclusion_S @ effect_S / max(total, 1e-6))
             spread = inclusion_S @ (posterior_S + (effect_S - mean) ** 2) / max(total, 1e-6)
             variance = max(float(spread), 1e-3)
