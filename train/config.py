@@ -54,6 +54,9 @@ class EffectsConfig(ConfigModel):
         True, description="try a prior under which every gene has an effect, beside the sparse one"
     )
     neighbours: int = Field(15, ge=0, description="genes to either side whose products are tried; 0: none")
+    gene_sets: str | None = Field(
+        None, description="file of gene sets whose products are tried: a table, or .gmt; null: none"
+    )
     properties: bool = Field(
         True, description="let the probability of an effect depend on the gene properties of the dataset"
     )

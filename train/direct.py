@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,9 +21,12 @@ from contract.schema import gene_properties as property_names
 from train.config import GeneCNNConfig, TrainConfig
 from train.data import RowGroupReader
 from train.effects.columns import GeneColumns, gather_columns
-from train.effects.crossfit import Cohort, DirectPath, fit_direct_path
+from train.effects.crossfit import DirectPath, fit_direct_path
 from train.effects.neighbours import neighbours_within
 from train.effects.prior import property_basis
+from train.effects.sets import SetGate
+from train.effects.stack import Cohort
+from train.gene_sets import ReadSets, read_gene_sets
 from train.model import GeneCNN
 from train.order import list_row_groups
 from train.people import UNKNOWN
@@ -62,11 +67,19 @@ def gene_properties(genes: pd.DataFrame, config: GeneCNNConfig, seed: int) -> pd
     return properties
 
 
-def fit_effects_of_run(prepared: Prepared, reader: RowGroupReader, threads: int) -> DirectPath:
+def gene_sets_of_run(prepared: Prepared) -> ReadSets | None:
+    """The gene sets that the configuration names, on the dataset's gene axis; see `read_gene_sets`."""
+    path = gene_cnn_of(prepared.config).effects.gene_sets
+    return None if path is None else read_gene_sets(path, prepared.genes)
+
+
+def fit_effects_of_run(
+    prepared: Prepared, reader: RowGroupReader, threads: int, given: ReadSets | None = None
+) -> DirectPath:
     """Effects from everybody outside the sealed fold and those held out.
 
     The network is trained with effects that have not seen the validation people, and gets those of all people
-    at the end, see `train.effects.crossfit.Cohort.unseen`.
+    at the end, see `train.effects.stack.Cohort.unseen`.
 
     Parameters
     ----------
@@ -76,6 +89,8 @@ def fit_effects_of_run(prepared: Prepared, reader: RowGroupReader, threads: int)
         Of the dataset.
     threads
         Fits at a time.
+    given
+        Gene sets whose products are tried. Where genes are shuffled for a control, their genes move too.
     """
     config, people = prepared.config, prepared.people
     model = gene_cnn_of(config)
@@ -96,7 +111,23 @@ def fit_effects_of_run(prepared: Prepared, reader: RowGroupReader, threads: int)
     reach = model.effects.neighbours
     order_G = gene_order(prepared.genes, model, config.seed)
     neighbours = neighbours_within(tuple(prepared.genes["contig"]), reach, order_G) if reach else None
-    return fit_direct_path(cohort, neighbours, polygenic=model.effects.polygenic, threads=threads)
+    path = fit_direct_path(
+        cohort,
+        neighbours,
+        sets=None if given is None else given.sets.moved(order_G),
+        polygenic=model.effects.polygenic,
+        threads=threads,
+    )
+    if given is None:
+        return path
+    chosen = [
+        {"name": name, "genes": len(genes), "weight": float(weight)}
+        for name, genes, weight in zip(
+            path.sets.sets.names, path.sets.sets.genes, path.sets.weights(-1), strict=True
+        )
+        if weight
+    ]
+    return replace(path, facts={**path.facts, "gene_sets": {**given.facts(), "chosen": chosen}})
 
 
 def _read_columns(prepared: Prepared, reader: RowGroupReader, known_M: NDArray[np.bool_]) -> GeneColumns:
@@ -115,7 +146,9 @@ def _read_columns(prepared: Prepared, reader: RowGroupReader, known_M: NDArray[n
 
 def save_path(folder: Path, path: DirectPath) -> None:
     """Keep the effects of a run, so that it goes on with the same ones."""
-    arrays = {name: np.asarray(value) for name, value in vars(path).items() if name != "facts"}
+    arrays = {name: np.asarray(value) for name, value in vars(path).items() if name not in ("facts", "sets")}
+    gene_U, member_US = path.sets.members()
+    arrays |= {"set_gene_U": gene_U, "member_US": member_US, "set_weight_KS": path.sets.weight_KS}
     partial = folder / (EFFECTS_NAME + ".partial")
     save_file({name: np.ascontiguousarray(array, np.float64) for name, array in arrays.items()}, partial)
     (folder / EFFECTS_FACTS_NAME).write_text(json.dumps(path.facts, indent=1))
@@ -136,7 +169,9 @@ def load_path(folder: Path) -> DirectPath | None:
         arrays = load_file(folder / EFFECTS_NAME)
         facts = json.loads((folder / EFFECTS_FACTS_NAME).read_text())
         gate, intercept, centred = (arrays.pop(name).item() for name in ("gate", "intercept", "centred"))
-        return DirectPath(gate=gate, intercept=intercept, centred=bool(centred), facts=facts, **arrays)
+        sets = [arrays.pop(name) for name in ("set_gene_U", "member_US", "set_weight_KS")]
+        numbers: dict[str, Any] = {**arrays, "sets": SetGate.of(*sets), "facts": facts}
+        return DirectPath(gate=gate, intercept=intercept, centred=bool(centred), **numbers)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         wanted = "effects of this trainer; without the file they are fitted anew"
         raise InputError(fault(folder, EFFECTS_NAME, found=f"damaged ({error})", wanted=wanted)) from None
@@ -155,23 +190,26 @@ def install(model: GeneCNN, path: DirectPath, prepared: Prepared) -> None:
     safe_CG = np.where(factor_CG > 0, factor_CG, 1.0)
     mean_CG = scaler.mean_F.astype(np.float64).reshape(shape)
 
-    def tensors(k: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def tensors(k: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         scout_CG, reader_CG = (
             np.where(factor_CG > 0, effects[k].T, 0.0) for effects in (path.scout_KGC, path.reader_KGC)
         )
         constant_G, centre = (reader_CG * mean_CG).sum(0), path.centre_K[k]
         if path.centred:
             constant_G, centre = np.zeros_like(constant_G), centre - constant_G.sum()
-        arrays = (scout_CG / safe_CG, reader_CG / safe_CG, constant_G, centre)
-        scout, reader, constant, centre = (
+        arrays = (scout_CG / safe_CG, reader_CG / safe_CG, constant_G, centre, path.sets.weights(k))
+        scout, reader, constant, centre, weight_S = (
             torch.as_tensor(array, dtype=torch.float32, device=direct.scale.device) for array in arrays
         )
-        return scout, reader, constant, centre
+        return scout, reader, constant, centre, weight_S
 
     direct.left_out = [tensors(k) for k in range(len(path.centre_K) - 1)]
+    *last, weight_S = tensors(-1)
+    gene_U, member_US = path.sets.members()
+    direct.sets.choose(torch.from_numpy(gene_U), torch.from_numpy(member_US).float(), weight_S)
     with torch.no_grad():
         for buffer, value in zip(
-            (direct.scout_CG, direct.reader_CG, direct.constant_G, direct.centre), tensors(-1), strict=True
+            (direct.scout_CG, direct.reader_CG, direct.constant_G, direct.centre), last, strict=True
         ):
             buffer.copy_(value)
         direct.gate.fill_(path.gate)

@@ -28,6 +28,7 @@ from train.direct import (
     OUT_OF_FOLD_NAME,
     described_genes,
     fit_effects_of_run,
+    gene_sets_of_run,
     install,
     load_path,
     out_of_fold_table,
@@ -125,7 +126,10 @@ def _direct_path(
     if path is None:
         console.print("fitting the effects of genes …")
         started = time.perf_counter()
-        path = fit_effects_of_run(prepared, reader, threads=len(os.sched_getaffinity(0)))
+        given = gene_sets_of_run(prepared)
+        if given is not None:
+            console.print(given.line())
+        path = fit_effects_of_run(prepared, reader, len(os.sched_getaffinity(0)), given)
         partial = out / (OUT_OF_FOLD_NAME + ".partial")
         out_of_fold_table(prepared, path).to_parquet(partial, index=False)
         partial.replace(out / OUT_OF_FOLD_NAME)
@@ -360,7 +364,12 @@ def _announce(console: Console, prepared: Prepared, comm: Comm, trainer: Trainer
 def _effects_line(path: DirectPath, seconds: float) -> str:
     found = f"about {path.inclusion_G.sum():.0f} genes with an effect"
     gate = "products of neighbours help" if path.gate else "products of neighbours do not help"
-    return f"effects of genes fitted in {seconds:.0f} s: {found}; {gate}"
+    n_sets = int(np.count_nonzero(path.sets.weights(-1)))
+    tried = "gene_sets" in path.facts
+    sets = (
+        f"; products within {n_sets} gene sets help" if n_sets else "; gene sets do not help" if tried else ""
+    )
+    return f"effects of genes fitted in {seconds:.0f} s: {found}; {gate}{sets}"
 
 
 def _epoch_line(entry: dict[str, float]) -> str:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from contract.errors import InputError, fault
+from train.chosen_sets import ChosenSets
 from train.config import GeneCNNConfig, PaperCNNConfig
 from train.effects.neighbours import neighbours_within
 
@@ -90,8 +91,9 @@ class DirectPath(nn.Module):
     """From features through a weight for each gene and channel straight to the logit.
 
     The weights come from empirical Bayes (train.effects) and do not move with gradients, which would overfit
-    them: only `scale` is trained. A gene's part may be gated by its neighbours: r_g (1 + gate × n_g), where r
-    are features times the reader's weights and n sums of the neighbours' features times the scout's.
+    them: only `scale` is trained. A gene's part may be gated by its neighbours and by the other genes of
+    gene sets: r_g (1 + gate × n_g + Σ_s w_s o_gs), where r are features times the reader's weights, and n and
+    o sums of the neighbours' and the set's other genes' features times the scout's (`ChosenSets`).
 
     While training, people of group k are scored by the fit that has not seen that group, so that the other
     layers learn what is left for people whom the weights do not know. Mixed precision stops here: rounding
@@ -120,7 +122,8 @@ class DirectPath(nn.Module):
         near = neighbours_within(shape.contigs, max(reach, 1))
         self.register_buffer("low_G", torch.from_numpy(near.low_G), persistent=False)
         self.register_buffer("high_G", torch.from_numpy(near.high_G), persistent=False)
-        self.left_out: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        self.sets = ChosenSets(shape.n_genes)
+        self.left_out: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]] = []
 
     @override
     def forward(self, x_BCG: Tensor, group_B: Tensor | None) -> Tensor:
@@ -142,21 +145,24 @@ class DirectPath(nn.Module):
     def _fits(self, group_B: Tensor | None) -> Iterator[tuple[Tensor | slice, tuple[Tensor, ...]]]:
         """Rows of the batch that share a fit, and its weights."""
         if group_B is None or not self.left_out:
-            yield slice(None), (self.scout_CG, self.reader_CG, self.constant_G, self.centre)
+            fixed = (self.scout_CG, self.reader_CG, self.constant_G, self.centre, self.sets.weight_S)
+            yield slice(None), fixed
             return
         for group in sorted(set(group_B.tolist())):
             yield torch.nonzero(group_B == group).squeeze(1), self.left_out[group]
 
     def _logit(self, x_BCG: Tensor, weights: tuple[Tensor, ...]) -> Tensor:
-        scout_CG, reader_CG, constant_G, centre = weights
-        if not self.gate:
+        scout_CG, reader_CG, constant_G, centre, set_weight_S = weights
+        if not self.gate and not len(set_weight_S):
             return x_BCG.flatten(1) @ reader_CG.flatten() + constant_G.sum() - centre
-        ordered_BG = torch.einsum("bcg,cg->bg", x_BCG, scout_CG)[:, self.order_G]
+        score_BG = torch.einsum("bcg,cg->bg", x_BCG, scout_CG)
+        ordered_BG = score_BG[:, self.order_G]
         before_BG = nn.functional.pad(ordered_BG.double().cumsum(1), (1, 0))
         near_BG = (before_BG[:, self.high_G] - before_BG[:, self.low_G]).to(ordered_BG.dtype) - ordered_BG
         reader_BG = torch.einsum("bcg,cg->bg", x_BCG, reader_CG) + constant_G
         gated_BG = reader_BG[:, self.order_G] * (1 + self.gate * near_BG)
-        return gated_BG.sum(1) - centre
+        logit_B = gated_BG.sum(1) - centre
+        return logit_B + self.sets(score_BG, reader_BG, set_weight_S) if len(set_weight_S) else logit_B
 
 
 class GenomeConvolutions(nn.Module):

@@ -27,7 +27,10 @@ class Planned(ConfigModel):
     models: tuple[str, ...] = MODELS
     seeds: tuple[int, ...] = (1, 2, 3)
     audited: bool = Field(False, description="the leak audit looks at networks")
-    overrides: tuple[str, ...] = Field((), description="of conf/train/default.yaml, for networks")
+    overrides: tuple[str, ...] = Field(
+        (),
+        description="of conf/train/default.yaml, for networks; {gene_sets}: the cohort's file of sets",
+    )
 
     def settings(self, seed: int) -> CohortSettings:
         """People and gene truth drawn by this seed."""
@@ -55,7 +58,11 @@ PLANNED = (
         cohort={"form": "path_near", "n_people": 12_000},
         models=(*MODELS, "network_no_convolution", "network_shuffled_genes"),
     ),
-    Planned(name="path_far_12000", cohort={"form": "path_far", "n_people": 12_000}),
+    Planned(
+        name="path_far_12000",
+        cohort={"form": "path_far", "n_people": 12_000},
+        overrides=("model.effects.gene_sets={gene_sets}",),
+    ),
     Planned(
         name="genes_19000", cohort={"form": "shared", "n_people": 12_000, "n_genes": 19_000, "n_causal": 500}
     ),

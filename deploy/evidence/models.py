@@ -103,7 +103,8 @@ class Fitting:
         run = self._work / "run"
         shutil.rmtree(run, ignore_errors=True)
         settings = [f"data.dataset={self.truth.dataset}", f"run.out={run}", f"seed={seed}"]
-        command = [PYTHON, "-m", "train", "fit", CONFIG, *settings, *self._overrides, *overrides]
+        given = [each.replace("{gene_sets}", str(self.truth.gene_sets)) for each in self._overrides]
+        command = [PYTHON, "-m", "train", "fit", CONFIG, *settings, *given, *overrides]
         measured = run_measured(command, TIMEOUT_SECONDS)
         if measured.returncode:
             raise RuntimeError(f"{' '.join(command)} ended with status {measured.returncode}")

@@ -102,8 +102,8 @@ def test_direct_path__people_in_training_are_scored_by_the_fit_without_them():
     direct.reader_CG.copy_(torch.tensor([[10.0, 10.0]]))
     zero = torch.zeros(1, 2)
     direct.left_out = [
-        (zero, torch.tensor([[1.0, 0.0]]), torch.zeros(2), torch.zeros(())),
-        (zero, torch.tensor([[0.0, 2.0]]), torch.zeros(2), torch.zeros(())),
+        (zero, torch.tensor([[1.0, 0.0]]), torch.zeros(2), torch.zeros(()), torch.zeros(0)),
+        (zero, torch.tensor([[0.0, 2.0]]), torch.zeros(2), torch.zeros(()), torch.zeros(0)),
     ]
     x_BCG = torch.ones(3, 1, 2)
     assert direct(x_BCG, torch.tensor([1, 0, 1])).tolist() == [2.0, 1.0, 2.0]
@@ -115,7 +115,7 @@ def test_gene_cnn__gene_effects_and_covariates_are_exact_in_mixed_precision(gate
     torch.manual_seed(0)
     model = GeneCNN(GeneCNNConfig(), InputShape(2, 1, ("1",) * 40)).eval()
     model.direct.gate.fill_(gate)
-    fit = (torch.randn(2, 40), torch.randn(2, 40), torch.randn(40), torch.randn(()))
+    fit = (torch.randn(2, 40), torch.randn(2, 40), torch.randn(40), torch.randn(()), torch.zeros(0))
     model.direct.left_out = [fit, fit]
     torch.nn.init.constant_(model.covariate_P, 0.3)
     inputs = torch.randn(6, 2, 40), torch.randn(6, 1), torch.arange(6) % 2
@@ -170,3 +170,39 @@ def test_paper_cnn__least_number_of_genes():
     build_model(PaperCNNConfig(), InputShape(1, 0, ("1",) * 10))
     with pytest.raises(InputError, match=r"found 9 genes for the paper's network .* wanted at least 10"):
         build_model(PaperCNNConfig(), InputShape(1, 0, ("1",) * 9))
+
+
+def with_sets() -> DirectPath:
+    """One channel, four genes; the first three are a set, the last two another."""
+    direct = DirectPath(InputShape(1, 0, ("1",) * 4), reach=1)
+    direct.scout_CG.copy_(torch.tensor([[1.0, 2.0, 3.0, 4.0]]))
+    direct.reader_CG.copy_(torch.tensor([[1.0, 1.0, 1.0, 10.0]]))
+    member_US = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    direct.sets.choose(torch.arange(4), member_US, torch.tensor([0.5, 0.1]))
+    return direct
+
+
+def test_direct_path__sets_by_hand():
+    # Scouts 1, 2, 3, 4: others of the first set have 5, 4, 3, of the second 4 (third gene) and 3 (fourth).
+    wanted = 1 * (1 + 0.5 * 5) + 1 * (1 + 0.5 * 4) + 1 * (1 + 0.5 * 3 + 0.1 * 4) + 10 * (1 + 0.1 * 3)
+    assert with_sets()(torch.ones(1, 1, 4), None).item() == pytest.approx(wanted)
+
+
+def test_direct_path__sets_come_back_from_the_weights():
+    weights, again = with_sets().state_dict(), DirectPath(InputShape(1, 0, ("1",) * 4), reach=1)
+    again.load_state_dict(weights)
+    x_BCG = torch.randn(3, 1, 4)
+    assert torch.equal(again(x_BCG, None), with_sets()(x_BCG, None))
+    # Weights of a network that knew no sets.
+    old = {name: tensor for name, tensor in weights.items() if not name.startswith("sets.")}
+    plain = DirectPath(InputShape(1, 0, ("1",) * 4), reach=1)
+    plain.load_state_dict(old)
+    assert plain(torch.ones(1, 1, 4), None).item() == pytest.approx(13.0)
+
+
+@pytest.mark.parametrize(("name", "change"), [("sets.gene_U", 7), ("sets.weight_S", None)])
+def test_direct_path__sets_that_do_not_fit_are_refused(name: str, change: int | None):
+    weights = with_sets().state_dict()
+    weights[name] = weights[name][:1] if change is None else weights[name] + change
+    with pytest.raises(RuntimeError, match=r"size mismatch for sets\.member_US"):
+        DirectPath(InputShape(1, 0, ("1",) * 4), reach=1).load_state_dict(weights)

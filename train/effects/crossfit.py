@@ -1,85 +1,24 @@
-"""Gene effects of a cohort, each person scored by a fit without them: the network's direct path.
+"""The network's direct path: gene effects, and what products of gene scores add, where they pay for it.
 
-Several priors are fitted; scores of people who were left out decide how much each counts. No fold is set
-aside for that. The same scores tell whether products with neighbours carry anything.
+Each person is scored by a fit without them, see `train.effects.stack`. The same scores tell whether products
+with neighbours, or within given gene sets, carry anything.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from train.effects.columns import GeneColumns, weighted_sums
-from train.effects.head import Head, fit_head
+from train.effects.gate import NO_SETS, Gate
+from train.effects.head import Head
 from train.effects.neighbours import Neighbours, gate_entries
-from train.effects.posterior import Effects, fit_effects, prepare_outcome
-from train.effects.prior import Floats, Start
-
-SPARSE_START, POLYGENIC_START = Start(inclusion=0.1), Start(inclusion=1.0)
-"""Where a sparse fit begins does not matter, once expectation maximisation has come to its end; under the
-polygenic prior every gene keeps an effect."""
-
-FAR_BEHIND = 150.0
-"""A prior whose bound lies so far below the best one's is not fitted again for those left out."""
-
-SWEEPS = 25
-"""Most passes of a fit; all but the first few look at likely genes alone."""
-
-
-@dataclass(frozen=True)
-class Cohort:
-    """People whom effects are fitted on.
-
-    Attributes
-    ----------
-    columns
-        Their features.
-    is_case_M
-        1 or 0.
-    covariates_MP
-        Scaled; P may be 0.
-    group_M
-        Group of each person: 0 to K - 1 for training people, K for validation people. Groups are whole
-        folds, so that relatives share one.
-    basis_GD
-        Properties of genes, see `train.effects.prior.property_basis`; None where there are none.
-    """
-
-    columns: GeneColumns
-    is_case_M: NDArray[np.int8]
-    covariates_MP: Floats
-    group_M: NDArray[np.int64]
-    basis_GD: Floats | None = None
-
-    @property
-    def n_groups(self) -> int:
-        """Number of groups of training people, K."""
-        return int(self.group_M.max())
-
-    @property
-    def training_M(self) -> NDArray[np.bool_]:
-        """Who is no validation person."""
-        return self.group_M < self.n_groups
-
-    def unseen(self, fit: int) -> tuple[int, ...]:
-        """Groups that a fit of the axis K + 2 leaves out.
-
-        Fits 0 to K - 1 leave out a group of training people and the validation people, fit K these alone,
-        and fit K + 1 nobody. So whatever is trained on the scores of training people knows no label of a
-        validation person: the differences between fits would tell them.
-        """
-        return {self.n_groups: (fit,), self.n_groups + 1: ()}.get(fit, (fit, self.n_groups))
-
-    @property
-    def n_covariates(self) -> int:
-        """Number of covariates, P."""
-        return self.covariates_MP.shape[1]
+from train.effects.prior import Floats
+from train.effects.set_weights import Null, fit_set_weights
+from train.effects.sets import GeneSets, Scored, SetGate, set_products
+from train.effects.stack import Cohort, Stack, fit_pairs, fit_stack, losses, regress
 
 
 @dataclass(frozen=True)
@@ -88,7 +27,8 @@ class DirectPath:
 
     The logit of a person is intercept + covariate_weight_P · covariates + Σ_g r_g (1 + gate × n_g) - centre,
     where r_g is the gene's features times the reader's effects, and n_g the sum over the gene's neighbours of
-    their features, less the mean, times the scout's effects. A gate of 0 leaves the sum of r_g. Where
+    their features, less the mean, times the scout's effects. `sets` adds to the bracket, for each set of the
+    gene, its weight times the same sum over the set's other genes. No gate leaves the sum of r_g. Where
     `centred` is true, the gate multiplies r_g less its mean: Σ_g (r_g + (r_g - mean) × gate × n_g) - centre.
 
     The axis K holds the fits of `Cohort.unseen`: person m is scored by fit group_M[m], which has not seen
@@ -107,28 +47,29 @@ class DirectPath:
     gene_logit_M: Floats
     logit_M: Floats
     centred: bool = False
+    sets: SetGate = NO_SETS
     facts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class _Stack:
-    """Fits of all priors, weighed: effects in logits, and what they say of people who were left out."""
+class _Products:
+    """Products that pay for their weight: one column for each kind, the gate that is the same, and facts."""
 
-    effect_KGC: Floats
-    centre_K: Floats
-    inclusion_G: Floats
-    relevance_G: Floats
-    score_M: Floats
-    logit_M: Floats
-    log_loss: float
+    product_MQ: Floats
+    gate: Gate
     head: Head
     told: dict[str, Any]
 
 
 def fit_direct_path(
-    cohort: Cohort, neighbours: Neighbours | None, *, polygenic: bool = True, threads: int = 1
+    cohort: Cohort,
+    neighbours: Neighbours | None,
+    *,
+    sets: GeneSets | None = None,
+    polygenic: bool = True,
+    threads: int = 1,
 ) -> DirectPath:
-    """Fit gene effects, decide by left-out scores what counts, and fit once more with neighbours' gates.
+    """Fit gene effects, decide by left-out scores what counts, and fit once more behind gates.
 
     Parameters
     ----------
@@ -136,202 +77,125 @@ def fit_direct_path(
         People outside the sealed fold and any other held out.
     neighbours
         Genes whose products are tried; None leaves them out.
+    sets
+        Gene sets whose products are tried; None leaves them out.
     polygenic
         Try a prior under which every gene has an effect, beside the sparse one.
     threads
         Fits at a time.
     """
-    stack = _fit_stack(cohort, cohort.columns, polygenic=polygenic, threads=threads)
-    additive = _path(cohort, stack, stack, gate=0.0)
-    if neighbours is None or not stack.score_M.any():
+    stack = fit_stack(cohort, cohort.columns, polygenic=polygenic, threads=threads)
+    additive = _path(cohort, stack, stack, Gate())
+    if not stack.score_M.any():
         return additive
-    people = (stack.effect_KGC, cohort.group_M)
-    product_M = gate_entries(cohort.columns, *people, neighbours, 0.0)[1]
-    # Training people decide: what is chosen here is judged by the validation people later.
-    training = cohort.n_groups
-    alone = _regress(cohort, stack.score_M[:, None], fit=training, bounded=(True,))
-    both_M2 = np.column_stack([stack.score_M, product_M])
-    products = _regress(cohort, both_M2, fit=training, bounded=(True, False))
-    gain, wanted = alone.deviance - products.deviance, math.log(len(product_M))
-    told: dict[str, Any] = {"products_gain": gain, "products_gain_wanted": wanted}
-    scale, weight = products.weight_P[-2:]
-    # One weight more has to pay for itself (Schwarz 1978), else the products are left out.
-    if gain < wanted or scale <= 0:
+    products = _with_sets(cohort, stack, _of_neighbours(cohort, stack, neighbours), sets, threads)
+    told = dict(products.told)
+    scale = products.head.weight_P[cohort.n_covariates] if products.product_MQ.size else 0.0
+    if scale <= 0:
         return replace(additive, facts=additive.facts | told)
-    gate = float(weight / scale)
-    gated = gate_entries(cohort.columns, *people, neighbours, gate)[0]
-    second = _fit_stack(cohort, gated, polygenic=polygenic, threads=threads)
-    first = _with_products(cohort, stack, product_M, products)
+    pairs = fit_pairs(cohort, stack, threads)
+    gate = products.gate.scaled(1 / scale)
+    second = fit_stack(
+        cohort,
+        gate.open(cohort, stack.effect_KGC),
+        polygenic=polygenic,
+        threads=threads,
+        columns_of=gate.open_without(cohort, stack.effect_KGC, pairs),
+    )
+    first = _rescaled(cohort, stack, products)
     told |= {"products_log_loss": first.log_loss, "gated_log_loss": second.log_loss}
-    worse_M = (_losses(cohort, second.logit_M) - _losses(cohort, first.logit_M))[cohort.training_M]
+    worse_M = (losses(cohort, second.logit_M) - losses(cohort, first.logit_M))[cohort.training_M]
     # Effects fitted behind their gates gain most from more people: they yield only where clearly worse.
     if worse_M.mean() < 2 * worse_M.std() / math.sqrt(len(worse_M)):
-        return _path(cohort, stack, second, gate=gate, told=told)
+        return _path(cohort, stack, second, gate, told)
     # Half the gate with the first effects is the products with their weight: each pair is met twice.
-    return replace(_path(cohort, stack, first, gate=gate / 2, told=told), centred=True)
+    return replace(_path(cohort, stack, first, gate.scaled(0.5), told), centred=True)
 
 
-def left_out_scores(cohort: Cohort, columns: GeneColumns, effect_KGC: Floats) -> tuple[Floats, Floats]:
-    """Each person's features times the effects that were fitted without them, and what centres them.
+def _of_neighbours(cohort: Cohort, stack: Stack, neighbours: Neighbours | None) -> _Products:
+    """Products of neighbours, if they pay; training people decide, and validation people judge later."""
+    alone = _head(cohort, stack, np.empty((len(stack.score_M), 0)))
+    nothing = _Products(np.empty((len(stack.score_M), 0)), Gate(), alone, {})
+    if neighbours is None:
+        return nothing
+    product_M = gate_entries(cohort.columns, stack.effect_KGC, cohort.group_M, neighbours, 0.0)[1]
+    head = _head(cohort, stack, product_M[:, None])
+    gain, wanted = alone.deviance - head.deviance, math.log(len(product_M))
+    told = {"products_gain": gain, "products_gain_wanted": wanted}
+    # One weight more has to pay for itself (Schwarz 1978), else the products are left out.
+    if gain < wanted:
+        return replace(nothing, told=told)
+    return _Products(product_M[:, None], Gate(neighbours, float(head.weight_P[-1])), head, told)
 
-    Parameters
-    ----------
-    cohort
-        Its groups are looked at.
-    columns
-        Features of M people.
-    effect_KGC
-        Effects by fit, see `Cohort.unseen`.
 
-    Returns
-    -------
-    Scores, less the mean that the effects give the people they were fitted on; and those means, by fit.
+def _with_sets(
+    cohort: Cohort, stack: Stack, products: _Products, sets: GeneSets | None, threads: int
+) -> _Products:
+    """Products of gene sets beside those of neighbours, if they pay.
+
+    Weights of sets are fitted without each group, so that what they say of the group is no chance finding:
+    their sum has one weight to pay for, however many sets there are.
     """
-    score_M, centre_K = np.zeros(columns.n_people), np.zeros(len(effect_KGC))
-    for k, effect_GC in enumerate(effect_KGC):
-        every_M = weighted_sums(columns, effect_GC)
-        centre_K[k] = every_M[_seen(cohort, k)].mean()
-        score_M = np.where(cohort.group_M == k, every_M - centre_K[k], score_M)
-    return score_M, centre_K
-
-
-def _fit_stack(cohort: Cohort, columns: GeneColumns, *, polygenic: bool, threads: int) -> _Stack:
-    is_case_M = cohort.is_case_M.astype(np.float64)
-    outcome = prepare_outcome(columns, is_case_M, cohort.covariates_MP, cohort.group_M)
-    bases = {"sparse": None, "sparse_with_properties": cohort.basis_GD}
-    starts = {
-        name: SPARSE_START for name, basis_GD in bases.items() if name == "sparse" or basis_GD is not None
-    } | ({"polygenic": POLYGENIC_START} if polygenic else {})
-
-    last = cohort.n_groups + 1
-
-    def fit(job: tuple[str, int]) -> Effects:
-        name, left_out = job
-        unseen = cohort.unseen(left_out)
-        return fit_effects(outcome, starts[name], basis_GD=bases.get(name), left_out=unseen, sweeps=SWEEPS)
-
-    with ThreadPoolExecutor(threads) as pool:
-        first = dict(zip(starts, pool.map(fit, [(name, last - 1) for name in starts]), strict=True))
-        best = max(fitted.bound for fitted in first.values())
-        chosen = {name: fitted for name, fitted in first.items() if fitted.bound > best - FAR_BEHIND}
-        # The prior is learned anew without each group: its mean alone would tell labels of those left out.
-        others = (*range(cohort.n_groups), last)
-        jobs = [(name, k) for name in chosen for k in others]
-        refits = list(pool.map(fit, jobs))
-    by_kind: dict[str, list[Effects]] = {name: [] for name in chosen}
-    for (name, _), fitted in zip(jobs, refits, strict=True):
-        by_kind[name].append(fitted)
-    for name, of_kind in by_kind.items():
-        of_kind.insert(cohort.n_groups, chosen[name])
-    return _weigh(cohort, columns, by_kind)
-
-
-def _weigh(cohort: Cohort, columns: GeneColumns, fits: Mapping[str, list[Effects]]) -> _Stack:
-    """Weigh the priors by what they say of people left out, for each fit among those whom it has seen.
-
-    That priors are chosen, and no weight is negative, lifts left-out scores a little above chance where
-    nothing is to be found: docs/network.md has the figure.
-    """
-    n_covariates, n_fits = cohort.n_covariates, cohort.n_groups + 2
-    effect_JKGC = np.stack([np.stack([fitted.mean_GC for fitted in of_kind]) for of_kind in fits.values()])
-    scores = [left_out_scores(cohort, columns, effect_KGC) for effect_KGC in effect_JKGC]
-    score_MJ = np.column_stack([score_M for score_M, _ in scores])
-    centre_JK = np.stack([centre_K for _, centre_K in scores])
-    used = _worth_having(cohort, score_MJ)
-    heads = [_regress(cohort, score_MJ[:, used], fit=k, bounded=(True,) * len(used)) for k in range(n_fits)]
-    weight_KJ = np.zeros((n_fits, len(fits)))
-    weight_KJ[:, used] = [head.weight_P[n_covariates:] for head in heads]
-    score_M = np.einsum("mj,mj->m", score_MJ, weight_KJ[cohort.group_M])
-    intercept_K = np.array([head.intercept for head in heads])
-    covariate_KP = np.stack([head.weight_P[:n_covariates] for head in heads])
-    fixed_M = intercept_K[cohort.group_M] + np.einsum(
-        "mp,mp->m", cohort.covariates_MP, covariate_KP[cohort.group_M]
+    if not sets:
+        return products
+    scored = Scored(cohort.columns, stack.effect_KGC, cohort.group_M)
+    columns = [cohort.covariates_MP, stack.score_M, products.product_MQ]
+    logit_M = stack.logit_M
+    if products.product_MQ.size:
+        logit_M = products.head.intercept + np.column_stack(columns) @ products.head.weight_P
+    fixed_MQ = np.column_stack([cohort.covariates_MP, products.product_MQ])
+    null = Null.of(cohort.is_case_M, logit_M, stack.score_M, fixed_MQ)
+    pairs = [(j, k) for k in range(cohort.n_groups) for j in range(k)]
+    unseen = [cohort.unseen(k) for k in range(cohort.n_groups + 2)]
+    found = fit_set_weights(
+        scored, sets, null, [*unseen, *(cohort.without(*pair) for pair in pairs)], threads
     )
-    logit_M = fixed_M + score_M
-    # Under the polygenic prior every gene has an effect: it says nothing of which ones matter.
-    telling = {name: of_kind for name, of_kind in fits.items() if name != "polygenic"} or dict(fits)
-    likely = max(telling, key=lambda name: telling[name][cohort.n_groups].bound)
-    return _Stack(
-        np.einsum("jkgc,kj->kgc", effect_JKGC, weight_KJ),
-        np.einsum("jk,kj->k", centre_JK, weight_KJ),
-        telling[likely][-1].inclusion_G,
-        telling[likely][cohort.n_groups].inclusion_G,
-        score_M,
-        logit_M,
-        float(np.mean(_losses(cohort, logit_M)[cohort.training_M])),
-        heads[-1],
-        {
-            name: {"weight": float(weight), **_told(of_kind[-1])}
-            for weight, (name, of_kind) in zip(weight_KJ[-1], fits.items(), strict=True)
-        },
+    weight_KS = found.weight_KS[: len(unseen)]
+    product_MS = set_products(scored, found.sets, threads)
+    product_M = np.einsum("ms,ms->m", product_MS, weight_KS[cohort.group_M])
+    with_MQ = np.column_stack([products.product_MQ, product_M])
+    head = _head(cohort, stack, with_MQ)
+    gain, wanted = products.head.deviance - head.deviance, math.log(len(product_M))
+    told = {**products.told, "sets_gain": gain, "sets_gain_wanted": wanted}
+    weight = float(head.weight_P[-1])
+    if gain < wanted or weight <= 0:
+        return replace(products, told=told)
+    kept = SetGate(found.sets, weight_KS).scaled(weight)
+    gate = replace(
+        products.gate,
+        weight=float(head.weight_P[-2]) if products.product_MQ.size else 0.0,
+        sets=kept,
+        pair_weights=dict(zip(pairs, weight * found.weight_KS[len(unseen) :], strict=True)),
     )
+    return _Products(with_MQ, gate, head, told)
 
 
-def _losses(cohort: Cohort, logit_M: Floats) -> Floats:
-    return np.asarray(np.logaddexp(0, logit_M) - cohort.is_case_M * logit_M)
+def _head(cohort: Cohort, stack: Stack, product_MQ: Floats) -> Head:
+    """Status of training people on covariates, score and products."""
+    column_MQ = np.column_stack([stack.score_M, product_MQ])
+    bounded = (True, *(False,) * product_MQ.shape[1])
+    return regress(cohort, column_MQ, seen_M=cohort.training_M, bounded=bounded)
 
 
-def _seen(cohort: Cohort, fit: int) -> NDArray[np.bool_]:
-    return ~np.isin(cohort.group_M, cohort.unseen(fit))
-
-
-def _worth_having(cohort: Cohort, score_MJ: Floats) -> list[int]:
-    """Priors whose scores pay for their weight (Schwarz 1978), the best one first."""
-    used: list[int] = []
-    deviance = math.inf
-    while len(used) < score_MJ.shape[1]:
-        with_one_more = {
-            j: _regress(
-                cohort, score_MJ[:, [*used, j]], fit=cohort.n_groups, bounded=(True,) * (len(used) + 1)
-            ).deviance
-            for j in range(score_MJ.shape[1])
-            if j not in used
-        }
-        best = min(with_one_more, key=lambda j: with_one_more[j])
-        if used and deviance - with_one_more[best] < math.log(len(score_MJ)):
-            break
-        used.append(best)
-        deviance = with_one_more[best]
-    return used
-
-
-def _with_products(cohort: Cohort, stack: _Stack, product_M: Floats, products: Head) -> _Stack:
+def _rescaled(cohort: Cohort, stack: Stack, products: _Products) -> Stack:
     """The first effects, rescaled beside the products of their scores."""
-    scale, weight = products.weight_P[-2:]
-    n_covariates = cohort.n_covariates
-    score_M = scale * stack.score_M + weight * product_M
-    fixed_M = products.intercept + cohort.covariates_MP @ products.weight_P[:n_covariates]
+    head, n_covariates = products.head, cohort.n_covariates
+    scale = head.weight_P[n_covariates]
+    score_M = scale * stack.score_M + products.product_MQ @ head.weight_P[n_covariates + 1 :]
+    fixed_M = head.intercept + cohort.covariates_MP @ head.weight_P[:n_covariates]
     return replace(
         stack,
         effect_KGC=scale * stack.effect_KGC,
         centre_K=scale * stack.centre_K,
         score_M=score_M,
         logit_M=fixed_M + score_M,
-        log_loss=products.log_loss,
-        head=products,
+        log_loss=head.log_loss,
+        head=head,
     )
 
 
-def _told(fitted: Effects) -> dict[str, Any]:
-    return {
-        "genes_expected": float(fitted.inclusion_G.sum()),
-        "bound": fitted.bound,
-        "sweeps": fitted.sweeps,
-        "channel_deviation": np.sqrt(np.diag(fitted.prior.covariance_CC)).tolist(),
-        "channel_mean": fitted.prior.mean_C.tolist(),
-    }
-
-
-def _regress(cohort: Cohort, score_MJ: Floats, *, fit: int, bounded: tuple[bool, ...]) -> Head:
-    """Regress status on covariates and scores, among the people that a fit has seen."""
-    held_P = np.r_[np.zeros(cohort.n_covariates, bool), np.array(bounded)]
-    seen_M = _seen(cohort, fit)
-    column_MP = np.column_stack([cohort.covariates_MP, score_MJ])
-    return fit_head(column_MP[seen_M], cohort.is_case_M[seen_M], held_P)
-
-
 def _path(
-    cohort: Cohort, scout: _Stack, reader: _Stack, *, gate: float, told: dict[str, Any] | None = None
+    cohort: Cohort, scout: Stack, reader: Stack, gate: Gate, told: dict[str, Any] | None = None
 ) -> DirectPath:
     return DirectPath(
         scout_KGC=scout.effect_KGC,
@@ -339,10 +203,11 @@ def _path(
         centre_K=reader.centre_K,
         inclusion_G=scout.inclusion_G,
         relevance_G=scout.relevance_G,
-        gate=gate,
+        gate=gate.weight,
         intercept=reader.head.intercept,
         covariate_weight_P=reader.head.weight_P[: cohort.n_covariates],
         gene_logit_M=reader.score_M,
         logit_M=reader.logit_M,
+        sets=gate.sets,
         facts={"priors": reader.told, **(told or {})},
     )

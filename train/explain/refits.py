@@ -13,8 +13,9 @@ from train.config import GeneCNNConfig, TrainConfig
 from train.design import Design
 from train.direct import gene_properties
 from train.effects.columns import GeneColumns
-from train.effects.crossfit import Cohort, fit_direct_path
+from train.effects.crossfit import fit_direct_path
 from train.effects.prior import property_basis
+from train.effects.stack import Cohort
 from train.prepare import group_folds
 from train.rivals.protocol import mean_and_factor
 

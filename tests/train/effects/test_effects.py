@@ -10,12 +10,13 @@ from scipy.stats import multivariate_normal
 from sklearn.linear_model import LogisticRegression
 
 from train.effects.columns import GeneColumns, fixed_products, gather_columns, gene_products, weighted_sums
-from train.effects.crossfit import Cohort, fit_direct_path, left_out_scores
+from train.effects.crossfit import fit_direct_path
 from train.effects.head import fit_head
 from train.effects.learning import Pulls, learn_prior
 from train.effects.neighbours import gate_entries, neighbours_within
 from train.effects.posterior import Outcome, fit_effects, prepare_outcome
 from train.effects.prior import Prior, Start, fit_inclusion, property_basis
+from train.effects.stack import Cohort, left_out_scores
 from train.sparse import SparseRows
 
 
