@@ -16,6 +16,7 @@ from contract.schema import GENE_SCHEMA
 from etl.annotate.config import GeneColumns, GenesConfig, PropertiesConfig
 from etl.annotate.genes import read_genes
 from etl.annotate.properties import property_counts, read_properties
+from etl.config import EtlConfig
 from etl.pipeline import plan, run
 from tests.etl.study import Study
 
@@ -176,6 +177,10 @@ def test_dataset__has_the_properties_of_the_simulated_table(finished: Study):
     assert manifest.config["genes"]["properties"]["columns"] == {"loeuf": "loeuf", "s_het": "s_het"}
 
 
+def waiting(config: EtlConfig) -> list[str]:
+    return [status.step.name for status in plan(config) if not status.done]
+
+
 def test_plan__a_changed_table_of_properties_and_nothing_before(finished: Study, tmp_path: Path):
     changed = tmp_path / "constraint.tsv"
     shutil.copy(finished.cohort / "constraint.tsv", changed)
@@ -185,10 +190,10 @@ def test_plan__a_changed_table_of_properties_and_nothing_before(finished: Study,
     shutil.copytree(finished.out, out)
     again = Study(finished.cohort, out, finished.truth)
     config = again.config(genes__properties__path=changed)
-    assert [status.step.name for status in plan(config) if not status.done] == ["dataset", "association", "report"]
+    assert waiting(config) == ["dataset", "association", "report"]
     run(config, console=Console(quiet=True))
     assert read_manifest(str(out / "dataset")).counts["genes_without_loeuf"] == 1
 
     assert str(changed) in read_manifest(str(out / "dataset")).digests
     changed.write_text(changed.read_text() + "ENSG99999999999\tNEW\t0.1\t0.1\n")
-    assert [status.step.name for status in plan(config) if not status.done] == ["dataset", "association", "report"]
+    assert waiting(config) == ["dataset", "association", "report"]
