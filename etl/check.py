@@ -20,6 +20,7 @@ from etl.ingest.intervals import read_intervals, read_low_complexity
 from etl.ingest.kinship_table import read_kinship
 from etl.ingest.samples import match_samples, read_samples
 from etl.ingest.sites import check_fasta
+from etl.like.check import check_like
 
 Found = TypeVar("Found")
 
@@ -29,7 +30,14 @@ def check(config: EtlConfig) -> list[str]:
 
     Reads the profile, the VCF headers and first records, the samples table, the gene table and that of genes'
     properties, the capture intervals, regions of low complexity and the contigs of the reference's sequence.
+    New people: see `etl.like.check`.
     """
+    if config.like is not None:
+        return [*_folder_faults(config.work), *check_like(config)]
+    return _cohort_faults(config)
+
+
+def _cohort_faults(config: EtlConfig) -> list[str]:
     faults: list[str] = []
 
     def attempt(read: Callable[[], Found]) -> Found | None:

@@ -12,6 +12,7 @@ from contract.config import ConfigModel, build_config, load_config
 from contract.errors import InputError, fault
 from etl.aggregate.config import MasksConfig
 from etl.annotate.config import AnnotationConfig, GenesConfig
+from etl.like.settings import settings_like
 from etl.thresholds import Profile
 
 PROFILES = Path(__file__).resolve().parent.parent / "conf" / "profiles"
@@ -81,7 +82,9 @@ class SamplesConfig(ConfigModel):
 
     path: str
     sample_id: str = Field("sample_id", description="column with the VCF's sample names")
-    status: StatusColumn
+    status: StatusColumn | None = Field(
+        description="null: nobody's is known, which is allowed with `like` alone"
+    )
     sex: SexColumn | None = None
     batch: str | None = Field(None, description="column: sequencing batch, wave or capture kit")
     family: str | None = Field(None, description="column: declared family; empty for none")
@@ -118,6 +121,18 @@ class FoldsConfig(ConfigModel):
     seed: int = 1
 
 
+class NewPeopleConfig(ConfigModel):
+    """What the dataset keeps to describe new people by, in its folder reference/."""
+
+    write: bool = True
+    min_cell: int = Field(5, ge=1, description="people: what fewer share is a small cell")
+    small_cells: Literal["coarsen", "suppress"] = Field(
+        "coarsen",
+        description="variants of small cells: listed without counts; or not listed, so that a new person's "
+        "call counts as one of a variant that nobody here carries",
+    )
+
+
 class SparkConfig(ConfigModel):
     """Where it runs; under spark-submit the cluster's own settings win."""
 
@@ -138,6 +153,16 @@ class EtlConfig(ConfigModel):
 
     data: str = Field("", description="folder of the inputs: written {data} in their paths")
     out: str = Field(description="folder of the outputs")
+    like: str | None = Field(
+        None,
+        description="a dataset or bundle: these people are described by its definitions, which stand for all "
+        "settings but out, input, samples, intervals, spark and those of the file layout",
+    )
+    unseen_variants: Literal["annotated", "absent"] = Field(
+        "annotated",
+        description="with like: variants that nobody of the first cohort carries count by their annotation, "
+        "at frequency 0; or nowhere, where the calls are not annotated",
+    )
     reference: Literal["GRCh37", "GRCh38"]
     input: VcfConfig
     samples: SamplesConfig
@@ -162,6 +187,7 @@ class EtlConfig(ConfigModel):
     )
     folds: FoldsConfig = FoldsConfig()
     covariates: tuple[Literal["is_female", "ancestry_pcs", "batch"], ...] = ("is_female", "ancestry_pcs")
+    for_new_people: NewPeopleConfig = NewPeopleConfig()
     export: tuple[Literal["matrix_table"], ...] = Field(
         (), description="matrix_table: the quality-controlled cohort as a Hail MatrixTable too"
     )
@@ -170,14 +196,24 @@ class EtlConfig(ConfigModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_in_data(cls, settings: Any) -> Any:
-        return _replaced(settings, str(settings.get("data", ""))) if isinstance(settings, dict) else settings
+    def _fill_in(cls, settings: Any) -> Any:
+        if not isinstance(settings, dict):
+            return settings
+        replaced = _replaced(settings, str(settings.get("data", "")))
+        return settings_like(replaced) if replaced.get("like") else replaced
+
+    @model_validator(mode="after")
+    def _status_is_known(self) -> EtlConfig:
+        if self.like is None and self.samples.status is None:
+            raise ValueError("samples.status to name the column of cases and controls")
+        return self
 
     @field_validator("covariates")
     @classmethod
     def _batch_is_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         samples = info.data.get("samples")
-        if "batch" in value and samples is not None and samples.batch is None:
+        own = info.data.get("like") is None
+        if own and "batch" in value and samples is not None and samples.batch is None:
             raise ValueError("samples.batch to name the column of batches, or no batch here")
         return value
 

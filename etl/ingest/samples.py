@@ -15,8 +15,15 @@ from etl.config import SamplesConfig
 MISSING = ["", "NA", "NaN", "nan", "."]
 
 
-def read_samples(config: SamplesConfig) -> pd.DataFrame:
+def read_samples(config: SamplesConfig, *, both_classes: bool = True) -> pd.DataFrame:
     """Read the samples table into the project's own columns.
+
+    Parameters
+    ----------
+    config
+        The table and its columns.
+    both_classes
+        Whether there must be cases and controls.
 
     Returns
     -------
@@ -32,10 +39,9 @@ def read_samples(config: SamplesConfig) -> pd.DataFrame:
         column lacks cases or controls, or somebody's fold is none.
     """
     table = _read_text(config.path)
-    columns = [
-        *(config.sample_id, config.status.column, config.batch, config.family, config.ancestry),
-        config.fold,
-    ]
+    columns = [config.sample_id, config.batch, config.family, config.ancestry, config.fold]
+    if config.status:
+        columns.append(config.status.column)
     if config.sex:
         columns.append(config.sex.column)
     faults = [
@@ -50,7 +56,7 @@ def read_samples(config: SamplesConfig) -> pd.DataFrame:
     samples = pd.DataFrame(
         {
             "sample_id": table[config.sample_id],
-            "is_case": _coded(table[config.status.column], config.status.case, config.status.control),
+            "is_case": _status(table, config),
             "reported_sex": _sex(table, config),
             "batch": table[config.batch].fillna("unknown") if config.batch else "all",
             "declared_family": table[config.family] if config.family else None,
@@ -59,7 +65,8 @@ def read_samples(config: SamplesConfig) -> pd.DataFrame:
         }
     )
     faults = _fold_faults(samples, config)
-    faults += _identity_faults(samples, config.path) + _status_faults(samples, table, config)
+    faults += _identity_faults(samples, config.path)
+    faults += _status_faults(samples, table, config) if both_classes else []
     if faults:
         raise InputError(faults)
     if config.permute_status is not None:
@@ -151,10 +158,11 @@ def _read_text(url: str) -> pd.DataFrame:
     return table
 
 
-def _coded(column: pd.Series, case: list[str], control: list[str]) -> pd.Series:
-    coded = pd.Series(pd.NA, index=column.index, dtype="Int8")
-    coded[column.isin(case)] = 1
-    coded[column.isin(control)] = 0
+def _status(table: pd.DataFrame, config: SamplesConfig) -> pd.Series:
+    coded = pd.Series(pd.NA, index=table.index, dtype="Int8")
+    if config.status:
+        coded[table[config.status.column].isin(config.status.case)] = 1
+        coded[table[config.status.column].isin(config.status.control)] = 0
     return coded
 
 
@@ -184,7 +192,7 @@ def _fold_faults(samples: pd.DataFrame, config: SamplesConfig) -> list[str]:
 
 def _status_faults(samples: pd.DataFrame, table: pd.DataFrame, config: SamplesConfig) -> list[str]:
     present = set(samples["is_case"].dropna())
-    if present == {0, 1}:
+    if present == {0, 1} or config.status is None:
         return []
     values = sorted(table[config.status.column].dropna().unique())
     shown = ", ".join(values[:6]) + (", …" if len(values) > 6 else "")

@@ -11,7 +11,7 @@ from sklearn.cluster import KMeans
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import silhouette_score
 
-from etl.qc.components import Components, find_components
+from etl.qc.components import Components, Projection, find_components
 from etl.qc.plink import Markers
 from etl.thresholds import AncestryThresholds
 
@@ -42,6 +42,14 @@ def score_frame(people: Sequence[str], scores_PK: NDArray[np.float64]) -> pd.Dat
     """Scores as sample_id, pc1, pc2, …"""
     columns = {f"pc{place + 1}": scores_PK[:, place] for place in range(scores_PK.shape[1])}
     return pd.DataFrame({"sample_id": list(people), **columns})
+
+
+def loading_frame(projection: Projection) -> pd.DataFrame:
+    """A projection as a table: contig, position, ref, alt, mean, scale, minor, pc1, pc2, …"""
+    columns = {f"pc{place + 1}": column_M for place, column_M in enumerate(projection.loadings_MK.T)}
+    return projection.sites.assign(
+        mean=projection.mean_M, scale=projection.scale_M, minor=projection.minor_M, **columns
+    )
 
 
 def find_groups(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.stats import median_abs_deviation
 from sklearn.covariance import MinCovDet
 from sklearn.linear_model import HuberRegressor
 
+from contract.reference import Comparison
 from etl.qc.ancestry import GROUPING_COMPONENTS
 from etl.thresholds import AncestryThresholds, SampleThresholds
 
@@ -31,6 +34,8 @@ CORE = 0.75
 
 SCALE = 1.4826
 """Turns a median absolute deviation into a standard deviation of normal data."""
+
+Numbers = NDArray[np.float64]
 
 
 def find_between_groups(
@@ -148,13 +153,89 @@ def _stabilised(metric: str, people: pd.DataFrame) -> tuple[pd.Series, pd.Series
 
 def _explained(values: pd.Series, scores: pd.DataFrame, alike: pd.Series) -> pd.Series | float:
     """What components explain of a metric, by a regression on some people; 0 where they are too few."""
+    fit = _fit_components(values, scores, alike)
+    if fit is None:
+        return 0.0
+    centre_K, slope_K, intercept = fit
+    return pd.Series((scores.to_numpy() - centre_K) @ slope_K + intercept, index=values.index)
+
+
+def _fit_components(
+    values: pd.Series, scores: pd.DataFrame, alike: pd.Series
+) -> tuple[Numbers, Numbers, float] | None:
+    """Centres and slopes of the components, and the intercept; None where people are too few."""
     used = alike & values.notna()
     if scores.empty or used.sum() < PEOPLE_PER_COMPONENT * scores.shape[1] or values[used].nunique() < 3:
-        return 0.0
-    scaled = (scores - scores[used].mean()) / scores[used].std().clip(lower=1e-12)
+        return None
+    centre, width = scores[used].mean(), scores[used].std().clip(lower=1e-12)
     spread = values[used].std()
-    model = HuberRegressor(max_iter=1000).fit(scaled[used], (values[used] - values[used].mean()) / spread)
-    return pd.Series(model.predict(scaled) * spread, index=values.index)
+    model = HuberRegressor(max_iter=1000).fit(
+        (scores[used] - centre) / width, (values[used] - values[used].mean()) / spread
+    )
+    return centre.to_numpy(), model.coef_ * spread / width.to_numpy(), float(model.intercept_ * spread)
+
+
+def fit_comparisons(
+    people: pd.DataFrame, fitted: pd.Series, thresholds: SampleThresholds
+) -> list[dict[str, Any]]:
+    """What `find_outliers` compares with, of each ancestry in any batch: for people of another cohort.
+
+    Theirs are other batches. Alleles seen once are told by a cohort: that metric is left out.
+
+    Returns
+    -------
+    list
+        metric, ancestry, centres and slopes of the components and intercept (0 where people are too few for
+        a regression), median and spread of what these leave. Ancestries of fewer than `min_stratum` people
+        fitted, and metrics without spread, have none.
+    """
+    scores = people.filter(regex=r"^pc\d+$").iloc[:, :GROUPING_COMPONENTS]
+    found = []
+    for metric, max_deviations in thresholds.max_deviations:
+        if metric in UPPER_ONLY or not {*RATIOS.get(metric, (metric,))} <= {*people}:
+            continue
+        values, _ = _stabilised(metric, people)
+        for name in sorted(people["ancestry"].unique()):
+            alike = fitted & (people["ancestry"] == name)
+            fit = _fit_components(values, scores, alike)
+            centre_K, slope_K, intercept = fit if fit is not None else (np.zeros(0), np.zeros(0), 0.0)
+            left = values - ((scores.iloc[:, : len(centre_K)].to_numpy() - centre_K) @ slope_K + intercept)
+            reference = left[alike].dropna()
+            spread = SCALE * median_abs_deviation(reference) if len(reference) else 0.0
+            if alike.sum() < thresholds.min_stratum or not spread > 0:
+                continue
+            found.append(
+                {
+                    "metric": metric,
+                    "ancestry": name,
+                    "centres": centre_K.tolist(),
+                    "slopes": slope_K.tolist(),
+                    "intercept": intercept,
+                    "median": float(reference.median()),
+                    "spread": float(spread),
+                    "max_deviations": max_deviations,
+                    "upper_only": False,
+                }
+            )
+    return found
+
+
+def compare(people: pd.DataFrame, comparison: Comparison) -> pd.Series:
+    """Deviations of a metric, in standard deviations, of people of the comparison's ancestry; NaN of others.
+
+    Parameters
+    ----------
+    people
+        ancestry, pc1, pc2, …, and the metric or the counts that it is a ratio of.
+    comparison
+        Of `fit_comparisons`.
+    """
+    values, chance = _stabilised(comparison.metric, people)
+    scores = people[[f"pc{place + 1}" for place in range(len(comparison.centres))]].to_numpy()
+    explained = (scores - np.array(comparison.centres)) @ np.array(comparison.slopes) + comparison.intercept
+    left = values - explained - comparison.median
+    deviation = left / chance.clip(lower=comparison.spread)
+    return deviation.where(people["ancestry"] == comparison.ancestry)
 
 
 def find_comparisons(

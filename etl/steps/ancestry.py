@@ -6,7 +6,7 @@ import pandas as pd
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
-from etl.qc.ancestry import assign_ancestry, find_groups, fit_components, score_frame
+from etl.qc.ancestry import assign_ancestry, find_groups, fit_components, loading_frame, score_frame
 from etl.qc.outliers import find_between_groups, find_outliers
 from etl.qc.plink import read_plink
 from etl.qc.sample_metrics import join_reasons
@@ -17,11 +17,11 @@ from etl.steps.sample_metrics import METRICS
 from etl.steps.table import RELATEDNESS, SAMPLE_METRICS
 from etl.workspace import StepResult
 
-SAMPLES, COMPONENTS = "samples.parquet", "components.parquet"
+SAMPLES, COMPONENTS, LOADINGS = "samples.parquet", "components.parquet", "loadings.parquet"
 
 
 def work(run: Run) -> StepResult:
-    """Write samples.parquet (people who stay, with sample_index) and components.parquet (with reasons)."""
+    """Write samples.parquet (people who stay), components.parquet (with reasons) and loadings.parquet."""
     people = pd.read_parquet(run.path(RELATEDNESS, PEOPLE))
     people = people.merge(
         pd.read_parquet(run.path(SAMPLE_METRICS, METRICS)).drop(columns="reasons"), on="sample_id"
@@ -52,6 +52,7 @@ def work(run: Run) -> StepResult:
     }
     people["reasons"] = join_reasons(outliers, people.index)
     people.assign(is_fitted=fitted).to_parquet(run.output(COMPONENTS))
+    loading_frame(components.projection).to_parquet(run.output(LOADINGS))
     kept = _kept(people.drop(columns=noise), run)
     kept.to_parquet(run.output(SAMPLES))
     ledger = [

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import shutil
+from collections.abc import Callable, Iterable
 
 import pandas as pd
 
 from contract.config import digest
-from contract.manifest import LedgerEntry
+from contract.manifest import LedgerEntry, Manifest
 from contract.provenance import software_versions
+from contract.reference import REFERENCE_FOLDER, Comparison
 from contract.storage import absolute
 from etl.aggregate.masks import mask_channels
 from etl.annotate.properties import property_counts, read_properties
@@ -19,11 +21,16 @@ from etl.export.calls import CohortTables, export_matrix_table
 from etl.export.config import DatasetFacts
 from etl.export.parquet import write_dataset
 from etl.export.people_tables import kinship_table, metrics_table
+from etl.export.reference import Kept, write_reference_folder
+from etl.export.reference_variants import SmallCells, VariantTables, write_variants
+from etl.like.settings import inherited_settings
+from etl.qc.outliers import fit_comparisons
 from etl.steps.aggregation import read_entries
-from etl.steps.ancestry import SAMPLES
+from etl.steps.ancestry import LOADINGS, SAMPLES
 from etl.steps.annotation import read_gene_axis
 from etl.steps.base import SOFTWARE, Run, Step
 from etl.steps.ingest import COHORT, SUMS
+from etl.steps.masks import FEATURES
 from etl.steps.relatedness import KINSHIP
 from etl.steps.table import (
     AGGREGATION,
@@ -67,6 +74,7 @@ def work(run: Run) -> StepResult:
         seed=run.config.folds.seed,
         kinship=_kinship(run, samples),
         people_qc=metrics_table(samples),
+        write_reference=_reference_writer(run, samples) if run.config.for_new_people.write else None,
     )
     manifest = write_dataset(run.config.dataset, samples, read_entries(run), genes, facts=facts)
     return StepResult(
@@ -78,6 +86,30 @@ def work(run: Run) -> StepResult:
             **told,
         }
     )
+
+
+def _reference_writer(run: Run, samples: pd.DataFrame) -> Callable[[str, Manifest], str]:
+    """Write the variants of the reference; the rest is written when the dataset's people are."""
+    rules, outside = run.config.for_new_people, samples["fold"] != run.config.folds.test
+    folder = run.output(REFERENCE_FOLDER)
+    tables = VariantTables(
+        run.path(VARIANT_QC, VARIANTS), run.path(INGEST, COHORT), run.path(MASKS, FEATURES)
+    )
+    comparisons = fit_comparisons(samples, outside, run.profile.sample)
+    kept = Kept(
+        config=inherited_settings(run.config.model_dump(mode="json"), run.profile.model_dump(mode="json")),
+        variants=write_variants(tables, folder, SmallCells(rules.min_cell, rules.small_cells)),
+        loadings=pd.read_parquet(run.path(ANCESTRY, LOADINGS)),
+        people=samples,
+        comparisons=[Comparison.model_validate(found) for found in comparisons],
+    )
+
+    def write(staging: str, manifest: Manifest) -> str:
+        digest = write_reference_folder(folder, staging, manifest, kept, rules)
+        shutil.rmtree(folder)  # the dataset has it
+        return digest
+
+    return write
 
 
 def _gene_axis(run: Run) -> tuple[pd.DataFrame, dict[str, int]]:

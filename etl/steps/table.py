@@ -74,7 +74,8 @@ def _masks(config: EtlConfig, profile: Profile) -> dict[str, object]:
     return {"masks": [mask.model_dump(mode="json") for mask in config.masks.resolved()]}
 
 
-def _nothing(config: EtlConfig, profile: Profile) -> dict[str, object]:
+def no_settings(config: EtlConfig, profile: Profile) -> dict[str, object]:
+    """Settings of a step that depends on those before it alone."""
     return {}
 
 
@@ -84,6 +85,7 @@ def _dataset(config: EtlConfig, profile: Profile) -> dict[str, object]:
         "row_group_size": config.row_group_size,
         "folds": config.folds.model_dump(mode="json"),
         "dataset": config.dataset,
+        "for_new_people": config.for_new_people.model_dump(mode="json"),
         "export": list(config.export),
         "properties": config.genes.properties.model_dump(mode="json") if config.genes.properties else None,
     }
@@ -153,7 +155,7 @@ AGGREGATION = Step(
     8,
     "aggregation",
     "variants to gene features",
-    _nothing,
+    no_settings,
     packages=("aggregate", "cohort"),
     needs_hail=False,
 )
@@ -162,7 +164,7 @@ DATASET = Step(
     "dataset",
     "writing the dataset",
     _dataset,
-    packages=("annotate", "export", "../contract"),
+    packages=("annotate", "export", "like", "qc", "../contract"),
     inputs=_dataset_inputs,
     outputs=_dataset_outputs,
 )
