@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,6 +44,7 @@ from train.order import RowGroup
 from train.people import UNKNOWN
 from train.prepare import Prepared, prepare
 from train.readings import READS_NAME
+from train.reference import keep_reference, reference_facts
 from train.scaling import Batch, Densifier, make_batch
 
 PACKAGES = ("torch", "petastorm", "pyarrow", "numpy", "scikit-learn", "horovod", "pydantic")
@@ -107,7 +109,10 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
 
     run_epochs(trainer, training, validate, save, tell)
     if comm.is_leader and not (out / BUNDLE_NAME).exists():
-        save_bundle(out / BUNDLE_NAME, _bundle(prepared, trainer, path))
+        bundle = _bundle(prepared, trainer, path)
+        save_bundle(
+            out / BUNDLE_NAME, bundle, partial(keep_reference, root=config.data.dataset, facts=bundle.facts)
+        )
     comm.barrier()
     return out
 
@@ -327,6 +332,7 @@ def _bundle(prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> Bu
         validation_loss=trainer.progress.kept_loss,
         config=config.model_dump(mode="json"),
         manifest_digest=digest(manifest),
+        **reference_facts(config.data.dataset, manifest),
         versions=software_versions(PACKAGES),
     )
     weights = trainer.best_weights

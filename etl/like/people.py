@@ -102,7 +102,7 @@ def covariates_like(frame: pd.DataFrame, batch: pd.Series, reference: Reference)
     InputError
         If there is no column for a covariate.
     """
-    columns = {}
+    columns: dict[str, pd.Series] = {}
     batches = [name for name in reference.covariates if name.startswith("batch_")]
     for name in reference.covariates:
         if name in frame:
@@ -110,7 +110,7 @@ def covariates_like(frame: pd.DataFrame, batch: pd.Series, reference: Reference)
         elif name in batches:
             known = batch.map("batch_{}".format).isin(batches)
             own = (batch.map("batch_{}".format) == name).astype(float)
-            columns[name] = np.where(known, own, reference.covariate_means[name])
+            columns[name] = own.where(known).fillna(reference.covariate_means[name])
         else:
             raise InputError(fault("samples", "covariates", found=f"no {name}", wanted="a column for it"))
     values: list[list[float]] = pd.DataFrame(columns, index=frame.index).to_numpy(float).tolist()

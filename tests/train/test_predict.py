@@ -23,7 +23,10 @@ def test_predict__sealed_fold_of_the_dataset_trained_on_is_left_out(
     out = tmp_path / "scores" / "all.parquet"
     predict(evaluated_run / BUNDLE_NAME, dataset, out)
     scores = pd.read_parquet(out)
-    assert list(scores.columns) == ["sample_id", "score", "seen_in_training"]
+    assert list(scores.columns) == [
+        *("sample_id", "score", "probability", "abstain", "abstain_reasons", "seen_in_training")
+    ]
+    assert scores["abstain"].isna().all(), "an example keeps no reference to judge by"
     assert len(scores) == scores["sample_id"].nunique() == 900
     tested = pd.read_parquet(evaluated_run / PREDICTIONS_NAME)
     assert not set(scores["sample_id"]) & set(tested["sample_id"])
@@ -45,7 +48,7 @@ def test_predict__same_people_as_another_dataset_get_the_scores_of_the_evaluatio
     scores = predict(evaluated_run / BUNDLE_NAME, str(other), tmp_path / "all.parquet")
     assert len(scores) == scores["sample_id"].nunique() == 1000
     tested = pd.read_parquet(evaluated_run / PREDICTIONS_NAME)
-    found = scores.set_index("sample_id").loc[tested["sample_id"], "score"]
+    found = scores.set_index("sample_id").loc[tested["sample_id"], "probability"]
     np.testing.assert_allclose(found, tested["cnn"], rtol=1e-5)
 
 
@@ -53,7 +56,8 @@ def test_predict__new_cohort_of_the_same_genes(evaluated_run: Path, tmp_path: Pa
     write_example(str(tmp_path / "new"), n_samples=30, n_genes=60, density=0.1, seed=8)
     scores = predict(evaluated_run / BUNDLE_NAME, str(tmp_path / "new"), tmp_path / "new.parquet")
     assert len(scores) == 30
-    assert scores["score"].between(0, 1).all()
+    assert scores["probability"].between(0, 1).all()
+    assert scores["score"].rank().equals(scores["probability"].rank())
     assert not scores["seen_in_training"].any()
 
 
