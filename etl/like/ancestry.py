@@ -8,9 +8,9 @@ import pandas as pd
 from contract.reference import LOADINGS_FILE, distances, open_reference
 from etl.like.people import deviations, nearest_groups
 from etl.like.projection import MarkerWeights, project
-from etl.steps.ancestry import SAMPLES
 from etl.steps.base import Run
 from etl.steps.ingest import COHORT
+from etl.steps.names import SAMPLES
 from etl.steps.sample_metrics import METRICS
 from etl.steps.table import INGEST, SAMPLE_METRICS
 from etl.workspace import StepResult

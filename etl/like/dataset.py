@@ -16,9 +16,9 @@ from etl.export.people_tables import metrics_table
 from etl.like.ancestry import MARKERS
 from etl.like.people import covariates_like
 from etl.steps.aggregation import read_entries
-from etl.steps.ancestry import SAMPLES
 from etl.steps.base import SOFTWARE, Run
 from etl.steps.dataset import covariates, finished_records, full_ledger, input_digests
+from etl.steps.names import SAMPLES
 from etl.steps.table import ANCESTRY
 from etl.workspace import StepResult
 

@@ -59,7 +59,7 @@ class NewFeatures:
         good_V = pc.equal(pc.list_value_length(batch["site_reasons"]), 0).to_numpy(zero_copy_only=False)
         called_V = self._called_enough(batch)
         found, known_V = self.variants.find(batch, ("passes", "features"))
-        passes_V = known_V & found["passes"].to_pandas().fillna(False).to_numpy(bool)
+        passes_V = known_V & found["passes"].fill_null(False).to_numpy()
         used_V = good_V & called_V
         counts.update(
             {

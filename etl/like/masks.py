@@ -19,10 +19,9 @@ from etl.genome import genome
 from etl.ingest.files import read_headers
 from etl.like.features import CALL_RATE, COLUMNS, FAILED_THERE, SEEN, SITE, UNSEEN, NewFeatures
 from etl.like.lookup import VariantTable
-from etl.steps.ancestry import SAMPLES
 from etl.steps.base import Run
 from etl.steps.ingest import COHORT, SUMS
-from etl.steps.masks import FEATURES
+from etl.steps.names import FEATURES, SAMPLES
 from etl.steps.table import ANCESTRY, INGEST
 from etl.workspace import StepResult
 

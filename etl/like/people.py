@@ -13,8 +13,8 @@ from contract.reference import Reference
 from etl.config import SamplesConfig
 from etl.ingest.samples import match_samples, read_samples
 from etl.like.lookup import VariantTable
-from etl.qc.ancestry import GROUPING_COMPONENTS
-from etl.qc.outliers import compare
+from etl.qc.comparisons import compare
+from etl.qc.components import GROUPING_COMPONENTS
 from etl.qc.person_sums import COLUMNS, Sums, sum_calls
 
 METRIC_COLUMNS = (*COLUMNS, "contig", "position")

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from etl.qc.eigenvectors import Matrix, leading_eigenvectors
 from etl.qc.plink import Markers
 
+GROUPING_COMPONENTS = 3
+"""Leading components that ancestry groups are looked for in; later ones hold family and batch."""
+
 VALUES_AT_ONCE = 2**20
 """Genotypes that are unpacked together: some megabytes."""
 
@@ -151,7 +154,7 @@ class _Decomposition:
     def projection(self, gain_K: NDArray[np.float64]) -> Projection:
         """The loadings of the leading components times their gain."""
         genotypes = self.genotypes
-        alleles_M, called_M = _count_alleles(genotypes.markers, self.fitted_P)
+        alleles_M, called_M = count_alleles(genotypes.markers, self.fitted_P)
         return Projection(
             sites=genotypes.markers.sites,
             mean_M=genotypes.mean_M,
@@ -303,13 +306,13 @@ def _varying(
     markers: Markers, fitted_P: NDArray[np.bool_]
 ) -> tuple[Markers, NDArray[np.float64], NDArray[np.float64]]:
     """Markers that vary among the people fitted, their mean dosage, and the scale of their normalisation."""
-    alleles_M, called_M = _count_alleles(markers, fitted_P)
+    alleles_M, called_M = count_alleles(markers, fitted_P)
     places = np.flatnonzero((alleles_M > 0) & (alleles_M < 2 * called_M))
     mean_M = alleles_M[places] / called_M[places]
     return markers.take(places), mean_M, np.sqrt(mean_M * (2 - mean_M) * len(places) / 2)
 
 
-def _count_alleles(
+def count_alleles(
     markers: Markers, fitted_P: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Alternate alleles of some people, and how many of them are called, along the markers."""

@@ -12,19 +12,12 @@ from scipy.stats import median_abs_deviation
 from sklearn.covariance import MinCovDet
 from sklearn.linear_model import HuberRegressor
 
-from contract.reference import Comparison
-from etl.qc.ancestry import GROUPING_COMPONENTS
+from etl.qc.comparisons import RATIOS, stabilised
+from etl.qc.components import GROUPING_COMPONENTS
 from etl.thresholds import AncestryThresholds, SampleThresholds
 
 UPPER_ONLY = ("n_singleton",)
 """Metrics of which only high values are suspect (gnomAD, sample_qc/filtering.py)."""
-
-RATIOS = {
-    "r_ti_tv": ("n_transition", "n_transversion"),
-    "r_insertion_deletion": ("n_insertion", "n_deletion"),
-    "r_het_hom_var": ("n_het", "n_hom_var"),
-}
-"""Metrics that are ratios, and the counts above and below; all others are counts themselves."""
 
 PEOPLE_PER_COMPONENT = 10
 """Fewer people don't tell how a metric follows a component."""
@@ -126,7 +119,7 @@ def find_outliers(
     for metric, max_deviations in thresholds.max_deviations:
         if not {*RATIOS.get(metric, (metric,))} <= {*people}:
             continue
-        values, chance = _stabilised(metric, people)
+        values, chance = stabilised(metric, people)
         deviation = pd.Series(0.0, index=people.index)
         for members, alike in comparisons:
             left = values - _explained(values, scores, alike)
@@ -139,16 +132,6 @@ def find_outliers(
             deviation = deviation.abs()
         flags[f"outlier_{metric}"] = deviation > max_deviations
     return flags
-
-
-def _stabilised(metric: str, people: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Values of a spread that does not depend on them, and the standard deviation that chance alone gives."""
-    if metric not in RATIOS:
-        return people[metric].astype("float64") ** 0.5, pd.Series(0.5, index=people.index)
-    above, below = (people[name].astype("float64") for name in RATIOS[metric])
-    total = above + below
-    share = (above + 3 / 8) / (total + 3 / 4)
-    return share.pow(0.5).map(np.arcsin), 0.5 / (total + 1 / 2).pow(0.5)
 
 
 def _explained(values: pd.Series, scores: pd.DataFrame, alike: pd.Series) -> pd.Series | float:
@@ -194,7 +177,7 @@ def fit_comparisons(
     for metric, max_deviations in thresholds.max_deviations:
         if metric in UPPER_ONLY or not {*RATIOS.get(metric, (metric,))} <= {*people}:
             continue
-        values, _ = _stabilised(metric, people)
+        values, _ = stabilised(metric, people)
         for name in sorted(people["ancestry"].unique()):
             alike = fitted & (people["ancestry"] == name)
             fit = _fit_components(values, scores, alike)
@@ -218,24 +201,6 @@ def fit_comparisons(
                 }
             )
     return found
-
-
-def compare(people: pd.DataFrame, comparison: Comparison) -> pd.Series:
-    """Deviations of a metric, in standard deviations, of people of the comparison's ancestry; NaN of others.
-
-    Parameters
-    ----------
-    people
-        ancestry, pc1, pc2, …, and the metric or the counts that it is a ratio of.
-    comparison
-        Of `fit_comparisons`.
-    """
-    values, chance = _stabilised(comparison.metric, people)
-    scores = people[[f"pc{place + 1}" for place in range(len(comparison.centres))]].to_numpy()
-    explained = (scores - np.array(comparison.centres)) @ np.array(comparison.slopes) + comparison.intercept
-    left = values - explained - comparison.median
-    deviation = left / chance.clip(lower=comparison.spread)
-    return deviation.where(people["ancestry"] == comparison.ancestry)
 
 
 def find_comparisons(

@@ -12,12 +12,11 @@ from etl.qc.plink import read_plink
 from etl.qc.sample_metrics import join_reasons
 from etl.qc.unrelated import choose_unrelated
 from etl.steps.base import Run
-from etl.steps.relatedness import KINSHIP, MARKERS, PEOPLE
+from etl.steps.names import COMPONENTS, KINSHIP, LOADINGS, SAMPLES
+from etl.steps.relatedness import MARKERS, PEOPLE
 from etl.steps.sample_metrics import METRICS
 from etl.steps.table import RELATEDNESS, SAMPLE_METRICS
 from etl.workspace import StepResult
-
-SAMPLES, COMPONENTS, LOADINGS = "samples.parquet", "components.parquet", "loadings.parquet"
 
 
 def work(run: Run) -> StepResult:
@@ -30,7 +29,9 @@ def work(run: Run) -> StepResult:
     training = people[people["fold"] != run.config.folds.test]
     unrelated = choose_unrelated(training, pairs, run.profile.relatedness.min_kinship_family)
     markers = read_plink(run.path(RELATEDNESS, MARKERS))
-    components = fit_components(markers, unrelated, run.profile.ancestry)
+    components = fit_components(
+        markers, unrelated, run.profile.ancestry, min_cell=run.config.for_new_people.min_cell
+    )
     people = people.merge(score_frame(markers.people, components.scores_PK), on="sample_id")
     fitted = people["sample_id"].isin(unrelated)
     # Components that others don't show are drawn, and nothing else: they tell who was fitted on.

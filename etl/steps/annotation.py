@@ -23,8 +23,8 @@ from etl.config import EtlConfig
 from etl.genome import genome
 from etl.ingest.files import read_headers
 from etl.steps.base import Run
+from etl.steps.names import VARIANTS
 from etl.steps.table import ANNOTATION, VARIANT_QC
-from etl.steps.variant_qc import VARIANTS
 from etl.workspace import StepResult
 
 ANNOTATED, GENES = "annotated.parquet", "genes.parquet"

@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import pandas as pd
 
 from contract.config import digest
-from contract.manifest import LedgerEntry, Manifest
+from contract.manifest import LedgerEntry
 from contract.provenance import software_versions
-from contract.reference import REFERENCE_FOLDER, Comparison
 from contract.storage import absolute
 from etl.aggregate.masks import mask_channels
 from etl.annotate.properties import property_counts, read_properties
 from etl.cohort.people import person_sex
 from etl.config import EtlConfig
-from etl.export.calls import CohortTables, export_matrix_table
 from etl.export.config import DatasetFacts
 from etl.export.parquet import write_dataset
 from etl.export.people_tables import kinship_table, metrics_table
-from etl.export.reference import Kept, write_reference_folder
-from etl.export.reference_variants import SmallCells, VariantTables, write_variants
-from etl.like.settings import inherited_settings
-from etl.qc.outliers import fit_comparisons
 from etl.steps.aggregation import read_entries
-from etl.steps.ancestry import LOADINGS, SAMPLES
 from etl.steps.annotation import read_gene_axis
 from etl.steps.base import SOFTWARE, Run, Step
 from etl.steps.ingest import COHORT, SUMS
-from etl.steps.masks import FEATURES
-from etl.steps.relatedness import KINSHIP
+from etl.steps.names import KINSHIP, SAMPLES, VARIANTS
 from etl.steps.table import (
     AGGREGATION,
     ANCESTRY,
@@ -42,7 +33,6 @@ from etl.steps.table import (
     SAMPLE_METRICS,
     VARIANT_QC,
 )
-from etl.steps.variant_qc import VARIANTS
 from etl.workspace import Record, StepResult
 
 BEFORE = (INGEST, SAMPLE_METRICS, RELATEDNESS, ANCESTRY, VARIANT_QC, ANNOTATION, MASKS, AGGREGATION)
@@ -56,6 +46,9 @@ def work(run: Run) -> StepResult:
         _export(run, samples)
     samples["covariates"], names = covariates(samples, run.config)
     samples["sex"] = samples["sex"].where(samples["sex"] != "unknown", None)
+    # What is fitted for new people is not imported where there are only such.
+    from etl.steps.reference import reference_writer
+
     records, (genes, told) = finished_records(run), _gene_axis(run)
     facts = DatasetFacts(
         reference_genome=run.config.reference,
@@ -74,7 +67,7 @@ def work(run: Run) -> StepResult:
         seed=run.config.folds.seed,
         kinship=_kinship(run, samples),
         people_qc=metrics_table(samples),
-        write_reference=_reference_writer(run, samples) if run.config.for_new_people.write else None,
+        write_reference=reference_writer(run, samples) if run.config.for_new_people.write else None,
     )
     manifest = write_dataset(run.config.dataset, samples, read_entries(run), genes, facts=facts)
     return StepResult(
@@ -86,30 +79,6 @@ def work(run: Run) -> StepResult:
             **told,
         }
     )
-
-
-def _reference_writer(run: Run, samples: pd.DataFrame) -> Callable[[str, Manifest], str]:
-    """Write the variants of the reference; the rest is written when the dataset's people are."""
-    rules, outside = run.config.for_new_people, samples["fold"] != run.config.folds.test
-    folder = run.output(REFERENCE_FOLDER)
-    tables = VariantTables(
-        run.path(VARIANT_QC, VARIANTS), run.path(INGEST, COHORT), run.path(MASKS, FEATURES)
-    )
-    comparisons = fit_comparisons(samples, outside, run.profile.sample)
-    kept = Kept(
-        config=inherited_settings(run.config.model_dump(mode="json"), run.profile.model_dump(mode="json")),
-        variants=write_variants(tables, folder, SmallCells(rules.min_cell, rules.small_cells)),
-        loadings=pd.read_parquet(run.path(ANCESTRY, LOADINGS)),
-        people=samples,
-        comparisons=[Comparison.model_validate(found) for found in comparisons],
-    )
-
-    def write(staging: str, manifest: Manifest) -> str:
-        digest = write_reference_folder(folder, staging, manifest, kept, rules)
-        shutil.rmtree(folder)  # the dataset has it
-        return digest
-
-    return write
 
 
 def _gene_axis(run: Run) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -130,6 +99,9 @@ def _kinship(run: Run, samples: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def _export(run: Run, samples: pd.DataFrame) -> None:
+    # Hail is imported for this alone: datasets of new people do without it.
+    from etl.export.calls import CohortTables, export_matrix_table
+
     export_matrix_table(
         CohortTables(run.path(INGEST, COHORT), run.path(VARIANT_QC, VARIANTS), run.config.reference),
         pd.read_parquet(run.path(INGEST, SUMS)),

@@ -56,6 +56,7 @@ def _ancestry(config: EtlConfig, profile: Profile) -> dict[str, object]:
         "ancestry": profile.ancestry.model_dump(mode="json"),
         "sample": profile.sample.model_dump(mode="json"),
         "test_fold": config.folds.test,
+        "min_cell": config.for_new_people.min_cell,
     }
 
 
