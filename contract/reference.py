@@ -297,7 +297,7 @@ def person_burdens(samples: pd.DataFrame, n_channels: int, n_genes: int) -> NDAr
     """Sum of each person's features by channel, M × channels, from the columns indices and values."""
     burden_MC = np.zeros((len(samples), n_channels))
     for place, (indices, values) in enumerate(zip(samples["indices"], samples["values"], strict=True)):
-        burden_MC[place] = np.bincount(np.asarray(indices) // n_genes, values, minlength=n_channels)
+        burden_MC[place] = np.bincount(np.asarray(indices, np.int64) // n_genes, values, minlength=n_channels)
     return burden_MC
 
 
