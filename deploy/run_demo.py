@@ -1,4 +1,4 @@
-"""`make demo`: simulate cohorts, run the ETL, train on two Horovod ranks, score new people, know the truth."""
+"""`make demo`: simulate cohorts, run the ETL, train on two Horovod ranks, score new people, see the truth."""
 
 from pathlib import Path
 from typing import NamedTuple
