@@ -82,6 +82,8 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
     """
     prepared = prepare(config, comm.size)
     out = Path(config.run.out)
+    # What the bundle will keep is looked for now: a fault must not be told after the training.
+    on_leader(comm, lambda: reference_facts(config.data.dataset, prepared.manifest))
     state = on_leader(comm, lambda: _open_run(out, prepared, comm))
     reader = open_reader(config.data.dataset, prepared.manifest, config.data)
     path = on_leader(comm, lambda: _direct_path(out, prepared, reader, console))

@@ -11,7 +11,7 @@ from etl.ingest.files import inspect_headers, missing_fields
 from etl.ingest.header import VcfHeader
 from etl.ingest.intervals import read_intervals, read_low_complexity
 from etl.ingest.sites import check_fasta
-from etl.like.people import read_new_people
+from etl.like.samples import read_new_people
 
 
 def check_like(config: EtlConfig) -> list[str]:

@@ -1,8 +1,8 @@
-"""New people beside the first cohort's: their table, metrics, ancestry and covariates."""
+"""New people beside the first cohort's: metrics, ancestry and covariates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -10,8 +10,6 @@ import pyarrow as pa
 
 from contract.errors import InputError, fault
 from contract.reference import Reference
-from etl.config import SamplesConfig
-from etl.ingest.samples import match_samples, read_samples
 from etl.like.lookup import VariantTable
 from etl.qc.comparisons import compare
 from etl.qc.components import GROUPING_COMPONENTS
@@ -21,25 +19,6 @@ METRIC_COLUMNS = (*COLUMNS, "contig", "position")
 """Columns of the cohort that `sum_calls_by` reads."""
 
 UNKNOWN = "unknown"
-
-
-def read_new_people(config: SamplesConfig, in_vcf: Sequence[str], vcf: str) -> pd.DataFrame:
-    """The samples table, in the VCF's order; without one, everybody of the VCF, nothing known of them.
-
-    Raises
-    ------
-    InputError
-        If the table is at fault or names other people than the VCF. Status may be unknown, or one for all.
-    """
-    if not config.path:
-        absent = dict.fromkeys(("reported_sex", "declared_family", "known_ancestry", "declared_fold"))
-        people = pd.DataFrame({"sample_id": list(in_vcf), "batch": "all", **absent})
-        return people.assign(is_case=pd.array([pd.NA] * len(people), dtype="Int8"))
-    samples = read_samples(config, both_classes=False)
-    faults = match_samples(samples, in_vcf, config.path, vcf)
-    if faults:
-        raise InputError(faults)
-    return samples.set_index("sample_id").loc[list(in_vcf)].reset_index()
 
 
 def sum_calls_by(

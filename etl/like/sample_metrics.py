@@ -12,7 +12,8 @@ from contract.manifest import LedgerEntry
 from contract.reference import open_reference
 from etl.cohort.passes import IS_GOOD_SITE, Parts, joined, map_parts
 from etl.like.lookup import VariantTable
-from etl.like.people import METRIC_COLUMNS, read_new_people, sum_calls_by
+from etl.like.people import METRIC_COLUMNS, sum_calls_by
+from etl.like.samples import read_new_people
 from etl.qc.person_sums import Measured, Sums
 from etl.qc.sample_metrics import hard_failures, join_reasons
 from etl.steps.base import Run

@@ -1,5 +1,6 @@
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from contract.dataset import read_samples
 from contract.errors import InputError
 from contract.example import write_example
 from contract.manifest import read_manifest
+from contract.reference import write_reference
+from tests.references import reference
 from tests.train.runs import ConfigMaker, fit_quietly
 from train.bundle import FACTS_NAME
 from train.evaluate import PREDICTIONS_NAME
@@ -90,3 +93,20 @@ def test_predict__covariates_that_hold_in_one_cohort_alone(evaluated_run: Path, 
     with pytest.raises(InputError, match="found another cohort, with its own is_female, wanted the dataset"):
         predict(bundle, str(tmp_path / "new"), tmp_path / "new.parquet")
     assert len(predict(bundle, dataset, tmp_path / "same.parquet")) == 900
+
+
+def test_predict__a_cohort_that_was_made_like_the_one_trained_on(evaluated_run: Path, tmp_path: Path):
+    bundle = shutil.copytree(evaluated_run / BUNDLE_NAME, tmp_path / "bundle")
+    digest = write_reference(str(bundle / "reference"), reference(bundle / "reference", components=[]))
+    facts = json.loads((bundle / FACTS_NAME).read_text())
+    own = {"cohort_covariates": ["is_female"], "reference_digest": digest}
+    (bundle / FACTS_NAME).write_text(json.dumps(facts | own))
+    new = tmp_path / "new"
+    write_example(str(new), n_samples=30, n_genes=60, density=0.1, seed=8)
+    manifest = json.loads((new / "manifest.json").read_text())
+    for like, refused in ((digest, False), ("0123456789abcdef", True)):
+        (new / "manifest.json").write_text(json.dumps(manifest | {"like": like}))
+        with pytest.raises(InputError, match="another cohort") if refused else nullcontext():
+            scores = predict(bundle, str(new), tmp_path / f"{like}.parquet")
+    assert len(scores) == 30
+    assert not scores["abstain"].isna().any()
