@@ -26,7 +26,7 @@ from contract.manifest import MANIFEST_NAME, Channel, read_manifest
 from contract.storage import open_storage
 
 REFERENCE_FOLDER, REFERENCE_NAME = "reference", "reference.json"
-GENES_FILE, LOADINGS_FILE = "genes.parquet", "loadings.parquet"
+GENES_FILE, GENES_TEXT, LOADINGS_FILE = "genes.parquet", "genes.tsv", "loadings.parquet"
 BUNDLE_FACTS = "bundle.json"
 REFERENCE_FORMAT = 1
 
@@ -267,6 +267,16 @@ def write_frame(folder: str, name: str, frame: pd.DataFrame) -> ReferenceFile:
     _write(folder, name, content)
     return ReferenceFile(
         path=name, rows=len(frame), bytes=len(content), sha256=hashlib.sha256(content).hexdigest()
+    )
+
+
+def write_gene_text(folder: str, genes: pd.DataFrame) -> ReferenceFile:
+    """Write the gene axis as a table that the ETL reads as it reads others."""
+    columns = ["gene_id", "symbol", "contig", "start", "end"]
+    content = genes[columns].to_csv(sep="\t", index=False, lineterminator="\n").encode()
+    _write(folder, GENES_TEXT, content)
+    return ReferenceFile(
+        path=GENES_TEXT, rows=len(genes), bytes=len(content), sha256=hashlib.sha256(content).hexdigest()
     )
 
 

@@ -24,6 +24,7 @@ from contract.reference import (
     copy_reference,
     person_burdens,
     write_frame,
+    write_gene_text,
     write_reference,
 )
 from etl.config import NewPeopleConfig
@@ -76,7 +77,11 @@ def write_reference_folder(
     components = [str(name) for name in kept.people.filter(regex=r"^pc\d+$")]
     weights, baseline = projection_weights(kept.loadings, components, rules.min_cell)
     genes = read_genes(staging)
-    files = [write_frame(folder, GENES_FILE, genes), write_frame(folder, LOADINGS_FILE, weights)]
+    files = [
+        write_frame(folder, GENES_FILE, genes),
+        write_gene_text(folder, genes),
+        write_frame(folder, LOADINGS_FILE, weights),
+    ]
     training = [fold.index for fold in manifest.folds if fold.index != manifest.test_fold]
     samples = read_samples(staging, manifest, training, ["sample_index", "covariates", "indices", "values"])
     covariates = np.array(samples["covariates"].tolist()).reshape(len(samples), len(manifest.covariates))

@@ -45,7 +45,7 @@ def work(run: Run) -> StepResult:
             "people_in": records["ingest"].facts["people"],
             "people_out": len(samples),
             "variants_in": records["ingest"].facts["variants"],
-            **{name: value for name, value in records["masks"].facts.items() if isinstance(value, int)},
+            **{name: value for name, value in records["variant_qc"].facts.items() if isinstance(value, int)},
         },
         ledger=full_ledger(records),
         qc_profile=run.profile.model_dump(mode="json", exclude={"gates"}),

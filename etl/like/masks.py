@@ -1,88 +1,75 @@
-"""Step 7 of new people: their variants joined with the first cohort's."""
+"""Step 7 of new people: the first cohort's features of its variants, and its masks on those that it lacks."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from contract.manifest import LedgerEntry
+from contract.errors import InputError, fault
 from contract.reference import GENES_FILE, open_reference
-from etl.aggregate.masks import FEATURES_SCHEMA
-from etl.annotate.consequence import Annotator
-from etl.annotate.csq_format import csq_fields
-from etl.annotate.variants import make_annotator
-from etl.cohort.passes import Parts, rewrite_parts
-from etl.cohort.people import kept_people, person_sex
-from etl.config import EtlConfig
-from etl.genome import genome
-from etl.ingest.files import read_headers
-from etl.like.features import CALL_RATE, COLUMNS, FAILED_THERE, SEEN, SITE, UNSEEN, NewFeatures
-from etl.like.lookup import VariantTable
+from etl.aggregate.masks import FEATURES_SCHEMA, READ_COLUMNS, mask_variants
+from etl.cohort.parts import replaced_whole
+from etl.cohort.passes import Parts
+from etl.like.variant_qc import KNOWN
+from etl.steps.annotation import ANNOTATED, read_gene_axis
 from etl.steps.base import Run
-from etl.steps.ingest import COHORT, SUMS
-from etl.steps.names import FEATURES, SAMPLES
-from etl.steps.table import ANCESTRY, INGEST
+from etl.steps.names import FEATURES
+from etl.steps.table import ANNOTATION, VARIANT_QC
 from etl.workspace import StepResult
 
-MIN_PEOPLE = 100
-"""New people from whom on their own call rate is measured: that of a variant then has an error below 3 %."""
+Masking = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 def work(run: Run) -> StepResult:
     """Write features.parquet: what each variant of theirs adds to each channel × gene."""
+    n_genes = _check_axis(run)
+    masking = partial(mask_variants, masks=run.config.masks.resolved(), n_genes=n_genes)
+    annotated = Parts(run.path(ANNOTATION, ANNOTATED), READ_COLUMNS)
+    out = Path(run.output(FEATURES))
+    out.mkdir()
+    write = partial(
+        _write_part,
+        annotated=annotated,
+        masking=masking,
+        known=Path(run.path(VARIANT_QC, KNOWN)),
+        out=out,
+    )
+    counts: list[int] = annotated.tasks().map(write).collect()
+    return StepResult(facts={"variants_that_count": sum(counts)})
+
+
+def _write_part(part: str, annotated: Parts, masking: Masking, known: Path, out: Path) -> int:
+    """Features of one part of the cohort: its known variants', then its other ones'."""
+    name = Path(part).name
+    with (
+        replaced_whole(out / name) as path,
+        pq.ParquetWriter(str(path), FEATURES_SCHEMA, compression="zstd") as writer,
+    ):
+        table = pq.read_table(known / name)
+        writer.write_table(table)
+        n_rows = table.num_rows
+        for batch in masking(annotated.batches(part)):
+            writer.write_batch(batch)
+            n_rows += batch.num_rows
+    return n_rows
+
+
+def _check_axis(run: Run) -> int:
+    """Length of the gene axis, which must be the first cohort's: flat indices of features are places on it.
+
+    Raises
+    ------
+    InputError
+        If another gene file was given.
+    """
     reference = open_reference(str(run.config.like))
-    samples = pd.read_parquet(run.path(ANCESTRY, SAMPLES))
-    samples["sex"] = person_sex(samples)
-    measures = len(samples) >= MIN_PEOPLE
-    genes = reference.table(GENES_FILE)
-    annotated = run.config.unseen_variants == "annotated"
-    work = NewFeatures(
-        variants=VariantTable.of(reference),
-        people=kept_people(pd.read_parquet(run.path(INGEST, SUMS)), samples),
-        min_call_rate=run.profile.variant.min_call_rate if measures else None,
-        annotator=_annotator(genes, run.config) if annotated else None,
-        masks=run.config.masks.resolved(),
-        n_genes=len(genes),
-        allele_number=2 * reference.content.n_people,
-    )
-    parts = Parts(run.path(INGEST, COHORT), COLUMNS)
-    counts = sum(rewrite_parts(parts, run.output(FEATURES), FEATURES_SCHEMA, work), Counter[str]())
-    limit = run.profile.variant.min_call_rate
-    judged = f"call rate of at least {limit} among the {len(samples)} new people"
-    told = judged if measures else f"not judged: {len(samples)} new people, fewer than {MIN_PEOPLE}"
-    return StepResult(
-        ledger=[
-            LedgerEntry(step="masks", unit="variants", reason=reason, count=counts[reason])
-            for reason in (SITE, CALL_RATE, FAILED_THERE)
-        ],
-        facts={name: counts[name] for name in (SEEN, UNSEEN)},
-        warnings=_warnings(counts, annotated=annotated),
-        fitted_on={
-            "variant quality control": f"the first cohort's; {told}",
-            "allele frequencies": "the first cohort outside its test fold",
-        },
-    )
-
-
-def _annotator(genes: pd.DataFrame, config: EtlConfig) -> Annotator:
-    fields: list[str] = []
-    if config.annotation.kind == "csq":
-        header = read_headers(config.input, config.reference)[0]
-        described = header.info_descriptions.get(config.annotation.field)
-        fields = csq_fields(config.annotation, described, header.path)
-    return make_annotator(genes, config.annotation, genome(config.reference), fields=fields)
-
-
-def _warnings(counts: Counter[str], *, annotated: bool) -> list[str]:
-    found = []
-    if not counts[SEEN]:
-        found.append(
-            "no variant of these people is one of the first cohort's: nothing but unseen variants is counted"
-        )
-    if not annotated and counts[UNSEEN]:
-        found.append(
-            f"{counts[UNSEEN]} variants that nobody of the first cohort carries count nowhere: people of "
-            "that cohort have theirs counted, so that burdens of rare variants are lower here"
-        )
-    return found
+    own, first = (axis[["gene_id", "contig"]] for axis in (read_gene_axis(run), reference.table(GENES_FILE)))
+    if len(own) != len(first) or (own.to_numpy() != first.to_numpy()).any():
+        found = f"{len(own)} genes, not those of {run.config.like}"
+        wanted = f"its {len(first)} in their order, or no such key"
+        raise InputError(fault(run.config.genes.path, "genes", found=found, wanted=wanted))
+    return len(first)

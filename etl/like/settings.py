@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from contract.errors import InputError, fault
-from contract.reference import open_reference
+from contract.reference import GENES_TEXT, open_reference
 
-INHERITED = ("reference", "genes", "annotation", "masks", "profile", "genotype_qc", "covariates", "folds")
+INHERITED = ("reference", "annotation", "masks", "profile", "genotype_qc", "covariates", "folds")
 """Sections that say what is counted and how; `thresholds` is among them, whole."""
 
-OWN_PLACE = ("genes", "annotation")
-"""Sections that may name files, which lie elsewhere at a second site: they may be given anew."""
+OWN_PLACE = ("annotation",)
+"""Sections that may name files, which lie elsewhere at a second site: they may be given anew, and `genes`."""
 
 
 def inherited_settings(config: dict[str, Any], profile: dict[str, Any]) -> dict[str, Any]:
@@ -25,7 +25,6 @@ def inherited_settings(config: dict[str, Any], profile: dict[str, Any]) -> dict[
         All thresholds, as JSON content: they do not depend on the profiles of another installation.
     """
     kept = {name: config[name] for name in INHERITED}
-    kept["genes"] = {**kept["genes"], "properties": None}
     if "/" in kept["profile"]:  # a file of this installation: its numbers are all in `thresholds`
         kept["profile"] = "bipex"
     kept["thresholds"] = {name: value for name, value in profile.items() if isinstance(value, dict)}
@@ -41,7 +40,8 @@ def settings_like(settings: dict[str, Any]) -> dict[str, Any]:
         With one sentence for each setting that is another than the first cohort's, or if there is no
         reference to read.
     """
-    first = open_reference(str(settings["like"])).content.config
+    found = open_reference(str(settings["like"]))
+    first = found.content.config
     faults = []
     for name in (*INHERITED, "thresholds"):
         if name in settings and name not in OWN_PLACE and not _agrees(settings[name], first[name]):
@@ -54,6 +54,14 @@ def settings_like(settings: dict[str, Any]) -> dict[str, Any]:
     filled = {**first, **settings, "thresholds": first["thresholds"]}
     # What is given partly is whole in what the first cohort kept; samples without a table are the calls'.
     filled |= {name: first[name] for name in INHERITED if name not in OWN_PLACE}
+    if "genes" not in settings:
+        filled["genes"] = {
+            **{"path": f"{found.folder}/{GENES_TEXT}", "columns": {}},
+            **{"include_mitochondrial": True, "properties": None},
+        }
+    if settings.get("unseen_variants") == "absent":
+        # Nothing is annotated: calls need no annotation, and none is looked for.
+        filled["annotation"] = {"kind": "intervals"}
     filled["samples"] = {"path": "", "status": None, **samples}
     filled["input"] = {**first["input"], **calls} if isinstance(calls, dict) else calls
     return filled

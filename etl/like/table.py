@@ -30,10 +30,8 @@ def _sample_metrics(config: EtlConfig, profile: Profile) -> dict[str, object]:
     }
 
 
-def _masks(config: EtlConfig, profile: Profile) -> dict[str, object]:
+def _variant_qc(config: EtlConfig, profile: Profile) -> dict[str, object]:
     return {
-        "masks": [mask.model_dump(mode="json") for mask in config.masks.resolved()],
-        "annotation": config.annotation.model_dump(mode="json"),
         "unseen_variants": config.unseen_variants,
         "min_call_rate": profile.variant.min_call_rate,
     }
@@ -68,10 +66,19 @@ LIKE_STEPS: tuple[Step, ...] = (
         leaves_cores_idle=False,
     ),
     replace(
-        table.MASKS,
+        table.VARIANT_QC,
         title="joining variants with the first cohort's",
-        settings=_masks,
-        packages=("aggregate", "annotate", "cohort", "like"),
+        settings=_variant_qc,
+        packages=("aggregate", "cohort", "like", "qc"),
+        inputs=_reference,
+        module="etl.like.variant_qc",
+        needs_hail=False,
+        leaves_cores_idle=False,
+    ),
+    replace(table.ANNOTATION, title="genes and consequences of the others", leaves_cores_idle=False),
+    replace(
+        table.MASKS,
+        packages=("aggregate", "cohort", "like"),
         inputs=_reference,
         module="etl.like.masks",
         leaves_cores_idle=False,

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from etl.aggregate.masks import FEATURES_SCHEMA, STATES
+from etl.aggregate.masks import FEATURE, FEATURES_SCHEMA
 from etl.export.reference_variants import SmallCells, VariantTables, _write_part
 from tests.etl.cohort_rows import cohort_table, variant, write_cohort
 
@@ -13,7 +13,7 @@ COMMON = " ".join(["0/1"] * 12 + ["1/1"] * 4 + ["0/0"] * 4)
 
 
 def feature(index: int) -> dict[str, float]:
-    return {"index": index, **dict.fromkeys(STATES, 1.0)}
+    return {field.name: index if field.name == "index" else 1 for field in FEATURE}
 
 
 @pytest.fixture

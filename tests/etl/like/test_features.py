@@ -1,5 +1,4 @@
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,36 +6,33 @@ import pyarrow as pa
 import pytest
 
 from contract.reference import VariantFile
-from etl.aggregate.config import MaskConfig
-from etl.aggregate.masks import STATES
-from etl.annotate.consequence import Consequence, Site
+from etl.aggregate.masks import FEATURE
 from etl.cohort.calls import sex_codes
 from etl.cohort.people import KeptPeople
 from etl.export import reference_variants
 from etl.export.reference_variants import REFERENCE_SCHEMA
-from etl.like.features import CALL_RATE, COLUMNS, FAILED_THERE, SEEN, SITE, UNSEEN, NewFeatures
+from etl.like.features import (
+    CALL_RATE,
+    COLUMNS,
+    FAILED_THERE,
+    SEEN,
+    SITE,
+    UNSEEN,
+    VariantJoin,
+    known_features,
+    unseen_variants,
+)
 from etl.like.lookup import VariantTable
 from tests.etl.cohort_rows import cohort_table, variant
 
-MASKS = (
-    MaskConfig(name="synonymous", classes=("synonymous",), max_frequency=0.01),
-    MaskConfig(name="weighted", classes=("any",), weight="beta"),
-)
-
-
-def annotate(site: Site) -> list[Consequence]:
-    """Everything is synonymous in the second of three genes."""
-    fields = {"gene": 1, "symbol": None, "consequence": "synonymous_variant", "variant_class": "synonymous"}
-    nothing = dict.fromkeys(Consequence._fields)
-    return [Consequence(**nothing | fields)]
+CONTRIBUTION = {field.name: 1 for field in FEATURE}
 
 
 @pytest.fixture
 def variants(tmp_path: Path) -> VariantTable:
-    feature = {"index": 2, **dict.fromkeys(STATES, 0.5)}
     rows = pa.Table.from_pylist(
         [
-            {"position": 100, "ref": "A", "alt": "C", "passes": True, "features": [feature]},
+            {"position": 100, "ref": "A", "alt": "C", "passes": True, "features": [CONTRIBUTION]},
             {"position": 200, "ref": "A", "alt": "C", "passes": False},
             {"position": 300, "ref": "A", "alt": "C", "passes": True},
         ],
@@ -47,62 +43,60 @@ def variants(tmp_path: Path) -> VariantTable:
     return VariantTable(str(tmp_path), (file,))
 
 
-def found(variants: VariantTable, *rows: dict, **changes: object) -> tuple[dict[int, list], Counter[str]]:
+def run(
+    variants: VariantTable, *rows: dict, **changes: object
+) -> tuple[dict[int, list], Counter[str], list[dict]]:
+    """Features of known variants, what was counted, and rows of the others."""
     people = KeptPeople(np.arange(4, dtype=np.int32), sex_codes(["female", "male", "male", "female"]))
-    settings = {
-        "min_call_rate": None,
-        "annotator": annotate,
-        "masks": MASKS,
-        "n_genes": 3,
-        "allele_number": 200,
-    }
-    work = NewFeatures(variants=variants, people=people, **settings | changes)
-    batches = iter(cohort_table(*rows).select(list(COLUMNS)).to_batches())
+    settings = {"min_call_rate": None, "allele_number": 200, "annotated": True} | changes
+    join = VariantJoin(variants=variants, people=people, **settings)
+    batches = cohort_table(*rows).select(list(COLUMNS)).to_batches()
     features: dict[int, list] = {}
-
-    def whole() -> Iterator[pa.RecordBatch]:
-        return (yield from work(batches))
-
-    running = whole()
+    kernel = known_features(iter(batches), join)
     while True:
         try:
-            batch = next(running)
+            batch = next(kernel)
         except StopIteration as end:
-            return features, end.value
+            unseen = [row for batch in unseen_variants(iter(batches), join) for row in batch.to_pylist()]
+            return features, end.value, unseen
         features |= dict(zip(batch["variant"].to_pylist(), batch["features"].to_pylist(), strict=True))
 
 
-def test_features__of_variants_that_the_first_cohort_knows(variants: VariantTable):
+def test_known_features__of_variants_that_passed_there(variants: VariantTable):
     rows = [variant("chr1", position, "0/1 0/0 0/0 0/0") for position in (100, 200, 300)]
-    features, counts = found(variants, *rows, variant("chr1", 100, "0/1 0/0 0/0 0/0", site_reasons=["lcr"]))
-    assert features == {0: [{"index": 2, **dict.fromkeys(STATES, 0.5)}]}
+    failing = variant("chr1", 100, "0/1 0/0 0/0 0/0", site_reasons=["low_complexity"])
+    features, counts, unseen = run(variants, *rows, failing)
+    assert features == {0: [CONTRIBUTION]}
     assert counts == {SEEN: 2, FAILED_THERE: 1, SITE: 1, UNSEEN: 0, CALL_RATE: 0}
+    assert unseen == []
 
 
-def test_features__of_variants_that_it_lacks_follow_from_frequency_0(variants: VariantTable):
-    features, counts = found(variants, variant("chr1", 150, "0/1 0/0 0/0 0/0"))
-    (synonymous, weighted) = features[0]
-    assert (synonymous["index"], synonymous["het"], synonymous["hom"], synonymous["missing"]) == (1, 1, 2, 0)
-    assert (weighted["index"], weighted["het"], weighted["missing"]) == (4, 25, 0)
-    assert counts[UNSEEN] == 1
-
-
-def test_features__of_variants_that_it_lacks_may_count_nowhere(variants: VariantTable):
-    features, counts = found(variants, variant("chr1", 150, "0/1 0/0 0/0 0/0"), annotator=None)
+def test_unseen_variants__nobody_there_carries_them(variants: VariantTable):
+    features, counts, (row,) = run(variants, variant("chr1", 150, "0/1 0/0 0/0 0/0", variant=7))
     assert features == {}
     assert counts[UNSEEN] == 1
+    assert (row["variant"], row["position"], row["a_index"]) == (7, 150, 1)
+    assert (row["allele_count"], row["allele_number"], row["passes"]) == (0, 200, True)
+    assert row["call_rate"] is None
 
 
-def test_features__variants_that_too_few_of_many_new_people_are_called_at(variants: VariantTable):
-    rows = [variant("chr1", 100, "0/1 ./. 0/0 0/0"), variant("chr1", 150, "0/1 0/0 0/0 0/0")]
-    features, counts = found(variants, *rows, min_call_rate=0.9)
-    assert list(features) == [1]
-    assert counts[CALL_RATE] == 1
-    assert list(found(variants, *rows, min_call_rate=0.75)[0]) == [0, 1]
+def test_unseen_variants__may_count_nowhere(variants: VariantTable):
+    _, counts, unseen = run(variants, variant("chr1", 150, "0/1 0/0 0/0 0/0"), annotated=False)
+    assert unseen == []
+    assert counts[UNSEEN] == 1
 
 
-def test_features__on_y_men_alone_are_asked(variants: VariantTable):
+def test_usable__variants_that_too_few_of_many_new_people_are_called_at(variants: VariantTable):
+    rows = [variant("chr1", 100, "0/1 ./. 0/0 0/0"), variant("chr1", 150, "0/1 ./. 0/0 0/0")]
+    features, counts, unseen = run(variants, *rows, min_call_rate=0.9)
+    assert (features, unseen) == ({}, [])
+    assert counts[CALL_RATE] == 2
+    features, counts, unseen = run(variants, *rows, min_call_rate=0.75)
+    assert (len(features), len(unseen), counts[CALL_RATE]) == (1, 1, 0)
+
+
+def test_usable__on_y_men_alone_are_asked(variants: VariantTable):
     row = variant("chrY", 10_000_000, "./. 0/0 1/1 ./.")
-    assert list(found(variants, row, min_call_rate=1.0)[0]) == [0]
+    assert run(variants, row, min_call_rate=1.0)[1][CALL_RATE] == 0
     row = variant("chrY", 10_000_000, "./. ./. 1/1 ./.")
-    assert found(variants, row, min_call_rate=1.0)[1][CALL_RATE] == 1
+    assert run(variants, row, min_call_rate=1.0)[1][CALL_RATE] == 1

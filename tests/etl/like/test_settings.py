@@ -39,6 +39,7 @@ def new(dataset: str, **settings: object) -> EtlConfig:
 def test_settings_like__what_counts_is_the_first_cohort_s(dataset: str, first: EtlConfig):
     config = new(dataset)
     assert config.masks == first.masks
+    assert config.genes.path == f"{dataset}/reference/genes.tsv"
     assert config.reference == first.reference
     assert config.covariates == first.covariates
     assert config.resolved_profile() == first.resolved_profile()
