@@ -63,7 +63,8 @@ def settings_like(settings: dict[str, Any]) -> dict[str, Any]:
         # Nothing is annotated: calls need no annotation, and none is looked for.
         filled["annotation"] = {"kind": "intervals"}
     filled["samples"] = {"path": "", "status": None, **samples}
-    filled["input"] = {**first["input"], **calls} if isinstance(calls, dict) else calls
+    # How half-calls are read means something in VCF alone.
+    filled["input"] = {**first["input"], **calls} if isinstance(calls, dict) and "vcf" in calls else calls
     return filled
 
 
