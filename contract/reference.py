@@ -113,7 +113,9 @@ class Reference(ConfigModel):
     groups: list[Group]
     burdens: list[Burden]
     comparisons: list[Comparison]
-    lowest_call_rate: float | None = Field(description="of people outside the sealed fold, all but very few")
+    lowest_call_rate: float | None = Field(
+        description="common_call_rate of people outside the sealed fold, but of very few"
+    )
     files: list[ReferenceFile]
     variants: list[VariantFile]
 

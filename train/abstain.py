@@ -32,7 +32,7 @@ def abstain_reasons(
     markers
         Called at fewer than `FEW_MARKERS` of the markers of the components.
     call_rate
-        Below that of all but a thousandth of the people trained on.
+        Below that of all but a thousandth of the people trained on, at sites that are common there.
     burden_CHANNEL
         Burden of a channel of synonymous variants more than `SIGNIFICANT` standard deviations from that of
         people trained on of the same ancestry: such variants have no effect, so calling or ancestry differs.
@@ -109,8 +109,8 @@ def _quality_flags(reference: Reference, root: str, manifest: Manifest, index_M:
     }
     if "marker_call_rate" in metrics:
         flags[MARKERS] = (metrics["marker_call_rate"] < FEW_MARKERS).to_numpy(bool)
-    if "call_rate" in metrics and reference.lowest_call_rate is not None:
-        flags[CALL_RATE] = (metrics["call_rate"] < reference.lowest_call_rate).to_numpy(bool)
+    if "common_call_rate" in metrics and reference.lowest_call_rate is not None:
+        flags[CALL_RATE] = (metrics["common_call_rate"] < reference.lowest_call_rate).to_numpy(bool)
     return flags
 
 

@@ -49,7 +49,7 @@ class Kept:
     loadings: pd.DataFrame
     """Of `etl.qc.ancestry.loading_frame`."""
     people: pd.DataFrame
-    """sample_index, fold, ancestry, call_rate and the components, of everybody in the dataset."""
+    """sample_index, fold, ancestry, common_call_rate and the components, of everybody in the dataset."""
     comparisons: list[Comparison]
 
 
@@ -188,6 +188,7 @@ def describe_burdens(samples: pd.DataFrame, outside: pd.DataFrame, manifest: Man
 
 def lowest_call_rate(outside: pd.DataFrame, min_cell: int) -> float | None:
     """What all but a thousandth, and all but fewer than `min_cell`, of people are called at."""
-    rates = np.sort(outside["call_rate"].dropna().to_numpy()) if "call_rate" in outside else np.zeros(0)
+    known = outside["common_call_rate"].dropna() if "common_call_rate" in outside else ()
+    rates = np.sort(np.asarray(known, dtype=np.float64))
     place = max(min_cell - 1, int(LOWEST_SHARE * len(rates)))
     return float(rates[place]) if place < len(rates) else None

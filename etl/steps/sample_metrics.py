@@ -8,7 +8,7 @@ from contract.errors import InputError
 from contract.manifest import LedgerEntry
 from etl.ingest.samples import match_samples, read_samples
 from etl.qc.person_sums import Measured, sum_over_people
-from etl.qc.sample_metrics import hard_failures, join_reasons, mean_depth, measure_samples
+from etl.qc.sample_metrics import common_call_rate, hard_failures, join_reasons, mean_depth, measure_samples
 from etl.qc.sex import call_karyotypes, impute_sex, odd_karyotypes
 from etl.steps.base import Run
 from etl.steps.ingest import COHORT, SUMS
@@ -64,5 +64,5 @@ def measured_people(
     """The samples table with all metrics; all tables have a row for each of the VCF's people, in order."""
     sex = impute_sex(measured, thresholds)
     karyotypes = call_karyotypes(sums, sex["imputed_sex"], thresholds)
-    parts = [samples, measure_samples(measured), sex, karyotypes, mean_depth(sums)]
-    return pd.concat(parts, axis=1)
+    metrics = measure_samples(measured).join(common_call_rate(measured))
+    return pd.concat([samples, metrics, sex, karyotypes, mean_depth(sums)], axis=1)

@@ -74,7 +74,7 @@ def test_abstain_reasons__call_rate_markers_and_metrics(cohort: str, tmp_path: P
     call_rate, markers, deviation = np.full((3, 40), [[0.99], [1.0], [0.0]])
     call_rate[0], markers[1], deviation[2], call_rate[3], markers[3] = 0.97, 0.8, -5.0, 0.97, np.nan
     manifest = with_metrics(
-        cohort, call_rate=call_rate, marker_call_rate=markers, deviation_r_ti_tv=deviation
+        cohort, common_call_rate=call_rate, marker_call_rate=markers, deviation_r_ti_tv=deviation
     )
     rule = {
         **{"metric": "r_ti_tv", "ancestry": "group1", "centres": [], "slopes": [], "intercept": 0.0},

@@ -18,7 +18,7 @@ def people(n: int = 400, seed: int = 1) -> pd.DataFrame:
             "batch": "all",
             "pc1": rng.normal(10.0 * second, 1.0),
             "pc2": rng.normal(0.0, 2.0, n),
-            "call_rate": 1 - rng.beta(2, 200, n),
+            "common_call_rate": 1 - rng.beta(2, 200, n),
             "n_transition": rng.poisson(2000, n),
             "n_transversion": rng.poisson(700, n),
         }
@@ -43,7 +43,7 @@ def test_describe_groups__of_fewer_than_a_cell_there_are_none():
 
 
 def test_lowest_call_rate__leaves_at_least_a_cell_below_or_at_it():
-    outside = pd.DataFrame({"call_rate": np.linspace(0.9, 1.0, 101)})
+    outside = pd.DataFrame({"common_call_rate": np.linspace(0.9, 1.0, 101)})
     assert lowest_call_rate(outside, 5) == pytest.approx(0.904)
     assert lowest_call_rate(outside.head(3), 5) is None
     assert lowest_call_rate(outside[[]], 5) is None
