@@ -55,6 +55,24 @@ class Channel(ConfigModel):
     definition: dict[str, Any]
 
 
+class CovariateColumn(ConfigModel):
+    """How a column of the samples table became a covariate; another cohort is described by the same rule."""
+
+    zero: str | None = Field(None, description="text that is 0; null: the column holds numbers")
+    one: str | None = Field(None, description="text that is 1; null: the column holds numbers")
+    mean: float = Field(description="of people outside the test fold: stands for missing values")
+    filled: int = Field(ge=0, description="people of this dataset who had no value")
+    indicator: bool = Field(description="whether a column NAME_missing says who had no value")
+
+    def words(self) -> str:
+        """The rule in a few words."""
+        found = [f"{self.one} is 1, {self.zero} is 0"] if self.one is not None else []
+        if self.filled:
+            people = "1 person has" if self.filled == 1 else f"{self.filled:,} people have"
+            found.append(f"{people} the mean, {self.mean:.4g}, for want of a value")
+        return "; ".join(found) or "numbers, none missing"
+
+
 class LedgerEntry(ConfigModel):
     """One line of the attrition ledger: what a step dropped, and why."""
 
@@ -76,6 +94,9 @@ class Manifest(ConfigModel):
     cohort_covariates: list[str] = Field(
         default_factory=list,
         description="covariates that mean nothing in another cohort: ancestry components, batches",
+    )
+    covariate_columns: dict[str, CovariateColumn] = Field(
+        default_factory=dict, description="covariates that are columns of the samples table, and their rules"
     )
     row_group_size: int = Field(ge=1, description="rows of every row group but the last of a fold")
     test_fold: int = Field(ge=0, description="the sealed fold, read once, by evaluation")
@@ -121,7 +142,7 @@ class Manifest(ConfigModel):
     def _without_absent_parts(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # So that a dataset without optional parts keeps the digest that it had before there were any.
         content: dict[str, Any] = serialize(self)
-        for name in ("tables", "reference", "like"):
+        for name in ("tables", "covariate_columns", "reference", "like"):
             if not content[name]:
                 del content[name]
         return content

@@ -22,7 +22,7 @@ from pydantic import Field
 
 from contract.config import ConfigModel, build_config
 from contract.errors import InputError, fault
-from contract.manifest import MANIFEST_NAME, Channel, read_manifest
+from contract.manifest import MANIFEST_NAME, Channel, CovariateColumn, read_manifest
 from contract.storage import open_storage
 
 REFERENCE_FOLDER, REFERENCE_NAME = "reference", "reference.json"
@@ -100,6 +100,9 @@ class Reference(ConfigModel):
     channels: list[Channel]
     covariates: list[str]
     cohort_covariates: list[str]
+    covariate_columns: dict[str, CovariateColumn] = Field(
+        default_factory=dict, description="covariates that are columns of the samples table, and their rules"
+    )
     test_fold: int
     n_people: int = Field(description="outside the sealed fold: whom frequencies and distributions are of")
     min_cell: int = Field(description="what fewer people share is coarsened or left out")

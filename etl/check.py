@@ -13,6 +13,7 @@ from etl.annotate.csq_format import available_classes, csq_fields, csq_format
 from etl.annotate.genes import read_genes
 from etl.annotate.properties import read_properties
 from etl.config import EtlConfig
+from etl.export.covariates import check_columns
 from etl.genome import genome
 from etl.ingest.files import inspect_headers, missing_fields
 from etl.ingest.header import VcfHeader
@@ -52,6 +53,7 @@ def _cohort_faults(config: EtlConfig) -> list[str]:
     headers, in_headers = inspect_headers(config.input, config.reference)
     faults += in_headers
     samples = attempt(lambda: read_samples(config.samples))
+    attempt(lambda: check_columns(config))
     attempt(lambda: _read_gene_tables(config))
     intervals = config.intervals
     if intervals is not None:
@@ -72,7 +74,7 @@ def _cohort_faults(config: EtlConfig) -> list[str]:
     for header in headers:
         faults += _content_faults(header, config)
         faults += _other_annotation(header, headers[0], config.annotation)
-    return faults
+    return list(dict.fromkeys(faults))  # a table that two readers need is told once
 
 
 def _read_gene_tables(config: EtlConfig) -> None:

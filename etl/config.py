@@ -12,6 +12,7 @@ from contract.config import ConfigModel, build_config, load_config
 from contract.errors import InputError, fault
 from etl.aggregate.config import MasksConfig
 from etl.annotate.config import AnnotationConfig, GenesConfig
+from etl.associate.config import AssociationConfig
 from etl.like.settings import settings_like
 from etl.thresholds import Profile
 
@@ -186,8 +187,13 @@ class EtlConfig(ConfigModel):
         description="estimate, from the calls; skip: declared families alone; or {table: PATH} of a tool",
     )
     folds: FoldsConfig = FoldsConfig()
-    covariates: tuple[Literal["is_female", "ancestry_pcs", "batch"], ...] = ("is_female", "ancestry_pcs")
+    covariates: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        ("is_female", "ancestry_pcs"),
+        description="is_female, ancestry_pcs, batch, or columns of the samples table that hold numbers or "
+        "two values, such as age or a polygenic score",
+    )
     for_new_people: NewPeopleConfig = NewPeopleConfig()
+    association: AssociationConfig = AssociationConfig()
     export: tuple[Literal["matrix_table"], ...] = Field(
         (), description="matrix_table: the quality-controlled cohort as a Hail MatrixTable too"
     )
@@ -215,6 +221,8 @@ class EtlConfig(ConfigModel):
         own = info.data.get("like") is None
         if own and "batch" in value and samples is not None and samples.batch is None:
             raise ValueError("samples.batch to name the column of batches, or no batch here")
+        if len(set(value)) < len(value):
+            raise ValueError("each name once")
         return value
 
     @property
@@ -226,6 +234,11 @@ class EtlConfig(ConfigModel):
     def dataset(self) -> str:
         """Folder of the finished dataset."""
         return f"{self.out}/dataset"
+
+    @property
+    def associations(self) -> str:
+        """Table of burden tests."""
+        return f"{self.out}/associations.parquet"
 
     @property
     def matrix_table(self) -> str:

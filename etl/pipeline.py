@@ -66,6 +66,7 @@ def plan(config: EtlConfig) -> list[StepStatus]:
         inputs = {url: _input_digest(url) for url in step.inputs(config)}
         settings = {**step.settings(config, profile), "inputs": inputs}
         code = {name: source_digest(PACKAGE / name) for name in step.packages}
+        code |= {name: file_digest(PACKAGE / name) for name in step.modules}
         code["genome"] = file_digest(PACKAGE / "genome.py")
         code["step"] = file_digest(PACKAGE.parent / f"{step.source.replace('.', '/')}.py")
         code |= software_versions(ENGINES)

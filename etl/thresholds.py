@@ -104,6 +104,9 @@ class GateThresholds(ConfigModel):
     )
     min_batch_people: int = Field(ge=1, description="batches of as many must hold cases and controls")
     max_hwe_inflation: float = Field(gt=0, description="chi-square of the median p over its expectation")
+    max_burden_inflation: float = Field(
+        gt=0, description="genomic control lambda of the burden tests of synonymous variants"
+    )
     warn_p: float = Field(ge=0, le=1, description="a p-value below it warns; of many tests after Bonferroni")
     fail_p: float = Field(ge=0, le=1, description="a p-value of synonymous burden below it fails")
 

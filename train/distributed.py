@@ -7,7 +7,8 @@ none (one process). A collective that only some ranks enter waits for ever: ever
 from __future__ import annotations
 
 import os
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -17,9 +18,11 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from contract.errors import InputError, fault
+from train.errors import TrainingError
 from train.launch import launcher
 
 Backend = Literal["auto", "horovod", "ddp", "none"]
+Result = TypeVar("Result")
 
 
 class Comm:
@@ -214,3 +217,35 @@ def start(backend: Backend = "auto") -> Comm:
         raise InputError(
             fault("environment", "horovod", found=str(error), wanted="deploy/horovod/build.sh run")
         ) from None
+
+
+def on_leader(comm: Comm, action: Callable[[], Result]) -> Result:
+    """The leader's result on every rank, and its failure too: a rank that isn't told of it waits for ever.
+
+    Raises
+    ------
+    InputError
+        On every rank, for what the user can mend.
+    TrainingError
+        On the other ranks, with the leader's sentence, for whatever else it raised; the leader raises that.
+    """
+    result: Any = None
+    faults: list[str] = []
+    failure: Exception | None = None
+    if comm.is_leader:
+        try:
+            result = action()
+        except InputError as error:
+            faults = error.faults
+        except Exception as error:  # noqa: BLE001 - the other ranks are told of it, and it is raised again
+            failure = error
+    # Only the sentence travels: an exception of some library may not be one that can be pickled.
+    sentence = f"{type(failure).__name__}: {failure}" if failure else None
+    result, faults, sentence = comm.share((result, faults, sentence))
+    if faults:
+        raise InputError(faults)
+    if failure is not None:
+        raise failure
+    if sentence is not None:
+        raise TrainingError(f"the leading rank failed: {sentence}")
+    return result  # type: ignore[no-any-return]

@@ -32,7 +32,8 @@ from train.people import UNKNOWN, People, permute_labels, read_people, require_b
 from train.readings import complete_reading, new_reading, record_reading
 from train.rivals.penalised import PenalisedRival, fit_covariates, ridge_and_lasso_paths
 from train.scaling import Densifier, make_batch
-from train.summary import Judged, Reference, summarise
+from train.summary import OUT_OF_FOLD, VALIDATION, Judged, Reference, summarise
+from train.unseen import network_scores
 
 METRICS_NAME = "metrics.json"
 PREDICTIONS_NAME = "predictions.parquet"
@@ -157,9 +158,10 @@ def rivals(
 
 
 def read_reference(run: Path, bundle: Bundle, manifest: Manifest, config: TrainConfig) -> Reference | None:
-    """What the fit left of people outside the sealed fold, each scored by a fit without their fold.
+    """Calibrated scores of people outside the sealed fold whom the network does not know.
 
-    None where the fit left nothing, or nobody of both classes.
+    Everybody, by fits without their fold, or the validation people where convolutions stay: see
+    `train.unseen`. None where the fit left nothing, or nobody of both classes.
 
     Raises
     ------
@@ -170,7 +172,7 @@ def read_reference(run: Path, bundle: Bundle, manifest: Manifest, config: TrainC
     path = run / OUT_OF_FOLD_NAME
     if not path.exists():
         return None
-    frame = pd.read_parquet(path)
+    frame, unseen = network_scores(pd.read_parquet(path))
     missing = sorted({"sample_index", "logit"} - set(frame))
     if missing:
         raise InputError(fault(path, "columns", found=f"no {', '.join(missing)}", wanted="those of the fit"))
@@ -192,7 +194,8 @@ def read_reference(run: Path, bundle: Bundle, manifest: Manifest, config: TrainC
     if len(np.unique(is_case_M[known])) < 2:
         return None
     components_MK = read_components(root, manifest, sample_M[known], folds)
-    return Reference(is_case_M[known], logit_M[known], components_MK)
+    who = {"out_of_fold": OUT_OF_FOLD, "validation": VALIDATION}[unseen]
+    return Reference(is_case_M[known], bundle.calibration.logits(logit_M[known]), components_MK, who)
 
 
 def read_components(

@@ -7,10 +7,10 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from train.direct import (
     out_of_fold_table,
     save_path,
 )
-from train.distributed import Comm
+from train.distributed import Comm, on_leader
 from train.effects.crossfit import DirectPath
 from train.engine import Scores, Trainer, run_epochs, score
 from train.ensemble import build_model, members_of
@@ -46,6 +46,7 @@ from train.prepare import Prepared, prepare
 from train.readings import READS_NAME
 from train.reference import keep_reference, reference_facts
 from train.scaling import Batch, Densifier, make_batch
+from train.unseen import add_network_scores
 
 PACKAGES = ("torch", "petastorm", "pyarrow", "numpy", "scikit-learn", "horovod", "pydantic")
 RUN_NAME = "run.json"
@@ -57,8 +58,6 @@ BEFORE_NAMES = ("ladder", "tune", "ladder.json")
 themselves what they belong to, and outlast a run that is replaced."""
 READING = {"dataset", "reader", "cache", "cache_mb", "prefetch"}
 """Keys of `data` that say where and how rows are read, not which."""
-
-Result = TypeVar("Result")
 
 
 def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
@@ -93,10 +92,12 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
     if comm.is_leader:
         _announce(console, prepared, comm, trainer)
 
+    def write_state() -> None:
+        save_state(out, trainer.state())
+        _write_json(out / HISTORY_NAME, trainer.progress.history)
+
     def save() -> None:
-        if comm.is_leader:
-            save_state(out, trainer.state())
-            _write_json(out / HISTORY_NAME, trainer.progress.history)
+        on_leader(comm, write_state)
 
     def validate() -> tuple[Scores, NDArray[np.int8]]:
         scores = score(trainer, scoring_batches(prepared, reader, prepared.validation_groups, comm))
@@ -110,12 +111,12 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
         return training_batches(prepared, reader, epoch, comm, step)
 
     run_epochs(trainer, training, validate, save, tell)
-    if comm.is_leader and not (out / BUNDLE_NAME).exists():
-        bundle = _bundle(prepared, trainer, path)
-        save_bundle(
-            out / BUNDLE_NAME, bundle, partial(keep_reference, root=config.data.dataset, facts=bundle.facts)
-        )
-    comm.barrier()
+    if path is not None and trainer.progress.best_epoch >= 0:
+        # The convolutions stay: what the direct path says of people is no longer what the network says.
+        trainer.model.load_state_dict(trainer.best_weights)
+        scores, _ = validate()
+        on_leader(comm, lambda: add_network_scores(out, scores))
+    on_leader(comm, lambda: _leave_bundle(out, prepared, trainer, path))
     return out
 
 
@@ -212,21 +213,6 @@ def scoring_batches(
     return prefetch(batches, data.prefetch)
 
 
-def on_leader(comm: Comm, action: Callable[[], Result]) -> Result:
-    """The leader's result on every rank; what the user can mend is raised on every rank too."""
-    result: Any = None
-    faults: list[str] = []
-    if comm.is_leader:
-        try:
-            result = action()
-        except InputError as error:
-            faults = error.faults
-    result, faults = comm.share((result, faults))
-    if faults:
-        raise InputError(faults)
-    return result  # type: ignore[no-any-return]
-
-
 def training_digest(config: TrainConfig) -> str:
     """Digest of what decides the course of training; not of where it runs, how it reads or how it is judged.
 
@@ -309,6 +295,13 @@ def _clear(out: Path, *, keep_reads: bool) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def _leave_bundle(out: Path, prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> None:
+    if not (out / BUNDLE_NAME).exists():
+        bundle = _bundle(prepared, trainer, path)
+        keep = partial(keep_reference, root=prepared.config.data.dataset, facts=bundle.facts)
+        save_bundle(out / BUNDLE_NAME, bundle, keep)
 
 
 def _bundle(prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> Bundle:

@@ -21,6 +21,7 @@ Labels = NDArray[np.int8]
 Values = NDArray[np.float64]
 
 EDGE = 1e-6  # probabilities are kept this far from 0 and 1 where their logit is taken
+CALIBRATION_BINS = 10  # of equal width, as Naeini et al. 2015 have them
 NEWTON_STEPS, NEWTON_TOLERANCE, LONGEST_STEP = 30, 1e-7, 5.0
 STEEPEST = 50.0  # log odds per standard deviation; more has no end: cases and controls are separated
 
@@ -161,14 +162,14 @@ def calibration_intercept(is_case_M: Labels, probability_M: Values, weight_DM: V
 
 @Metric
 def expected_calibration_error(
-    is_case_M: Labels, probability_M: Values, weight_DM: Values, n_bins: int = 10
+    is_case_M: Labels, probability_M: Values, weight_DM: Values, n_bins: int = CALIBRATION_BINS
 ) -> Values:
     """Mean distance between mean probability and share of cases in equal-width bins, weighted by people.
 
-    Naeini et al. 2015. Chance alone makes it positive: see `calibration_error_by_chance`.
+    Naeini et al. 2015. Chance alone makes it positive: see `calibration_error_by_chance` and
+    `train.calibration_error`.
     """
-    bin_M = np.minimum((probability_M * n_bins).astype(int), n_bins - 1)
-    gap_MB = np.eye(n_bins)[bin_M] * (probability_M - is_case_M)[:, None]
+    gap_MB = calibration_gaps(is_case_M, probability_M, n_bins)
     return np.asarray(np.abs(weight_DM @ gap_MB).sum(axis=1) / weight_DM.sum(axis=1))
 
 
@@ -234,6 +235,12 @@ def calibration_error_by_chance(probability_M: Values, seed: int, draws: int = 2
         for _ in range(draws)
     ]
     return float(np.mean(errors))
+
+
+def calibration_gaps(is_case_M: Labels, probability_M: Values, n_bins: int) -> Values:
+    """Probability less outcome of each person (M), in the column of the person's bin (B), else 0."""
+    bin_M = np.minimum((probability_M * n_bins).astype(int), n_bins - 1)
+    return np.asarray(np.eye(n_bins)[bin_M] * (probability_M - is_case_M)[:, None])
 
 
 def logit(probability_M: Values) -> Values:

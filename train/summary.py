@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.adjustment import can_adjust, fit_adjustment
+from train.calibration_error import calibration_error_interval
 from train.config import EvaluationConfig, TrainConfig
 from train.decisions import OperatingPoint, decision_curve, youden_threshold
 from train.intervals import (
@@ -39,7 +40,9 @@ from train.metrics import (
 )
 
 NETWORK, COVARIATES = "cnn", "covariates"
+CALIBRATION_ERROR = "expected_calibration_error"
 OUT_OF_FOLD = "people outside the sealed fold, each scored by a fit without their fold"
+VALIDATION = "validation people, whom no gene effect knows and who told training when to stop"
 CONFIGURED = "nobody: the configured threshold (evaluation.threshold)"
 SEALED = "the people of the sealed fold themselves"
 CALLS = {
@@ -57,11 +60,15 @@ LITTLE_SPREAD = 0.25  # standard deviation of logits: odds that differ by a quar
 
 @dataclass(frozen=True)
 class Reference:
-    """People outside the sealed fold, each scored by a fit without their fold."""
+    """People outside the sealed fold, scored by what is judged, but without knowing them; `people` says how.
+
+    `logit_M` is calibrated like the probabilities that it is compared with.
+    """
 
     is_case_M: Labels
     logit_M: Values
     components_MK: Values
+    people: str = OUT_OF_FOLD
 
 
 @dataclass(frozen=True)
@@ -103,8 +110,13 @@ def summarise(judged: Judged, config: TrainConfig) -> dict[str, Any]:
     }
     for name, values in measured.items():
         found[name] = _as_json(model_intervals(judged, name, values, settings))
+    for name, probability_M in judged.probabilities.items():
+        error = calibration_error_interval(y_M, probability_M, drawn)
+        found[name][CALIBRATION_ERROR] = asdict(error) | {
+            "binned": measured[name][CALIBRATION_ERROR].estimate
+        }
     chance = calibration_error_by_chance(judged.probabilities[NETWORK], config.seed)
-    found[NETWORK]["expected_calibration_error"]["if_calibrated"] = chance
+    found[NETWORK][CALIBRATION_ERROR]["if_calibrated"] = chance
     found |= found[NETWORK]
     found["auroc_differences"] = {
         f"{NETWORK} - {name}": asdict(_difference(judged, name)) for name in measured if name != NETWORK
@@ -153,6 +165,9 @@ def increments(
         notes = [found[model][metric]["note"] for model in (NETWORK, COVARIATES)]
         untold = next((note for note in notes if note), None)
         gained[metric] = nothing(untold) if untold else (value - measured[COVARIATES][metric]).interval()
+    # What chance adds to both binned errors nearly cancels; their debiased estimates have no draws in common.
+    binned = gained[CALIBRATION_ERROR]
+    gained[CALIBRATION_ERROR] = replace(binned, method=f"{binned.method}, of errors as binned")
     return gained
 
 
@@ -162,7 +177,7 @@ def operating_point(judged: Judged, settings: EvaluationConfig, drawn: FamilyDra
     if judged.reference is not None:
         reference = judged.reference
         chosen = youden_threshold(reference.is_case_M, 1 / (1 + np.exp(-reference.logit_M)))
-        point = OperatingPoint(chosen, f"{OUT_OF_FOLD} (Youden)")
+        point = OperatingPoint(chosen, f"{reference.people} (Youden)")
     probability_M = judged.probabilities[NETWORK]
     metrics: dict[str, Metric] = {
         name: metric.at(threshold=point.threshold) for name, metric in CALLS.items()
@@ -179,7 +194,7 @@ def adjusted_auroc(judged: Judged) -> dict[str, Any]:
     logit_M, reference = logit(judged.probabilities[NETWORK]), judged.reference
     fitted = (logit_M, judged.components_MK, SEALED)
     if reference is not None and reference.components_MK.shape[1]:
-        fitted = (reference.logit_M, reference.components_MK, OUT_OF_FOLD)
+        fitted = (reference.logit_M, reference.components_MK, reference.people)
     score_M, components_MK, people = fitted
     facts = {"fitted_on": people, "components": list(judged.components)}
     untold = ""

@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import ConfigDict, Field
 
 from contract.config import ConfigModel
-from contract.manifest import Channel, LedgerEntry, Manifest
+from contract.manifest import Channel, CovariateColumn, LedgerEntry, Manifest
 
 
 class DatasetFacts(ConfigModel):
@@ -21,6 +21,7 @@ class DatasetFacts(ConfigModel):
     channels: list[Channel] = Field(min_length=1)
     covariates: list[str]
     cohort_covariates: list[str] = Field(default_factory=list)
+    covariate_columns: dict[str, CovariateColumn] = Field(default_factory=dict)
     row_group_size: int = Field(64, ge=1)
     row_groups_per_file: int = Field(16, ge=1, description="a file is what one task holds in memory")
     test_fold: int = Field(ge=0)

@@ -91,6 +91,7 @@ def write_reference_folder(
         channels=manifest.channels,
         covariates=manifest.covariates,
         cohort_covariates=manifest.cohort_covariates,
+        covariate_columns=manifest.covariate_columns,
         test_fold=manifest.test_fold,
         n_people=len(outside),
         min_cell=rules.min_cell,

@@ -200,3 +200,23 @@ def _status_faults(samples: pd.DataFrame, table: pd.DataFrame, config: SamplesCo
         f"two values: case ({', '.join(config.status.case)}) and control ({', '.join(config.status.control)})"
     )
     return [fault(config.path, f"column '{config.status.column}'", found=shown or "nothing", wanted=wanted)]
+
+
+def read_columns(config: SamplesConfig, names: Sequence[str]) -> pd.DataFrame:
+    """Columns of the samples table as text without spaces at the ends, by sample id; missing where empty.
+
+    Raises
+    ------
+    InputError
+        If the file is absent or unreadable, or lacks a column.
+    """
+    table = _read_text(config.path)
+    shown = ", ".join(table.columns)
+    faults = [
+        fault(config.path, f"column '{name}'", found=f"columns {shown}", wanted=f"'{name}'")
+        for name in (config.sample_id, *names)
+        if name not in table.columns
+    ]
+    if faults:
+        raise InputError(faults)
+    return table.set_index(config.sample_id)[list(names)].apply(lambda column: column.str.strip())

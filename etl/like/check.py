@@ -6,10 +6,12 @@ from contract.errors import InputError, fault
 from contract.reference import check_files, open_reference
 from etl.annotate.csq_format import csq_fields
 from etl.config import EtlConfig
+from etl.export.covariates import column_names
 from etl.genome import genome
 from etl.ingest.files import inspect_headers, missing_fields
 from etl.ingest.header import VcfHeader
 from etl.ingest.intervals import read_intervals, read_low_complexity
+from etl.ingest.samples import read_columns
 from etl.ingest.sites import check_fasta
 from etl.like.samples import read_new_people
 
@@ -24,6 +26,8 @@ def check_like(config: EtlConfig) -> list[str]:
             read_intervals(config.intervals, config.reference)
         if config.low_complexity is not None:
             read_low_complexity(config.low_complexity, config.reference)
+        if column_names(config.covariates):
+            read_columns(config.samples, column_names(config.covariates))
         if headers:
             read_new_people(config.samples, headers[0].samples, headers[0].path)
     except InputError as error:

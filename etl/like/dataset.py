@@ -11,13 +11,14 @@ from contract.provenance import software_versions
 from contract.reference import GENES_FILE, Reference, open_reference
 from etl.cohort.people import person_sex
 from etl.export.config import DatasetFacts
+from etl.export.covariates import make_covariates
 from etl.export.parquet import write_dataset
 from etl.export.people_tables import metrics_table
 from etl.like.ancestry import MARKERS
 from etl.like.people import covariates_like
 from etl.steps.aggregation import read_entries
 from etl.steps.base import SOFTWARE, Run
-from etl.steps.dataset import covariates, finished_records, full_ledger, input_digests
+from etl.steps.dataset import finished_records, full_ledger, input_digests
 from etl.steps.names import SAMPLES
 from etl.steps.table import ANCESTRY
 from etl.workspace import StepResult
@@ -41,6 +42,7 @@ def work(run: Run) -> StepResult:
         channels=content.channels,
         covariates=content.covariates,
         cohort_covariates=content.cohort_covariates,
+        covariate_columns=content.covariate_columns,
         row_group_size=run.config.row_group_size,
         test_fold=content.test_fold,
         fitted_on={what: seen for record in records.values() for what, seen in record.fitted_on.items()},
@@ -69,6 +71,5 @@ def _covariates(samples: pd.DataFrame, run: Run, reference: Reference) -> list[l
     )
     # Components are those of the reference: people carry no others.
     kept = [name for name in samples if not re.fullmatch(r"pc\d+", str(name)) or name in reference.components]
-    values, names = covariates(samples[kept], own)
-    frame = pd.DataFrame(values, columns=names, index=samples.index)
-    return covariates_like(frame, samples["batch"], reference)
+    found = make_covariates(samples[kept], own, fixed=reference.covariate_columns)
+    return covariates_like(found.values, samples["batch"], reference)

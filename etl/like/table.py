@@ -87,7 +87,7 @@ LIKE_STEPS: tuple[Step, ...] = (
     replace(
         table.DATASET,
         settings=_dataset,
-        packages=("export", "like", "../contract"),
+        packages=("export", "like"),
         inputs=_reference,
         outputs=lambda config: [f"{config.dataset}/{MANIFEST_NAME}"],
         module="etl.like.dataset",

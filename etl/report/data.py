@@ -11,6 +11,7 @@ import pandas as pd
 
 from contract.manifest import LedgerEntry
 from contract.page.panel import Cut
+from etl.associate.inflation import Inflation
 from etl.report.variants import VariantSums
 
 
@@ -57,6 +58,21 @@ class Attrition:
     """Who came in, and who is in the dataset."""
     n_variants: tuple[int, int]
     """Read, and passing."""
+
+
+@dataclass(frozen=True)
+class AssociationPart:
+    """Burden tests of unrelated people outside the sealed fold."""
+
+    table: pd.DataFrame
+    """Tested rows, columns of `etl.associate.burden_tests.ASSOCIATION_SCHEMA`."""
+    inflation: Sequence[Inflation]
+    n_cases: int
+    n_controls: int
+    n_relatives: int
+    """People left out because a relative is among the tested."""
+    covariates: Sequence[str] = ()
+    """In words."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +126,8 @@ class ReportData:
         From `burden_by_status`.
     synonymous
         Channels of synonymous variants alone: no effect is expected of them.
+    association
+        Burden tests of each gene and channel.
     classes
         Variants by consequence class.
     thresholds
@@ -145,6 +163,7 @@ class ReportData:
     n_pairs_across_folds: int | None = None
     burden: pd.DataFrame | None = None
     synonymous: Sequence[str] = ()
+    association: AssociationPart | None = None
     classes: Mapping[str, int] = field(default_factory=dict)
     thresholds: Sequence[Threshold] = ()
     numbers: Mapping[str, object] = field(default_factory=dict)

@@ -31,6 +31,7 @@ def judge(data: ReportData, limits: GateThresholds) -> list[Gate]:
         *_batch_gates(data, limits),
         *_variant_gates(data, limits),
         *_burden_gates(data, limits),
+        *_association_gates(data, limits),
     ]
 
 
@@ -172,6 +173,20 @@ def hwe_inflation(p_values: np.ndarray, n_groups: int) -> float:
     table = equilibrium_quantiles(p_values, n_groups)
     median = float(np.interp(np.log10(2), table["expected"], table["observed"]))
     return float(chi2.isf(10**-median, 1) / chi2.isf(0.5, 1))
+
+
+def _association_gates(data: ReportData, limits: GateThresholds) -> Iterator[Gate]:
+    found = data.association.inflation if data.association else ()
+    for each in found:
+        if each.channel in data.synonymous:
+            inflated = each.value > limits.max_burden_inflation and each.low > 1
+            yield Gate(
+                f"Inflation of {each.channel} burden tests",
+                "warn" if inflated else "pass",
+                f"λ {each.value:.2f} ({each.low:.2f} to {each.high:.2f}) over {each.genes:,} genes",
+                f"at most {limits.max_burden_inflation:g}, or an interval with 1 in it: "
+                "else ancestry, batch or calling",
+            )
 
 
 def _burden_gates(data: ReportData, limits: GateThresholds) -> Iterator[Gate]:

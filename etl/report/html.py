@@ -7,6 +7,7 @@ from itertools import groupby
 
 from contract.manifest import LedgerEntry
 from contract.page.html import page_environment, render_page, write_page
+from etl.report.association_table import strongest_rows
 from etl.report.data import ReportData
 from etl.report.names import reason_words
 from etl.report.people import compared_sexes
@@ -35,6 +36,7 @@ def render_report(data: ReportData) -> str:
         suspicions=suspicions(data),
         ledger=ledger_rows(data),
         batches=batch_table(data),
+        strongest=strongest_rows(data.association),
         steps=lines_by_step(data.lines),
         sexes=None if data.people is None else compared_sexes(data.people),
         relationships=_relationships(data),

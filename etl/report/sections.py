@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contract.page.panel import Cut, Panel
+from etl.report.association_figures import association_panels
 from etl.report.attrition_figures import people_panel, variants_panel
 from etl.report.data import ReportData
 from etl.report.people_figures import removal_panel, sample_panels, sex_panels
@@ -32,6 +33,7 @@ def report_panels(data: ReportData) -> dict[str, list[Panel]]:
         "genotypes": _genotypes(data),
         "variants": _variants(data),
         "burden": [] if data.burden is None else burden_panels(data.burden),
+        "association": [] if data.association is None else association_panels(data.association),
     }
 
 

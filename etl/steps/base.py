@@ -48,6 +48,8 @@ class Step:
     """The part of the configuration that its output depends on, as JSON content."""
     packages: tuple[str, ...]
     """Folders whose code it runs, as seen from etl/."""
+    modules: tuple[str, ...] = ()
+    """Single files of code that it runs, as seen from etl/."""
     inputs: Callable[[EtlConfig], list[str]] = lambda config: []
     """Files from outside that it reads, paths or URLs."""
     outputs: Callable[[EtlConfig], list[str]] = lambda config: []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 import pandas as pd
@@ -14,8 +13,8 @@ from contract.storage import absolute
 from etl.aggregate.masks import mask_channels
 from etl.annotate.properties import property_counts, read_properties
 from etl.cohort.people import person_sex
-from etl.config import EtlConfig
 from etl.export.config import DatasetFacts
+from etl.export.covariates import doubts, make_covariates
 from etl.export.parquet import write_dataset
 from etl.export.people_tables import kinship_table, metrics_table
 from etl.steps.aggregation import read_entries
@@ -44,20 +43,25 @@ def work(run: Run) -> StepResult:
     samples["sex"] = person_sex(samples)
     if "matrix_table" in run.config.export:
         _export(run, samples)
-    samples["covariates"], names = covariates(samples, run.config)
+    covariates = make_covariates(samples, run.config)
+    samples["covariates"] = covariates.values.to_numpy().tolist()
     samples["sex"] = samples["sex"].where(samples["sex"] != "unknown", None)
     # What is fitted for new people is not imported where there are only such.
     from etl.steps.reference import reference_writer
 
     records, (genes, told) = finished_records(run), _gene_axis(run)
+    seen = {what: seen for record in records.values() for what, seen in record.fitted_on.items()}
+    if covariates.columns:
+        seen["means of covariates"] = "people outside the test fold"
     facts = DatasetFacts(
         reference_genome=run.config.reference,
         channels=mask_channels(run.config.masks.resolved()),
-        covariates=names,
-        cohort_covariates=[name for name in names if name != "is_female"],
+        covariates=[str(name) for name in covariates.values],
+        cohort_covariates=covariates.of_this_cohort,
+        covariate_columns=covariates.columns,
         row_group_size=run.config.row_group_size,
         test_fold=run.config.folds.test,
-        fitted_on={what: seen for record in records.values() for what, seen in record.fitted_on.items()},
+        fitted_on=seen,
         counts=cohort_counts(records) | told,
         ledger=full_ledger(records),
         qc_profile=run.profile.model_dump(mode="json", exclude={"gates"}),
@@ -77,7 +81,9 @@ def work(run: Run) -> StepResult:
             "channels": len(manifest.channels),
             "row_groups": sum(fold.n_row_groups for fold in manifest.folds),
             **told,
-        }
+            "covariates": covariates.words(),
+        },
+        warnings=doubts(covariates, samples, samples["fold"] != run.config.folds.test),
     )
 
 
@@ -108,24 +114,6 @@ def _export(run: Run, samples: pd.DataFrame) -> None:
         samples,
         absolute(run.config.matrix_table),
     )
-
-
-def covariates(samples: pd.DataFrame, config: EtlConfig) -> tuple[list[list[float]], list[str]]:
-    """Covariates of each person and their names, in the order of the configuration.
-
-    is_female is 1, 0, or 0.5 where sex is unknown; a batch is 1 in its own column, the first batch in none.
-    """
-    columns: dict[str, pd.Series] = {}
-    for kind in config.covariates:
-        if kind == "is_female":
-            columns["is_female"] = samples["sex"].map({"female": 1.0, "male": 0.0}).fillna(0.5)
-        elif kind == "ancestry_pcs":
-            columns |= {str(name): samples[name] for name in samples if re.fullmatch(r"pc\d+", str(name))}
-        else:
-            dummies = pd.get_dummies(samples["batch"], prefix="batch", dtype=float, drop_first=True)
-            columns |= {str(name): dummies[name] for name in dummies}
-    frame = pd.DataFrame(columns, index=samples.index)
-    return frame.astype(float).to_numpy().tolist(), list(frame.columns)
 
 
 def finished_records(run: Run, steps: Iterable[Step] = BEFORE) -> dict[str, Record]:

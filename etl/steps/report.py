@@ -1,4 +1,4 @@
-"""Step 10: the quality-control report, and the attrition ledger as tables."""
+"""Step 11: the quality-control report, and the attrition ledger as tables."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import pandas as pd
 
 from contract.page.panel import Cut
 from contract.provenance import software_versions
+from etl.associate.inflation import Inflation
 from etl.cohort.passes import Parts, joined, map_parts
 from etl.ingest.sites import SITE_REASONS
 from etl.qc.variants import VARIANT_REASONS
 from etl.report.allele_balance import high_balance_share
 from etl.report.attrition import people_flow, people_ledger, removal_tests, variant_ledger
 from etl.report.burden import burden_by_status, person_burden
-from etl.report.data import Attrition, Histogram, ReportData
+from etl.report.data import AssociationPart, Attrition, Histogram, ReportData
 from etl.report.gates import judge
 from etl.report.html import write_report
 from etl.report.people import SEALED, report_people
@@ -26,13 +27,14 @@ from etl.report.variants import READ_COLUMNS, VariantSums, sum_variants
 from etl.report.words import suspicions
 from etl.steps.aggregation import read_entries
 from etl.steps.annotation import read_gene_axis
+from etl.steps.association import read_associations, synonymous_channels
 from etl.steps.base import SOFTWARE, Run
 from etl.steps.dataset import BEFORE, cohort_counts, finished_records, full_ledger, input_digests
 from etl.steps.ingest import COHORT, SUMS
 from etl.steps.names import COMPONENTS, KINSHIP, SAMPLES, VARIANTS
 from etl.steps.relatedness import DUPLICATES, PEOPLE
 from etl.steps.sample_metrics import METRICS
-from etl.steps.table import ANCESTRY, DATASET, INGEST, RELATEDNESS, SAMPLE_METRICS, VARIANT_QC
+from etl.steps.table import ANCESTRY, ASSOCIATION, DATASET, INGEST, RELATEDNESS, SAMPLE_METRICS, VARIANT_QC
 from etl.thresholds import Profile
 from etl.workspace import Record, StepResult
 
@@ -41,7 +43,7 @@ PEOPLE_LEDGER, REMOVAL_TESTS, VARIANT_LEDGER = "people_ledger.csv", "removal_tes
 
 def work(run: Run) -> StepResult:
     """Write the HTML report, and the ledger beside the step's record."""
-    records = finished_records(run, (*BEFORE, DATASET))
+    records = finished_records(run, (*BEFORE, DATASET, ASSOCIATION))
     people = _people(run)
     sums = _variant_sums(run)
     attrition = _attrition(people, sums, records)
@@ -70,7 +72,7 @@ def work(run: Run) -> StepResult:
         fitted_on={what: seen for record in records.values() for what, seen in record.fitted_on.items()}
         | {"cases against controls in this report": "people outside the test fold"},
     )
-    data = _with_burden(_with_relatives(data, run, records), run)
+    data = _with_association(_with_burden(_with_relatives(data, run, records), run), run, records)
     data = replace(data, gates=judge(data, run.profile.gates))
     write_report(data, run.config.report)
     verdicts = [gate.verdict for gate in data.gates]
@@ -184,7 +186,25 @@ def _with_burden(data: ReportData, run: Run) -> ReportData:
     return replace(
         data,
         burden=burden_by_status(by_person, samples, names, test_fold=run.config.folds.test),
-        synonymous=[mask.name for mask in masks if mask.classes == ("synonymous",)],
+        synonymous=synonymous_channels(run.config),
+    )
+
+
+def _with_association(data: ReportData, run: Run, records: dict[str, Record]) -> ReportData:
+    facts = records["association"].facts
+    if facts["untested"]:
+        return replace(data, absent={**data.absent, "association": f"Not tested: {facts['untested']}."})
+    table = read_associations(run.config.associations)
+    return replace(
+        data,
+        association=AssociationPart(
+            table[table["test"].notna()].reset_index(drop=True),
+            [Inflation(**each) for each in facts["inflation"]],
+            facts["cases"],
+            facts["controls"],
+            facts["relatives_left_out"],
+            records["dataset"].facts["covariates"],
+        ),
     )
 
 

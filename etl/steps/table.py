@@ -1,4 +1,4 @@
-"""The ten steps in order: what each is called and what its output depends on.
+"""The eleven steps in order: what each is called and what its output depends on.
 
 Apart from their work, so that a plan needs neither Hail nor Spark: importing those takes seconds.
 """
@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from contract.manifest import MANIFEST_NAME
 from etl.config import EtlConfig
+from etl.export.covariates import column_names
 from etl.ingest.files import find_files
 from etl.steps.base import Step
 from etl.thresholds import Profile
+
+DATASET_MODULES = (
+    "config", "dataset", "errors", "manifest", "people_tables", "provenance", "reference", "schema",
+    "storage",
+)  # fmt: skip
+"""What of contract/ the dataset's step imports; the pages of reports are not among it."""
 
 
 def _ingest(config: EtlConfig, profile: Profile) -> dict[str, object]:
@@ -93,12 +100,17 @@ def _dataset(config: EtlConfig, profile: Profile) -> dict[str, object]:
 
 
 def _dataset_inputs(config: EtlConfig) -> list[str]:
-    return [config.genes.properties.path] if config.genes.properties else []
+    properties = [config.genes.properties.path] if config.genes.properties else []
+    return properties + ([config.samples.path] if column_names(config.covariates) else [])
 
 
 def _dataset_outputs(config: EtlConfig) -> list[str]:
     exported = [f"{config.matrix_table}/_SUCCESS"] if "matrix_table" in config.export else []
     return [f"{config.dataset}/{MANIFEST_NAME}", *exported]
+
+
+def _association(config: EtlConfig, profile: Profile) -> dict[str, object]:
+    return {"association": config.association.model_dump(mode="json"), "associations": config.associations}
 
 
 def _report(config: EtlConfig, profile: Profile) -> dict[str, object]:
@@ -165,16 +177,26 @@ DATASET = Step(
     "dataset",
     "writing the dataset",
     _dataset,
-    packages=("annotate", "export", "like", "qc", "../contract"),
+    packages=("annotate", "export", "like", "qc"),
+    modules=tuple(f"../contract/{name}.py" for name in DATASET_MODULES),
     inputs=_dataset_inputs,
     outputs=_dataset_outputs,
 )
-REPORT = Step(
+ASSOCIATION = Step(
     10,
+    "association",
+    "burden tests of genes",
+    _association,
+    packages=("associate", "qc", "../contract"),
+    outputs=lambda config: [config.associations],
+    needs_hail=False,
+)
+REPORT = Step(
+    11,
     "report",
     "quality-control report",
     _report,
-    packages=("report",),
+    packages=("report", "../contract/page"),
     outputs=lambda config: [config.report],
     needs_hail=False,
 )
@@ -189,5 +211,6 @@ STEPS: tuple[Step, ...] = (
     MASKS,
     AGGREGATION,
     DATASET,
+    ASSOCIATION,
     REPORT,
 )

@@ -9,8 +9,11 @@ from contract.config import build_config
 from contract.example import write_example
 from etl.aggregate.config import MasksConfig
 from etl.annotate.config import GenesConfig
+from etl.associate.burden_tests import ASSOCIATION_SCHEMA
+from etl.associate.config import AssociationConfig
 from etl.cohort.schema import COHORT_SCHEMA
 from etl.config import EtlConfig
+from etl.export.covariates import KINDS, MAX_FILLED
 from tests.etl.cohort_rows import cohort_table, variant, write_cohort
 from train.audit import rules
 from train.audit.provenance import MIN_KINSHIP
@@ -20,6 +23,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 README = PROJECT / "README.md"
 COHORT_PAGE = PROJECT / "docs" / "cohort.md"
 NETWORK_PAGE = PROJECT / "docs" / "network.md"
+ASSOCIATION_PAGE = PROJECT / "docs" / "association.md"
+COVARIATES_PAGE = PROJECT / "docs" / "covariates.md"
 AUDIT_PAGE = PROJECT / "docs" / "audit.md"
 PAGES = [
     README,
@@ -157,6 +162,19 @@ def test_network_page__properties_are_a_valid_configuration():
     (block,) = fenced("yaml", NETWORK_PAGE)
     genes = build_config(GenesConfig, yaml.safe_load(block)["genes"], "docs/network.md")
     assert genes.properties.columns == {"loeuf": "oe_lof_upper", "pli": "pLI"}
+
+
+def test_association_page__names_every_column_and_the_defaults():
+    text = ASSOCIATION_PAGE.read_text()
+    assert [name for name in ASSOCIATION_SCHEMA.names if f"`{name}`" not in text] == []
+    (block,) = fenced("yaml", ASSOCIATION_PAGE)
+    assert AssociationConfig(**yaml.safe_load(block)["association"]) == AssociationConfig()
+
+
+def test_covariates_page__names_the_kinds():
+    text = COVARIATES_PAGE.read_text()
+    assert [name for name in KINDS if f"| `{name}` |" not in text] == []
+    assert f"more than {MAX_FILLED:.0%}".replace("%", " %") in text
 
 
 def test_audit_page__has_a_row_for_each_check_and_the_limits():

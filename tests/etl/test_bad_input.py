@@ -181,6 +181,17 @@ def memory_without_a_number(mini: MiniInputs) -> str:
     )
 
 
+def covariate_of_three_values(mini: MiniInputs) -> str:
+    header, *rows = SAMPLES.splitlines()
+    sites = [f"{row}\t{site}" for row, site in zip(rows, "ABCA", strict=True)]
+    mini.samples.write_text("\n".join([f"{header}\tsite", *sites]) + "\n")
+    mini.settings["covariates"] = ["is_female", "site"]
+    return (
+        f"{mini.samples}: covariates: column 'site': found 3 values, of which 3 are no numbers (A, B, C), "
+        "wanted numbers, or two values"
+    )
+
+
 def batch_covariate_without_its_column(mini: MiniInputs) -> str:
     mini.settings["covariates"] = ["is_female", "batch"]
     return (
@@ -228,6 +239,7 @@ FAULTS = [
     out_lies_under_a_file,
     memory_without_a_number,
     batch_covariate_without_its_column,
+    covariate_of_three_values,
     no_records,
     status_code_that_yaml_reads_as_a_boolean,
 ]

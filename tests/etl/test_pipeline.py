@@ -44,7 +44,7 @@ def marks(study: Study) -> dict[str, int]:
 def test_plan__everything_before_the_first_run(simulated: Study, tmp_path: Path):
     fresh = Study(simulated.cohort, tmp_path / "fresh", simulated.truth)
     statuses = plan(fresh.config())
-    assert [status.step.number for status in statuses] == list(range(1, 11))
+    assert [status.step.number for status in statuses] == list(range(1, 12))
     assert {status.reason for status in statuses} == {"not computed yet"}
     assert not fresh.out.exists(), "a plan writes nothing"
 
@@ -60,6 +60,7 @@ def test_plan__everything_before_the_first_run(simulated: Study, tmp_path: Path)
         ({"annotation__padding": 10}, "annotation", "changed: annotation.padding"),
         ({"masks__preset": "genebass"}, "masks", "changed: masks"),
         ({"row_group_size": 32}, "dataset", "changed: row_group_size"),
+        ({"association__firth_p": 0.1}, "association", "changed: association.firth_p"),
     ],
 )
 def test_plan__a_changed_setting_and_all_after_it(
@@ -73,7 +74,12 @@ def test_plan__a_changed_setting_and_all_after_it(
 
 
 @pytest.mark.parametrize(
-    ("name", "first"), [("dataset/manifest.json", "dataset"), ("qc_report.html", "report")]
+    ("name", "first"),
+    [
+        ("dataset/manifest.json", "dataset"),
+        ("associations.parquet", "association"),
+        ("qc_report.html", "report"),
+    ],
 )
 def test_plan__an_output_that_was_removed_is_made_again(again: Study, name: str, first: str):
     assert to_do(again) == names_from("dataset"), "the dataset's place is one of its settings"
@@ -93,7 +99,7 @@ def test_run__unchanged_does_nothing(finished: Study):
     before = marks(finished)
     run(finished.config(), console=QUIET)
     assert marks(finished) == before
-    assert len(before) == 10
+    assert len(before) == 11
 
 
 def test_run__recomputes_from_the_change_on(again: Study):
@@ -101,7 +107,7 @@ def test_run__recomputes_from_the_change_on(again: Study):
     run(again.config(masks__preset="genebass"), console=QUIET)
     after = marks(again)
     changed = {name for name in before if after[name] != before[name]}
-    assert changed == {"07_masks", "08_aggregation", "09_dataset", "10_report"}
+    assert changed == {"07_masks", "08_aggregation", "09_dataset", "10_association", "11_report"}
     manifest = read_manifest(str(again.out / "dataset"))
     assert [channel.name for channel in manifest.channels] == [
         "plof",
@@ -168,4 +174,4 @@ def test_command_plan__shows_every_step_and_why(finished: Study, tmp_path: Path)
     assert [line.split()[0] for line in lines] == [step.folder for step in STEPS]
     assert lines[0].endswith("up to date")
     assert lines[6].endswith("to do (changed: masks)")
-    assert lines[9].endswith("to do (an earlier step is computed again)")
+    assert lines[10].endswith("to do (an earlier step is computed again)")

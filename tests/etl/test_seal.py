@@ -34,6 +34,7 @@ def run_with(study: Study, folder: Path, samples: pd.DataFrame, calls: Path, **c
         "samples__path": folder / "samples.tsv",
         "samples__fold": "fold",
         "input__vcf": calls / "calls.*.vcf.bgz",
+        "covariates": "[is_female, ancestry_pcs, age]",
         **changes,
     }
     config = changed.config(**settings)
@@ -43,10 +44,12 @@ def run_with(study: Study, folder: Path, samples: pd.DataFrame, calls: Path, **c
 
 @pytest.fixture(scope="module")
 def samples(finished: Study) -> pd.DataFrame:
-    """The samples table with the folds of the finished run; who was dropped there is anywhere."""
+    """The samples table with ages and the folds of the finished run; who was dropped there is anywhere."""
     table = pd.read_csv(finished.cohort / "samples.tsv", sep="\t", dtype=str, keep_default_na=False)
     people = pd.read_parquet(finished.out / "steps/03_relatedness/people.parquet").set_index("sample_id")
     table["fold"] = people["fold"].reindex(table["sample_id"]).fillna(TEST_FOLD + 1).astype(int).to_numpy()
+    table["age"] = np.random.default_rng(1).integers(20, 80, len(table)).astype(str)
+    table.loc[table.index % 9 == 0, "age"] = "NA"
     return table
 
 
@@ -112,6 +115,10 @@ def reasons(study: Study) -> pd.Series:
     return found.sort_index()
 
 
+def associations(study: Study) -> pd.DataFrame:
+    return pd.read_parquet(study.out / "associations.parquet")
+
+
 def features(rows: pd.DataFrame) -> list[tuple[tuple[int, ...], tuple[float, ...]]]:
     return [
         (tuple(indices), tuple(values))
@@ -134,6 +141,9 @@ def test_seal__labels_of_sealed_people_change_nothing_else(base: Study, flipped:
     first, second = manifest(base), manifest(flipped)
     assert first.fitted_on == second.fitted_on
     assert first.qc_profile == second.qc_profile
+    assert first.covariate_columns == second.covariate_columns
+    assert associations(base).equals(associations(flipped))
+    assert associations(base)["p"].notna().sum() > 10
     assert [entry for entry in first.ledger if entry.unit == "variants"] == [
         entry for entry in second.ledger if entry.unit == "variants"
     ]
@@ -172,6 +182,10 @@ def test_seal__removed_people_change_only_what_the_manifest_lists(base: Study, r
     lost = variants(base)["passes"] & ~variants(removed)["passes"]
     assert set(variants(removed)["reasons"][lost].map(tuple)) <= {("monomorphic",)}
     assert reasons(base).loc[reasons(removed).index].equals(reasons(removed))
+    means = [manifest(study).covariate_columns["age"].mean for study in (base, removed)]
+    assert means[0] == pytest.approx(means[1], rel=1e-12)
+    counts = ["gene_id", "channel", "carriers_cases", "carriers_controls", "burden"]
+    assert associations(base)[counts].equals(associations(removed)[counts])
 
 
 def test_seal__components_are_those_of_the_people_outside(base: Study, removed: Study):

@@ -12,12 +12,16 @@ from typer.testing import CliRunner
 
 from contract.config import digest
 from contract.errors import InputError
+from contract.example import CHANNELS
 from contract.manifest import Manifest, read_manifest
 from tests.train.audit_cohorts import TEST_FOLD, Cohort, choose_by_status, draw_cohort, make_run
+from tests.train.rivals.cohorts import draw_design
 from train.__main__ import app
 from train.audit.evidence import gather
+from train.audit.exchange import _compare_groups
+from train.audit.labels import _narrow_channels
 from train.audit.registry import CHECKS
-from train.audit.rules import STATISTICAL_CHECKS
+from train.audit.rules import FALSE_ALARMS, SMALL_DIFFERENCE, STATISTICAL_CHECKS, VARIANCE_RATIO, z_limit
 from train.audit.run import AUDIT_NAME, audit_run
 from train.bundle import load_bundle, save_bundle
 from train.direct import OUT_OF_FOLD_NAME
@@ -217,6 +221,42 @@ def test_labels_in_masks__chosen_outside_the_seal_beside_true_signal(tmp_path: P
     finding = look(run, "labels_in_masks")
     assert finding.status == "failed"
     assert "outside the seal, " in finding.found
+
+
+def test_labels_in_masks__both_marks_are_one_family_of_tests(
+    clean_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # Before a reading the channels are tested, after it their totals and a ridge as well.
+    asked: list[int] = []
+    monkeypatch.setattr("train.audit.labels.z_limit", lambda n: asked.append(n) or z_limit(n))
+    n_channels = len(CHANNELS)
+    run = moved(clean_run, tmp_path)
+    assert look(run, "labels_in_masks").status == "passed"
+    mark_as_read(run)
+    assert look(run, "labels_in_masks").status == "passed"
+    assert asked == [n_channels, 2 * n_channels + 1]
+
+
+def test_narrow_channels__clean_data_raise_no_alarm():
+    # Without effects the spread is that of chance; 60 tests at a share of 1/12 of 5 % each.
+    limit = z_limit(3)
+    found = [_narrow_channels(draw_design(400, np.zeros((30, 3)), seed=seed), limit) for seed in range(20)]
+    assert sum(map(bool, found)) <= 1
+
+
+def test_compare_groups__clean_data_raise_no_alarm():
+    # A fold of 67 people exceeds the ratio of variances by chance: the test over all columns has to hold.
+    alarms, beyond = 0, 0
+    for seed in range(20):
+        design = draw_design(400, np.zeros((30, 3)), seed=seed)
+        totals_MC = design.channel_totals_MC()
+        x_MC = (totals_MC - totals_MC.mean(axis=0)) / totals_MC.std(axis=0)
+        differences_C2, p_C2 = _compare_groups(x_MC, design.fold_M == 5, design.family_M, seed)
+        material_C2 = np.abs(differences_C2) > (SMALL_DIFFERENCE, np.log(VARIANCE_RATIO))
+        beyond += material_C2.any()
+        alarms += (material_C2 & (p_C2 < FALSE_ALARMS / STATISTICAL_CHECKS)).any()
+    assert beyond >= 5
+    assert alarms <= 1
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ from contract.dataset import read_samples
 from contract.errors import InputError
 from contract.manifest import read_manifest
 from tests.train.runs import ConfigMaker, fit_quietly
+from train.bundle import load_bundle
 from train.direct import OUT_OF_FOLD_NAME
 from train.evaluate import METRICS_NAME, PREDICTIONS_NAME, evaluate
+from train.fit import BUNDLE_NAME
 from train.readings import list_readings, readings_path
 
 
@@ -133,7 +135,10 @@ def out_of_fold(run: Path, dataset: str, folds: range, **columns: float) -> pd.D
 def test_evaluate__people_out_of_fold_choose_the_threshold(copied_run: Path, dataset: str):
     out_of_fold(copied_run, dataset, range(9), gene_logit=0.0)
     point = evaluate(copied_run, again=True)["operating_point"]
-    assert point["threshold"] == pytest.approx(1 / (1 + np.exp(-2)))
+    # Judged probabilities are calibrated, so is the threshold.
+    calibration = load_bundle(copied_run / BUNDLE_NAME).calibration
+    assert calibration.slope != 1
+    assert point["threshold"] == pytest.approx(calibration.probabilities(np.array(2.0)))
     assert point["chosen_on"].startswith("people outside the sealed fold")
     (copied_run / OUT_OF_FOLD_NAME).unlink()
     assert evaluate(copied_run, again=True)["operating_point"]["chosen_on"].startswith("nobody")

@@ -55,6 +55,24 @@ app()
 """
 
 
+FAILING_LEADER = """
+from train.distributed import on_leader, start
+
+comm = start()
+
+
+def write():
+    raise OSError("no space left")
+
+
+try:
+    on_leader(comm, write)
+except Exception as error:
+    print(f"rank {comm.rank}: {type(error).__name__}: {error}", flush=True)
+comm.barrier()
+"""
+
+
 def launch(
     launcher: Sequence[str], config: TrainConfig, tmp_path: Path, program: Sequence[str] = ("-m", "train")
 ) -> subprocess.CompletedProcess[str]:
@@ -184,6 +202,25 @@ def test_fit__a_rank_that_fails_ends_all_of_them(make_config: ConfigMaker, tmp_p
     assert done.returncode != 0
     assert "fold=3" in done.stderr
     assert "wanted a row group of the manifest" in done.stderr
+
+
+def test_on_leader__any_failure_of_the_leader_is_told_to_every_rank(tmp_path: Path):
+    # The barrier is met by both ranks, or one of them still waits for what the leader never shared.
+    program = tmp_path / "failing.py"
+    program.write_text(FAILING_LEADER)
+    done = subprocess.run(
+        [*torchrun(2), str(program)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(line for line in done.stdout.splitlines() if line.startswith("rank")) == [
+        "rank 0: OSError: no space left",
+        "rank 1: TrainingError: the leading rank failed: OSError: no space left",
+    ]
 
 
 def test_fit__launcher_that_is_told_to_end_leaves_a_checkpoint(make_config: ConfigMaker, tmp_path: Path):

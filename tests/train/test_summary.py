@@ -169,6 +169,8 @@ def test_summarise__dataset_without_components(judged: Judged):
 def test_summarise__error_by_chance_stands_beside_the_calibration_error(judged: Judged):
     error = summarise(judged, CONFIG)["cnn"]["expected_calibration_error"]
     assert 0 < error["if_calibrated"] < 0.12
+    assert error["binned"] > error["estimate"]
+    assert error["low"] <= error["estimate"] < error["high"]
 
 
 def test_summarise__people_in_families_are_told_apart_less(judged: Judged):

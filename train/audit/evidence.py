@@ -25,6 +25,7 @@ from train.direct import OUT_OF_FOLD_NAME
 from train.evaluate import PREDICTIONS_NAME
 from train.fit import BUNDLE_NAME
 from train.readings import Reading, bundle_digest, list_readings
+from train.unseen import network_scores
 
 TECHNICAL = ("call_rate", "mean_dp", "mean_gq", "charr")
 """Metrics of people_qc.parquet that tell how well a person was called, not what the person carries."""
@@ -35,7 +36,7 @@ class Judged:
     """People whose scores are judged: log odds with and, where known, without covariates."""
 
     people: str
-    """`out_of_fold` or `sealed`."""
+    """`out_of_fold`, `validation` (see `train.unseen`) or `sealed`."""
     design: Design
     score_M: Values
     gene_score_M: Values | None
@@ -91,9 +92,9 @@ class Evidence:
 
     @cached_property
     def judged(self) -> Judged | None:
-        """Out-of-fold scores where the run left them, else those of the evaluation; null before either."""
+        """Of open people whom the network does not know, else of the evaluation; null before either."""
         if (self.run / OUT_OF_FOLD_NAME).exists():
-            return _out_of_fold(self.run / OUT_OF_FOLD_NAME, self.open)
+            return _unseen(self.run / OUT_OF_FOLD_NAME, self.open)
         if (self.run / PREDICTIONS_NAME).exists() and self.sealed is not None:
             return self._predictions(self.sealed)
         return None
@@ -157,7 +158,7 @@ class Evidence:
 
     def predict_judged(self, name: str, open_x: NDArray[Any], judged_x: NDArray[Any] | None) -> Values:
         """The same for the judged people; `judged_x` is looked at where they are the sealed ones."""
-        if self.judged is None or self.judged.people == "out_of_fold" or judged_x is None:
+        if self.judged is None or self.judged.people != "sealed" or judged_x is None:
             prediction_M = pd.Series(self.predict_alone(name, open_x), index=self.open.sample_M)
             people = self.open if self.judged is None else self.judged.design
             return np.asarray(prediction_M.loc[people.sample_M], np.float64)
@@ -222,9 +223,10 @@ def _is_synonymous(channel: Channel) -> bool:
     return "synonymous" in channel.name
 
 
-def _out_of_fold(path: Path, design: Design) -> Judged:
-    scores = pd.read_parquet(path).set_index("sample_index")
+def _unseen(path: Path, design: Design) -> Judged:
+    table, people = network_scores(pd.read_parquet(path))
+    scores = table.set_index("sample_index")
     known = design.take(np.isin(design.sample_M, scores.index))
     scores = scores.loc[known.sample_M]
     genes = scores["gene_logit"].to_numpy(np.float64) if "gene_logit" in scores else None
-    return Judged("out_of_fold", known, scores["logit"].to_numpy(np.float64), genes)
+    return Judged(people, known, scores["logit"].to_numpy(np.float64), genes)

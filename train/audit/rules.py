@@ -21,7 +21,8 @@ BALANCED_AUROC = 0.028
 SMALL_AUROC = 0.056
 """Distance from 0.5 of a small effect, d = 0.2 (Cohen 1988): Φ(0.2 / √2) − 0.5."""
 VARIANCE_RATIO = 1.25
-"""Ratio of variances from which two groups differ in spread; twice as strict as Rubin 2001 (4/5 to 5/4)."""
+"""Ratio of variances up to which two groups are spread alike: 4/5 to 5/4 is "good", beyond 1/2 to 2 "bad"
+(Rubin 2001, Health Serv Outcomes Res Methodol 2:169). Few people exceed it by chance: a test decides too."""
 MATERIAL_GAIN = 0.01
 """Gain in AUROC below which it does not matter, however many people make it significant."""
 LOST_SHARE = 0.5

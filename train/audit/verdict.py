@@ -10,7 +10,11 @@ from train.audit.registry import CHECKS
 from train.audit.rules import Finding
 
 TITLES = {check.name: check.title for check in CHECKS}
-PEOPLE = {"sealed": "people of the sealed fold", "out_of_fold": "people outside the seal, out of fold"}
+PEOPLE = {
+    "sealed": "people of the sealed fold",
+    "out_of_fold": "people outside the seal, out of fold",
+    "validation": "validation people, who told training when to stop",
+}
 
 
 def weigh(findings: Mapping[str, Finding], auroc: Measure | None, people: str | None) -> dict[str, str]:

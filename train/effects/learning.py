@@ -15,14 +15,18 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from train.effects.prior import RIDGE, Floats, Prior, fit_inclusion
+from train.effects.prior import PROPERTY_PENALTY, RIDGE, Floats, Prior, fit_inclusion
 
 EM_STEPS = 60
 """Most steps on the pulls of one pass."""
 
-STEADY = 1e-4
+STEADY = 3e-4
 """Relative change of the prior in a step below which the pulls have no more to say."""
+
+FARTHEST = 32.0
+"""Longest leap ahead, in steps."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +62,16 @@ def learn_prior(prior: Prior, pulls: Pulls, basis_VD: Floats | None, *, sparse: 
     sparse
         Learn the inclusion probability; else it stays 1.
     """
-    for _ in range(EM_STEPS):
-        learned = _step(prior, pulls, basis_VD, sparse=sparse)
-        change, prior = prior_change(prior, learned), learned
-        if change < STEADY:
-            break
+    for _ in range(0, EM_STEPS, 3):
+        first, _ = _step(prior, pulls, basis_VD, sparse=sparse)
+        second, evidence = _step(first, pulls, basis_VD, sparse=sparse)
+        if prior_change(first, second) < STEADY:
+            return second
+        # Steps shrink by a steady share: leap to where they lead (Varadhan and Roland 2008, SQUAREM), and
+        # step from there; stay where the leap has overshot.
+        leap = _leap((prior, first, second), pulls, basis_VD)
+        landed, reached = _step(leap, pulls, basis_VD, sparse=sparse)
+        prior = landed if reached >= evidence else second
     return prior
 
 
@@ -77,15 +86,14 @@ def _second_moment(prior: Prior) -> float:
     return float(np.trace(prior.covariance_CC) + prior.mean_C @ prior.mean_C)
 
 
-def _step(prior: Prior, pulls: Pulls, basis_VD: Floats | None, *, sparse: bool) -> Prior:
-    vary_V = pulls.vary_V
+def _step(prior: Prior, pulls: Pulls, basis_VD: Floats | None, *, sparse: bool) -> tuple[Prior, float]:
+    """One step of expectation maximisation, and the log evidence of the prior that it starts from."""
+    vary_V, share_V = pulls.vary_V, prior.inclusion_G[pulls.vary_V]
     precision_CC = np.linalg.inv(prior.covariance_CC)
     pull_C = precision_CC @ prior.mean_C
-    with np.errstate(divide="ignore"):
-        odds_V = np.log(prior.inclusion_G[vary_V]) - np.log1p(-prior.inclusion_G[vary_V])
-    constant = float(np.linalg.slogdet(prior.covariance_CC)[1] + pull_C @ prior.mean_C)
-    inclusion_V, first_C, second_CC = _moments(
-        pulls.pull_VC, pulls.product_VCC, precision_CC, pull_C, odds_V - 0.5 * constant, prior.noise
+    constant = -0.5 * float(np.linalg.slogdet(prior.covariance_CC)[1] + pull_C @ prior.mean_C)
+    inclusion_V, first_C, second_CC, evidence = _moments(
+        (pulls.pull_VC, pulls.product_VCC), (precision_CC, pull_C, share_V, constant, prior.noise)
     )
     total = max(float(inclusion_V.sum()), 1e-6)
     mean_C = first_C / total
@@ -96,20 +104,61 @@ def _step(prior: Prior, pulls: Pulls, basis_VD: Floats | None, *, sparse: bool) 
         share = np.clip(inclusion_V.mean(), 1 / max(2, len(vary_V)), 1 - 1e-6)
         inclusion_G = np.full(len(inclusion_G), share)
     elif sparse and basis_VD is not None:
+        evidence -= 0.5 * PROPERTY_PENALTY * float(weight_D[1:] @ weight_D[1:])
         inclusion_G = inclusion_G.copy()
         inclusion_G[vary_V], weight_D = fit_inclusion(inclusion_V, basis_VD, weight_D)
-    return Prior(inclusion_G, mean_C, covariance_CC, prior.noise, weight_D)
+    return Prior(inclusion_G, mean_C, covariance_CC, prior.noise, weight_D), float(evidence)
+
+
+def _leap(priors: tuple[Prior, Prior, Prior], pulls: Pulls, basis_VD: Floats | None) -> Prior:
+    """Where three priors in a row lead, on scales on which every place is a prior."""
+    start, first, second = (_coordinates(prior) for prior in priors)
+    if len(start) != len(second):
+        return priors[2]  # the first one knew no properties yet
+    step, bend = first - start, second - 2 * first + start
+    length = -np.sqrt(step @ step / max(bend @ bend, 1e-300))
+    # At least the two steps that were made; a leap too far would be refused and lost.
+    length = float(np.clip(length, -FARTHEST, -1.0))
+    return _prior_at(start - 2 * length * step + length**2 * bend, priors[2], pulls, basis_VD)
+
+
+def _coordinates(prior: Prior) -> Floats:
+    """Log odds of inclusion or weights of properties, mean, and the root of the covariance."""
+    root_CC = np.linalg.cholesky(prior.covariance_CC)
+    scale_C = np.sqrt(np.diag(prior.covariance_CC))
+    share = np.clip(prior.inclusion_G.mean(), 1e-12, 1 - 1e-12)
+    inclusion = prior.weight_D if len(prior.weight_D) else [np.log(share) - np.log1p(-share)]
+    below = root_CC[np.tril_indices_from(root_CC, -1)]
+    # The mean counts relative to the deviation, so that channels of rare and of common variants weigh alike.
+    return np.concatenate([inclusion, prior.mean_C / scale_C, np.log(np.diag(root_CC)), below])
+
+
+def _prior_at(coordinates: Floats, like: Prior, pulls: Pulls, basis_VD: Floats | None) -> Prior:
+    n, n_weights = len(like.mean_C), max(1, len(like.weight_D))
+    inclusion, mean_C, log_C, below = np.split(coordinates, [n_weights, n_weights + n, n_weights + 2 * n])
+    root_CC = np.diag(np.exp(log_C))
+    root_CC[np.tril_indices_from(root_CC, -1)] = below
+    covariance_CC = root_CC @ root_CC.T
+    inclusion_G, weight_D = like.inclusion_G, like.weight_D
+    if basis_VD is not None and len(weight_D):
+        inclusion_G, weight_D = inclusion_G.copy(), inclusion
+        inclusion_G[pulls.vary_V] = np.clip(expit(basis_VD @ weight_D), 1e-6, 1 - 1e-6)
+    elif (inclusion_G < 1).all():
+        inclusion_G = np.full(len(inclusion_G), np.clip(expit(inclusion[0]), 1e-6, 1 - 1e-6))
+    return Prior(inclusion_G, mean_C * np.sqrt(np.diag(covariance_CC)), covariance_CC, like.noise, weight_D)
 
 
 @njit(cache=True, nogil=True)
-def _moments(pull_VC, product_VCC, precision_CC, pull_C, odds_V, noise):  # type: ignore[no-untyped-def] # noqa: PLR0913
-    """Inclusion of each gene, and the sums over genes of inclusion × effect, and × its outer product.
+def _moments(genes, prior):  # type: ignore[no-untyped-def]
+    """Inclusion of each gene, sums over genes of inclusion × effect and × its outer product, log evidence.
 
     Given the pulls, a gene's effects have precision A = X'X / noise + the prior's, and the mean
-    A⁻¹(pull / noise + the prior's pull).
+    A⁻¹(pull / noise + the prior's pull). The evidence is that of all genes side by side, up to a constant.
     """
+    pull_VC, product_VCC = genes
+    precision_CC, pull_C, share_V, constant, noise = prior
     n_genes, n_channels = pull_VC.shape
-    inclusion_V = np.empty(n_genes)
+    inclusion_V, evidence = np.empty(n_genes), 0.0
     first_C, second_CC = np.zeros(n_channels), np.zeros((n_channels, n_channels))
     inverse_CC, work_CC = np.zeros((n_channels, n_channels)), np.zeros((n_channels + 1, n_channels))
     slab_C = np.zeros(n_channels)
@@ -121,14 +170,20 @@ def _moments(pull_VC, product_VCC, precision_CC, pull_C, odds_V, noise):  # type
             for d in range(n_channels):
                 slab_C[c] += inverse_CC[c, d] * (pull_VC[v, d] / noise + pull_C[d])
             gain += slab_C[c] * (pull_VC[v, c] / noise + pull_C[c])
-        odds = min(max(odds_V[v] + 0.5 * gain - log_root, -700.0), 700.0)
-        inclusion = 1.0 / (1.0 + np.exp(-odds))
+        for_effect = min(max(constant + 0.5 * gain - log_root, -600.0), 600.0)
+        inclusion = 1.0
+        if share_V[v] < 1.0:
+            odds = np.log(share_V[v]) - np.log1p(-share_V[v]) + for_effect
+            inclusion = 1.0 / (1.0 + np.exp(-odds))
+            evidence += np.log1p(-share_V[v]) + max(odds, 0.0) + np.log1p(np.exp(-abs(odds)))
+        else:
+            evidence += for_effect
         inclusion_V[v] = inclusion
         for c in range(n_channels):
             first_C[c] += inclusion * slab_C[c]
             for d in range(n_channels):
                 second_CC[c, d] += inclusion * (slab_C[c] * slab_C[d] + inverse_CC[c, d])
-    return inclusion_V, first_C, second_CC
+    return inclusion_V, first_C, second_CC, evidence
 
 
 @njit(cache=True, nogil=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.association.score import combine_channels, fit_null, score_tests
 from train.design import Design
-from train.explain.association import combine_channels, fit_null, score_tests
 
 METHOD = (
     "score test of a logistic regression with the model's covariates; exact mid-p with at most 10 carriers, "

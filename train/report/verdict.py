@@ -70,6 +70,8 @@ def verdict_of(record: Record) -> Verdict:
         "sealed": "Checks that look at scores used the sealed fold.",
         "out_of_fold": "Checks that look at scores used people outside the sealed fold, each scored by a fit "
         "without their fold.",
+        "validation": "Checks that look at scores used the validation people: they alone have scores by a "
+        "network with convolutions that did not learn from them. They told training when to stop.",
     }.get(str(record.audit.get("people")), "")
     return Verdict(
         look,

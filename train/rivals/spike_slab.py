@@ -2,19 +2,21 @@
 
 π, the covariance S that channels share and the residual variance are learned by EM, so that nothing is tuned
 (Carbonetto and Stephens 2012, extended from one effect per gene to C; linear in the 0/1 outcome, covariates
-regressed out of outcome and features first). It is written in plain numpy, apart from the effects that the
-network starts from: two ways to the same posterior, of which one can be wrong.
+regressed out of outcome and features first). It shares no code with the effects that the network starts
+from: two ways to the same posterior, of which one can be wrong.
 
-Axes in names: M people, G genes, C channels, K genes of a block × channels (gene-major), P covariates.
+Axes in names: M people, G genes, C channels, F features (channel × n_genes + gene), N entries that are not
+zero, P columns of an orthonormal basis of intercept and covariates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 
@@ -35,32 +37,45 @@ TOLERANCE = 1e-6
 """A fit ends when no gene's step explains more of the outcome's variance, and what is learned has settled."""
 SETTLED = 0.01
 """Relative change in a sweep of the share of genes and of the effects' variance."""
-BLOCK = 32
-"""Genes whose products are kept, so that people are passed once per block."""
 
 
-@dataclass(frozen=True)
-class _Block:
-    """Some genes: their columns, what the covariates explain of them, and their products net of that."""
+class _Columns(NamedTuple):
+    """Features by column, unscaled; column f owns entries start_F[f]:start_F[f + 1].
 
-    genes: NDArray[np.int64]
-    x_MK: csc_matrix
-    shadow_PK: Values
-    products_KK: Values
+    `factor_F` scales them, `shadow_FP` is what the basis explains of the scaled ones. Both are applied to
+    sums over entries, so that neither scaled nor projected features are ever made.
+    """
+
+    start_F: NDArray[np.int32]
+    person_N: NDArray[np.int32]
+    value_N: NDArray[np.float32]
+    factor_F: Values
+    shadow_FP: Values
+
+
+class _Residual(NamedTuple):
+    """Outcome less the effects so far, by person, and its products with the basis.
+
+    Features net of the basis have with `left_M` the products that features themselves have, less shadow_FP ·
+    basis_P: a step changes the entries of its gene alone, not everybody.
+    """
+
+    left_M: Values
+    basis_P: Values
+
+    @property
+    def squares(self) -> float:
+        """Sum of squares net of the basis."""
+        return float(self.left_M @ self.left_M - self.basis_P @ self.basis_P)
 
 
 @dataclass(frozen=True)
 class _Data:
-    """Outcome net of the covariates, an orthonormal basis of these, and all genes."""
+    """Outcome net of the covariates, features, and the products of each gene's channels net of them."""
 
     outcome_M: Values
-    basis_MP: Values
-    blocks: list[_Block]
-
-    @cached_property
-    def products_GCC(self) -> Values:
-        """Products of each gene's channels."""
-        return np.concatenate([_diagonal_blocks(block) for block in self.blocks])
+    columns: _Columns
+    products_GCC: Values
 
 
 @dataclass
@@ -129,7 +144,8 @@ def fit_spike_slab(design: Design, starts: Sequence[float] = STARTS) -> tuple[Po
     basis_MP = _basis(np.hstack([np.ones((len(design), 1)), design.covariates_MP]))
     outcome_M = design.is_case_M.astype(np.float64)
     outcome_M -= basis_MP @ (basis_MP.T @ outcome_M)
-    data = _Data(outcome_M, basis_MP, _make_blocks(design, factor_F, basis_MP))
+    columns, products_GCC = _make_columns(design, factor_F, basis_MP)
+    data = _Data(outcome_M, columns, products_GCC)
     fits = [_Fit(data, start) for start in starts]
     for fit in fits:
         fit.sweep_until(TRIAL_SWEEPS)
@@ -143,18 +159,13 @@ def _basis(columns_MP: Values) -> Values:
     return np.asarray(left_MP[:, sizes_P > 1e-6 * sizes_P.max()])
 
 
-def _make_blocks(design: Design, factor_F: Values, basis_MP: Values) -> list[_Block]:
-    n_channels, columns = len(design.channels), csc_matrix(design.x_MF)
-    blocks = []
-    for start in range(0, design.n_genes, BLOCK):
-        genes = np.arange(start, min(start + BLOCK, design.n_genes))
-        at = (genes[:, None] + design.n_genes * np.arange(n_channels)).ravel()
-        x_MK = columns[:, at].astype(np.float32)
-        x_MK.data *= np.repeat(factor_F[at], np.diff(x_MK.indptr)).astype(np.float32)
-        shadow_PK = (x_MK.T @ basis_MP).T
-        products_KK = (x_MK.T @ x_MK).toarray().astype(np.float64) - shadow_PK.T @ shadow_PK
-        blocks.append(_Block(genes, x_MK, shadow_PK, products_KK))
-    return blocks
+def _make_columns(design: Design, factor_F: Values, basis_MP: Values) -> tuple[_Columns, Values]:
+    x_MF = csc_matrix(design.x_MF)
+    unscaled = _Columns(
+        x_MF.indptr, x_MF.indices, x_MF.data.astype(np.float32, copy=False), factor_F, basis_MP
+    )
+    shadow_FP, products_GCC = _products(unscaled, basis_MP, len(design.channels))
+    return unscaled._replace(shadow_FP=shadow_FP), products_GCC
 
 
 class _Fit:
@@ -176,7 +187,8 @@ class _Fit:
             together_CC * EXPLAINED * self._variance / (start * n_genes * n_channels),
             self._variance * (1 - EXPLAINED),
         )
-        self._residual_M = data.outcome_M.astype(np.float32)
+        n_basis = data.columns.shadow_FP.shape[1]
+        self._residual = _Residual(data.outcome_M.copy(), np.zeros(n_basis))
 
     def sweep_until(self, last: int) -> None:
         """Go on to this number of sweeps in all, or until nothing moves."""
@@ -184,57 +196,94 @@ class _Fit:
         while self._sweep < last and not self._settled:
             inverse_CC = np.linalg.inv(posterior.covariance_CC)
             spread_GCC = np.linalg.inv(products_GCC / posterior.residual + inverse_CC)
-            largest = self._visit_all(spread_GCC)
-            second_GCC = posterior.mean_GC[:, :, None] * posterior.mean_GC[:, None, :] + spread_GCC
-            if self._sweep >= FIXED_SWEEPS:
-                change = _learn(posterior, self._learns_share, second_GCC, products_GCC, self._residual_M)
-                limit = TOLERANCE * self._variance * len(self._residual_M)
-                self._settled = largest < limit and change < SETTLED
-                posterior.evidence = _evidence(posterior, second_GCC, spread_GCC, len(self._residual_M))
+            shrunk_G = np.linalg.slogdet(spread_GCC)[1] - np.linalg.slogdet(posterior.covariance_CC)[1]
+            largest = self._visit_all(spread_GCC, shrunk_G)
             self._sweep += 1
+            if self._sweep <= FIXED_SWEEPS:
+                continue
+            second_GCC = posterior.mean_GC[:, :, None] * posterior.mean_GC[:, None, :] + spread_GCC
+            change = _learn(posterior, self._learns_share, second_GCC, products_GCC, self._residual)
+            limit = TOLERANCE * self._variance * len(self._data.outcome_M)
+            self._settled = largest < limit and change < SETTLED
+            if self._sweep == last or self._settled:
+                n_people = len(self._data.outcome_M)
+                posterior.evidence = _evidence(posterior, second_GCC, spread_GCC, n_people)
 
-    def _visit_all(self, spread_GCC: Values) -> float:
+    def _visit_all(self, spread_GCC: Values, shrunk_G: Values) -> float:
+        posterior = self.posterior
+        odds = np.log(posterior.share / (1 - posterior.share)) if posterior.share < 1 else np.inf
         # To and fro: what an earlier gene took from its correlated neighbour is given back.
-        blocks = self._data.blocks if self._sweep % 2 == 0 else self._data.blocks[::-1]
-        basis_MP = self._data.basis_MP
-        return max(_visit(block, self.posterior, spread_GCC, self._residual_M, basis_MP) for block in blocks)
+        order_G = np.arange(len(spread_GCC))[:: 1 if self._sweep % 2 == 0 else -1]
+        largest: float = _visit(
+            self._data.columns,
+            self._residual,
+            (order_G, self._data.products_GCC, spread_GCC, odds + 0.5 * shrunk_G),
+            (posterior.inclusion_G, posterior.mean_GC),
+            posterior.residual,
+        )
+        return largest
 
 
-def _diagonal_blocks(block: _Block) -> Values:
-    n = len(block.genes)
-    by_gene = block.products_KK.reshape(n, -1, n, block.products_KK.shape[0] // n)
-    return by_gene[np.arange(n), :, np.arange(n), :]
+@njit(cache=True, nogil=True)
+def _products(columns, basis_MP, n_channels):  # type: ignore[no-untyped-def]
+    """What the basis explains of each feature, and each gene's products net of that."""
+    n_genes, n_basis = len(columns.factor_F) // n_channels, basis_MP.shape[1]
+    shadow_FP = np.zeros((len(columns.factor_F), n_basis))
+    products_GCC = np.zeros((n_genes, n_channels, n_channels))
+    dense_M = np.zeros(len(basis_MP))
+    for f in range(len(columns.factor_F)):
+        for j in range(columns.start_F[f], columns.start_F[f + 1]):
+            for p in range(n_basis):
+                shadow_FP[f, p] += columns.value_N[j] * basis_MP[columns.person_N[j], p]
+        shadow_FP[f] *= columns.factor_F[f]
+    for g in range(n_genes):
+        for c in range(n_channels):
+            f = c * n_genes + g
+            for j in range(columns.start_F[f], columns.start_F[f + 1]):
+                dense_M[columns.person_N[j]] = columns.value_N[j]
+            for d in range(c, n_channels):
+                other, total = d * n_genes + g, 0.0
+                for j in range(columns.start_F[other], columns.start_F[other + 1]):
+                    total += columns.value_N[j] * dense_M[columns.person_N[j]]
+                total *= columns.factor_F[f] * columns.factor_F[other]
+                products_GCC[g, c, d] = total - np.dot(shadow_FP[f], shadow_FP[other])
+                products_GCC[g, d, c] = products_GCC[g, c, d]
+            for j in range(columns.start_F[f], columns.start_F[f + 1]):
+                dense_M[columns.person_N[j]] = 0.0
+    return shadow_FP, products_GCC
 
 
-def _visit(
-    block: _Block, posterior: Posterior, spread_GCC: Values, residual_M: NDArray[np.float32], basis_MP: Values
-) -> float:
-    """Update the genes of a block one after the other; returns the largest sum of squares of a step."""
-    n_channels = posterior.mean_GC.shape[1]
-    pull_K = (block.x_MK.T @ residual_M).astype(np.float64)
-    before_K = posterior.effect_GC[block.genes].ravel()
-    prior = np.log(posterior.share / (1 - posterior.share)) if posterior.share < 1 else np.inf
-    spread_log_G = (
-        np.linalg.slogdet(spread_GCC[block.genes])[1] - np.linalg.slogdet(posterior.covariance_CC)[1]
-    )
-    after_K, largest = before_K.copy(), 0.0
-    for place, gene in enumerate(block.genes):
-        own = slice(place * n_channels, (place + 1) * n_channels)
-        products_CC = block.products_KK[own, own]
-        gradient_C = (pull_K[own] + products_CC @ before_K[own]) / posterior.residual
-        mean_C = spread_GCC[gene] @ gradient_C
-        if posterior.share < 1:
-            log_odds = prior + 0.5 * spread_log_G[place] + 0.5 * float(gradient_C @ mean_C)
-            posterior.inclusion_G[gene] = 1 / (1 + np.exp(-np.clip(log_odds, -500, 500)))
-        posterior.mean_GC[gene] = mean_C
-        after_K[own] = posterior.inclusion_G[gene] * mean_C
-        step_C = after_K[own] - before_K[own]
-        pull_K -= block.products_KK[:, own] @ step_C
-        largest = max(largest, float(step_C @ products_CC @ step_C))
-    step_K = after_K - before_K
-    # The residual stays orthogonal to the covariates, so that features needn't be made so.
-    residual_M -= block.x_MK @ step_K.astype(np.float32)
-    residual_M += (basis_MP @ (block.shadow_PK @ step_K)).astype(np.float32)
+@njit(cache=True, nogil=True)
+def _visit(columns, left, genes, state, residual):  # type: ignore[no-untyped-def]
+    """Update genes one after the other; returns the largest sum of squares of a step.
+
+    `genes` holds their order, products_GCC, spread_GCC and what their log odds are without data on them
+    (infinite where every gene has effects); `state` inclusion_G and mean_GC, which change.
+    """
+    order_G, products_GCC, spread_GCC, log_odds_G = genes
+    inclusion_G, mean_GC = state
+    n_genes, n_channels = mean_GC.shape
+    pull_C, largest = np.zeros(n_channels), 0.0
+    for g in order_G:
+        for c in range(n_channels):
+            f, total = c * n_genes + g, 0.0
+            for j in range(columns.start_F[f], columns.start_F[f + 1]):
+                total += columns.value_N[j] * left.left_M[columns.person_N[j]]
+            pull_C[c] = total * columns.factor_F[f] - np.dot(columns.shadow_FP[f], left.basis_P)
+        before_C = inclusion_G[g] * mean_GC[g]
+        gradient_C = (pull_C + np.dot(products_GCC[g], before_C)) / residual
+        mean_GC[g] = np.dot(spread_GCC[g], gradient_C)
+        if log_odds_G[g] < np.inf:
+            log_odds = log_odds_G[g] + 0.5 * np.dot(gradient_C, mean_GC[g])
+            inclusion_G[g] = 1 / (1 + np.exp(-min(max(log_odds, -500.0), 500.0)))
+        step_C = inclusion_G[g] * mean_GC[g] - before_C
+        for c in range(n_channels):
+            f = c * n_genes + g
+            step = step_C[c] * columns.factor_F[f]
+            for j in range(columns.start_F[f], columns.start_F[f + 1]):
+                left.left_M[columns.person_N[j]] -= columns.value_N[j] * step
+            left.basis_P[:] -= columns.shadow_FP[f] * step_C[c]
+        largest = max(largest, np.dot(step_C, np.dot(products_GCC[g], step_C)))
     return largest
 
 
@@ -243,7 +292,7 @@ def _learn(
     learns_share: bool,
     second_GCC: Values,
     products_GCC: Values,
-    residual_M: NDArray[np.float32],
+    left: _Residual,
 ) -> float:
     """One M step: covariance, share of genes with effects, residual variance; returns how far they moved."""
     before = posterior.share, float(np.trace(posterior.covariance_CC))
@@ -256,8 +305,8 @@ def _learn(
         posterior.share = float(np.clip(inclusion_G.mean(), 1 / (len(inclusion_G) + 1), 0.999))
     effect_GC = posterior.effect_GC
     uncertain_GCC = inclusion_G[:, None, None] * second_GCC - effect_GC[:, :, None] * effect_GC[:, None, :]
-    squares = float(np.sum(residual_M.astype(np.float64) ** 2)) + float(np.sum(products_GCC * uncertain_GCC))
-    posterior.residual = squares / len(residual_M)
+    squares = left.squares + float(np.sum(products_GCC * uncertain_GCC))
+    posterior.residual = squares / len(left.left_M)
     after = posterior.share, float(np.trace(posterior.covariance_CC))
     return max(abs(new / old - 1) for new, old in zip(after, before, strict=True))
 

@@ -8,9 +8,10 @@ import pandas as pd
 from contract.config import load_config
 from contract.manifest import LedgerEntry
 from contract.page.panel import Cut
+from etl.associate.inflation import channel_inflation
 from etl.config import PROFILES
 from etl.report.attrition import people_flow, people_ledger, removal_tests, variant_ledger
-from etl.report.data import Attrition, Histogram, ReportData, Threshold
+from etl.report.data import AssociationPart, Attrition, Histogram, ReportData, Threshold
 from etl.report.gates import judge
 from etl.report.people import report_people
 from etl.report.people_figures import SAMPLE_METRICS
@@ -59,6 +60,31 @@ def attrition_of(people: pd.DataFrame) -> Attrition:
     )
 
 
+def example_association(n_genes: int = 400) -> AssociationPart:
+    random = np.random.default_rng(4)
+    place = np.tile(np.arange(n_genes), 2)
+    p = random.uniform(size=2 * n_genes)
+    table = pd.DataFrame(
+        {
+            "gene_id": [f"ENSG{number}" for number in place],
+            "symbol": [f"GENE{number}" for number in place],
+            "contig": [f"chr{number * 23 // n_genes + 1}".replace("23", "X") for number in place],
+            "start": 10_000 * place + 1,
+            "end": 10_000 * place + 2_000,
+            "channel": np.repeat(["plof", "synonymous"], n_genes),
+            "carriers_cases": random.integers(0, 20, 2 * n_genes),
+            "carriers_controls": random.integers(5, 40, 2 * n_genes),
+            "expected_carriers": 9.0,
+            "effect": random.normal(size=2 * n_genes),
+            "standard_error": 1.0,
+            "p": p,
+            "log10_p": -np.log10(p),
+            "test": "score",
+        }
+    )
+    return AssociationPart(table, channel_inflation(table, 5), 1_200, 2_400, 7)
+
+
 def full_report(n_people: int = 60, n_batches: int = 2) -> ReportData:
     random = np.random.default_rng(2)
     people = example_people(n_people, n_batches)
@@ -96,6 +122,7 @@ def full_report(n_people: int = 60, n_batches: int = 2) -> ReportData:
         n_pairs_across_folds=0,
         burden=burden,
         synonymous=["synonymous"],
+        association=example_association(),
         classes={"plof": 3, "synonymous": 4},
         thresholds=[Threshold("sample", "min_call_rate", "0.93", "call rate", "a study")],
         numbers={

@@ -5,6 +5,7 @@ import pytest
 
 pytest.importorskip("plotly")
 
+from etl.associate.inflation import Inflation
 from etl.report.gates import hwe_inflation, judge
 from etl.report.variant_figures import equilibrium_quantiles
 from etl.report.variants import P_EDGES
@@ -54,6 +55,17 @@ def test_judge__allele_balance_that_differs_warns():
 def test_judge__synonymous_burden(p, verdict):
     data = full_report()
     assert verdicts(replace(data, burden=data.burden.assign(p=p)))["Burden of synonymous alike"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "verdict"), [(1.3, 1.05, "warn"), (1.3, 0.95, "pass"), (1.08, 1.02, "pass")]
+)
+def test_judge__inflation_of_synonymous_burden_tests(value, low, verdict):
+    data = full_report()
+    found = [Inflation(name, 400, value, low, value + 0.2) for name in ("plof", "synonymous")]
+    judged = verdicts(replace(data, association=replace(data.association, inflation=found)))
+    assert judged["Inflation of synonymous burden tests"] == verdict
+    assert "Inflation of plof burden tests" not in judged, "effects are expected there"
 
 
 def test_judge__relatives_in_different_folds_fail():

@@ -89,7 +89,7 @@ def test_render_report__stays_below_two_megabytes():
 def test_render_report__absent_parts_are_said_to_be_absent():
     html = body(render_report(ReportData(title="bare", absent={"sex": "No calls on X in the input."})))
     assert "figure-" not in html
-    assert html.count(NOT_MEASURED) == 9
+    assert html.count(NOT_MEASURED) == 10
     assert "No calls on X in the input." in html
 
 

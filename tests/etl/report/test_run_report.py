@@ -27,7 +27,7 @@ def panels(page: str) -> dict[str, dict]:
 
 
 def ledger(study: Study, name: str) -> pd.DataFrame:
-    return pd.read_csv(study.out / "steps/10_report" / name)
+    return pd.read_csv(study.out / "steps/11_report" / name)
 
 
 def test_report__ledger_adds_up_to_the_dataset(finished: Study):
@@ -58,5 +58,18 @@ def test_report__status_of_sealed_people_is_in_no_figure(finished: Study, panels
 
 def test_report__holds_no_names_of_people(finished: Study, page: str, panels: dict[str, dict]):
     ids = [person.sample_id for person in finished.truth.people]
-    tables = " ".join(path.read_text() for path in Path(finished.out / "steps/10_report").glob("*.csv"))
+    tables = " ".join(path.read_text() for path in Path(finished.out / "steps/11_report").glob("*.csv"))
     assert not any(name in text for text in (page, json.dumps(panels), tables) for name in ids)
+
+
+def test_report__shows_burden_association_without_small_counts(
+    finished: Study, page: str, panels: dict[str, dict]
+):
+    table = pd.read_parquet(finished.out / "associations.parquet")
+    section = page.split('<section id="association">')[1].split("</section>")[0]
+    assert {"association_quantiles", "association_genome"} <= set(panels)
+    assert "Covariates: is_female" in section
+    strongest = table.nlargest(1, "log10_p").iloc[0]
+    assert f"<td>{strongest['symbol']}</td>" in section
+    fewest = table.loc[table["test"].notna(), ["carriers_cases", "carriers_controls"]].min().min()
+    assert ("&lt;5" in section) == (fewest < 5)

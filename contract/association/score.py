@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import qr
 from scipy.optimize import brentq
 from scipy.sparse import csc_matrix, csr_matrix
 from scipy.special import expit
@@ -37,6 +38,7 @@ FEW_CARRIERS = 10
 NORMAL_WITHIN = 2.0
 """Standard deviations within which the normal approximation is kept (Dey et al. 2017)."""
 SMALLEST_P = 1e-300
+SMALLEST_CHANCE = 1e-12
 LARGEST_ARGUMENT = 2.0**40
 
 
@@ -50,10 +52,13 @@ class Association:
         -log10 of the two-sided p-value.
     effect_F
         Score over information: the first step towards the log odds ratio per allele.
+    standard_error_F
+        One over the root of the information.
     """
 
     log10_p_F: Values
     effect_F: Values
+    standard_error_F: Values
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,21 @@ class NullModel:
     design_MQ: Values
 
 
+@dataclass(frozen=True)
+class FirstOrder:
+    """What the null model says of F features; `solved_FQ` is each one's weighted regression on covariates.
+
+    `tested_F` is False where covariates leave nothing of a feature.
+    """
+
+    score_F: Values
+    information_F: Values
+    solved_FQ: Values
+    tested_F: NDArray[np.bool_]
+
+
 def fit_null(is_case_M: NDArray[np.int8], covariates_MP: NDArray[np.floating[Any]]) -> NullModel:
-    """Fit status on an intercept and covariates; covariates that do not vary are left out.
+    """Fit status on an intercept and covariates, without those that do not vary or follow from others.
 
     Parameters
     ----------
@@ -79,11 +97,14 @@ def fit_null(is_case_M: NDArray[np.int8], covariates_MP: NDArray[np.floating[Any
     deviation_P = covariates_MP.std(axis=0)
     varies_P = deviation_P > 1e-9
     scaled = (covariates_MP - covariates_MP.mean(axis=0))[:, varies_P] / deviation_P[varies_P]
+    scaled = scaled[:, _independent(scaled)]
     if scaled.shape[1]:
         model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-6, max_iter=200)
         probability_M = model.fit(scaled, is_case_M).predict_proba(scaled)[:, 1]
     else:
         probability_M = np.full(len(is_case_M), float(is_case_M.mean()))
+    # Where covariates settle the outcome, such as a batch of cases alone, logarithms still need both sides.
+    probability_M = np.clip(probability_M, SMALLEST_CHANCE, 1 - SMALLEST_CHANCE)
     design_MQ = np.column_stack([np.ones(len(is_case_M)), scaled]).astype(np.float64)
     return NullModel(probability_M, is_case_M - probability_M, design_MQ)
 
@@ -99,14 +120,9 @@ def score_tests(x_MF: csr_matrix, null: NullModel) -> Association:
         The null model.
     """
     columns = csc_matrix(x_MF, dtype=np.float64)
-    weight_M = null.probability_M * (1 - null.probability_M)
-    score_F = columns.T @ null.residual_M
-    weighted_MQ = null.design_MQ * weight_M[:, None]
-    cross_FQ = columns.T @ weighted_MQ
-    solved_FQ = np.linalg.solve(null.design_MQ.T @ weighted_MQ, cross_FQ.T).T
-    square_F = columns.multiply(columns).T @ weight_M
-    information_F = square_F - np.einsum("fq,fq->f", cross_FQ, solved_FQ)
-    tested_F = information_F > 1e-9 * np.maximum(square_F, 1e-12)
+    first = first_order(columns, null)
+    score_F, solved_FQ, information_F = first.score_F, first.solved_FQ, first.information_F
+    tested_F = first.tested_F
     z_F = score_F / np.sqrt(np.where(tested_F, information_F, 1.0))
     log_p_F = np.log(2) + norm.logsf(np.abs(z_F))
     n_carriers_F = np.diff(columns.indptr)
@@ -121,8 +137,21 @@ def score_tests(x_MF: csr_matrix, null: NullModel) -> Association:
             rest = information_F[f] - float(adjusted_N**2 @ (probability_N * (1 - probability_N)))
             log_p_F[f] = saddlepoint_log_p(adjusted_N, probability_N, max(rest, 0.0), score_F[f])
     log10_p_F = np.where(tested_F, np.maximum(-log_p_F / np.log(10), 0.0), np.nan)
-    effect_F = np.where(tested_F, score_F / np.where(tested_F, information_F, 1.0), np.nan)
-    return Association(log10_p_F, effect_F)
+    known_F = np.where(tested_F, information_F, np.nan)
+    return Association(log10_p_F, score_F / known_F, 1 / np.sqrt(known_F))
+
+
+def first_order(columns: csc_matrix, null: NullModel) -> FirstOrder:
+    """Score and information of every feature at no effect, covariates taken out; `columns` are M × F."""
+    weight_M = null.probability_M * (1 - null.probability_M)
+    weighted_MQ = null.design_MQ * weight_M[:, None]
+    cross_FQ = columns.T @ weighted_MQ
+    # Least squares: the weights of people whose outcome the covariates settle are 0, and so may a column be.
+    solved_FQ = np.linalg.lstsq(null.design_MQ.T @ weighted_MQ, cross_FQ.T, rcond=1e-12)[0].T
+    square_F = columns.multiply(columns).T @ weight_M
+    information_F = square_F - np.einsum("fq,fq->f", cross_FQ, solved_FQ)
+    tested_F = information_F > 1e-9 * np.maximum(square_F, 1e-12)
+    return FirstOrder(columns.T @ null.residual_M, information_F, solved_FQ, tested_F)
 
 
 def exact_p(value_N: Values, probability_N: Values, score: float) -> float:
@@ -178,6 +207,15 @@ def combine_channels(log10_p_CG: Values) -> Values:
     far_G = mean_G > 1e12
     tail_G = np.where(far_G, 1 / (np.pi * np.where(far_G, mean_G, 1.0)), 0.5 - np.arctan(mean_G) / np.pi)
     return np.where(n_G > 0, -np.log10(np.clip(tail_G, SMALLEST_P, 1.0)), np.nan)
+
+
+def _independent(scaled_MQ: Values) -> NDArray[np.int64]:
+    """Places of columns of which none is a sum of others, in their order."""
+    if not scaled_MQ.shape[1]:
+        return np.empty(0, np.int64)
+    triangle, pivot_Q = qr(scaled_MQ, mode="r", pivoting=True)
+    diagonal = np.abs(np.diag(triangle))
+    return np.sort(pivot_Q[: len(diagonal)][diagonal > 1e-8 * diagonal[0]]).astype(np.int64)
 
 
 @lru_cache

@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from scipy.stats import binom, cauchy, hypergeom, norm
 
-from train.explain.association import (
+from contract.association.score import (
     combine_channels,
     exact_p,
     fit_null,
@@ -94,6 +94,17 @@ def test_score_tests__covariate_that_explains_all_leaves_nothing() -> None:
     adjusted = score_tests(x_MF, fit_null(is_case_M, covariates_MP))
     assert plain.log10_p_F.min() > 10
     assert np.median(adjusted.log10_p_F) == pytest.approx(-np.log10(0.5), abs=0.15)
+
+
+@pytest.mark.filterwarnings("error")
+def test_fit_null__covariates_that_follow_from_others_change_nothing() -> None:
+    rng = np.random.default_rng(4)
+    covariates_MP = np.column_stack([rng.normal(size=1000), rng.random(1000) < 0.05]).astype(float)
+    is_case_M = (rng.random(1000) < 0.4).astype(np.int8)
+    redundant_MP = np.column_stack([covariates_MP, 1 - covariates_MP[:, 1], covariates_MP.sum(axis=1)])
+    plain, more = (fit_null(is_case_M, given) for given in (covariates_MP, redundant_MP))
+    assert more.design_MQ.shape == plain.design_MQ.shape
+    assert more.probability_M == pytest.approx(plain.probability_M, rel=1e-5)
 
 
 def test_score_tests__nobody_or_everybody_carries() -> None:
