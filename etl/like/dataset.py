@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pandas as pd
+from pyspark.sql import SparkSession
 
 from contract.config import digest
 from contract.provenance import software_versions
@@ -22,6 +25,8 @@ from etl.steps.dataset import finished_records, full_ledger, input_digests
 from etl.steps.names import SAMPLES
 from etl.steps.table import ANCESTRY
 from etl.workspace import StepResult
+
+PEOPLE_PER_PARTITION = 500
 
 MARKS = (MARKERS, "common_call_rate")
 """Columns of people_qc.parquet that new people have beside everybody's, and deviations from medians."""
@@ -61,8 +66,21 @@ def work(run: Run) -> StepResult:
         people_qc=metrics_table(samples).join(samples[marks]),
         like=reference.digest,
     )
-    manifest = write_dataset(run.config.dataset, samples, read_entries(run), genes, facts=facts)
+    with _few_partitions(len(samples)):
+        manifest = write_dataset(run.config.dataset, samples, read_entries(run), genes, facts=facts)
     return StepResult(facts={"people": manifest.n_samples, "genes": manifest.n_genes})
+
+
+@contextmanager
+def _few_partitions(n_people: int) -> Iterator[None]:
+    """Shuffle few people in few partitions: each is a task of its own, whose start is all that it costs."""
+    conf, name = SparkSession.builder.getOrCreate().conf, "spark.sql.shuffle.partitions"
+    before = conf.get(name)
+    conf.set(name, str(min(int(before or 1), 1 + n_people // PEOPLE_PER_PARTITION)))
+    try:
+        yield
+    finally:
+        conf.set(name, before)
 
 
 def _covariates(samples: pd.DataFrame, run: Run, reference: Reference) -> list[list[float]]:
