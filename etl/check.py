@@ -7,30 +7,40 @@ from pathlib import Path
 from typing import TypeVar
 
 from contract.errors import InputError, fault
-from etl.aggregate.config import check_masks
+from etl.aggregate.checks import Offered, check_masks
 from etl.annotate.config import AnnotationConfig
-from etl.annotate.csq_format import available_classes, csq_fields, csq_format
+from etl.annotate.csq_format import available_classes
+from etl.annotate.first_record import check_first_record
 from etl.annotate.genes import read_genes
+from etl.annotate.group_files import read_mask_words, read_members
+from etl.annotate.header import AnnotationHeader, annotation_header
+from etl.annotate.intervals import read_parts
 from etl.annotate.properties import read_properties
+from etl.annotate.score_file import check_scores
+from etl.annotate.scores import score_names
 from etl.config import EtlConfig
 from etl.export.covariates import check_columns
 from etl.genome import genome
 from etl.ingest.files import inspect_headers, missing_fields
-from etl.ingest.header import VcfHeader
 from etl.ingest.intervals import read_intervals, read_low_complexity
 from etl.ingest.kinship_table import read_kinship
 from etl.ingest.samples import match_samples, read_samples
 from etl.ingest.sites import check_fasta
+from etl.ingest.source import CallsHeader
 from etl.like.check import check_like
 
 Found = TypeVar("Found")
+
+FIRST_MEMBERS = 1000
+"""Members of a group file that are read: the whole file may have millions."""
 
 
 def check(config: EtlConfig) -> list[str]:
     """All faults that can be seen before any work: an empty list means that a run may start.
 
-    Reads the profile, the VCF headers and first records, the samples table, the gene table and that of genes'
-    properties, the capture intervals, regions of low complexity and the contigs of the reference's sequence.
+    Reads the profile, headers and first records of the calls, the samples table, the gene table and that of
+    genes' properties, the beginning of a group file and of a score table, the capture intervals, regions of
+    low complexity and the contigs of the reference's sequence.
     New people: see `etl.like.check`.
     """
     if config.like is not None:
@@ -50,11 +60,12 @@ def _cohort_faults(config: EtlConfig) -> list[str]:
 
     attempt(config.resolved_profile)
     faults += _folder_faults(config.work)
-    headers, in_headers = inspect_headers(config.input, config.reference)
+    headers, in_headers = inspect_headers(config.input, config.reference, config.reference_fasta)
     faults += in_headers
     samples = attempt(lambda: read_samples(config.samples))
     attempt(lambda: check_columns(config))
     attempt(lambda: _read_gene_tables(config))
+    attempt(lambda: _read_annotation_files(config.annotation))
     intervals = config.intervals
     if intervals is not None:
         attempt(lambda: read_intervals(intervals, config.reference))
@@ -66,7 +77,7 @@ def _cohort_faults(config: EtlConfig) -> list[str]:
         attempt(lambda: read_kinship(kinship.table, samples["sample_id"].tolist()))
     if config.reference_fasta is not None:
         faults += check_fasta(config.reference_fasta, genome(config.reference))
-    if headers and samples is not None:
+    if headers and headers[0].samples is not None and samples is not None:
         faults += match_samples(samples, headers[0].samples, config.samples.path, headers[0].path)
     if headers and all(header.first_contig is None for header in headers):
         paths = ", ".join(header.path for header in headers)
@@ -81,6 +92,19 @@ def _read_gene_tables(config: EtlConfig) -> None:
     genes, _ = read_genes(config.genes, config.reference)
     if config.genes.properties is not None:
         read_properties(config.genes.properties, genes)
+    if config.annotation.kind == "intervals":
+        read_parts(config.annotation, config.genes, genes, genome(config.reference))
+
+
+def _read_annotation_files(annotation: AnnotationConfig) -> None:
+    """The first rows of what annotation reads beside the variants' files."""
+    if annotation.scores is not None:
+        check_scores(annotation.scores)
+    if annotation.groups is not None:
+        for _ in zip(range(FIRST_MEMBERS), read_members(annotation.groups), strict=False):
+            pass
+        if annotation.groups.masks is not None:
+            read_mask_words(annotation.groups.masks)
 
 
 def _folder_faults(work: str) -> list[str]:
@@ -91,32 +115,47 @@ def _folder_faults(work: str) -> list[str]:
     return [fault(nearest, "out", found="a file", wanted="a folder, or a name that is free")]
 
 
-def _content_faults(header: VcfHeader, config: EtlConfig) -> list[str]:
+def _content_faults(header: CallsHeader, config: EtlConfig) -> list[str]:
     faults = []
     if config.genotype_qc == "apply":
         faults += missing_fields(header.format_fields, header.path)
     try:
-        fields = None
-        if config.annotation.kind == "csq":
-            told = header.info_descriptions.get(config.annotation.field)
-            fields = csq_fields(config.annotation, told, header.path)
-        check_masks(config.masks.resolved(), available_classes(fields), header.path)
+        told = annotation_header(config.annotation, header.info_descriptions, header.path)
+        check_masks(config.masks.resolved(), _offered(config.annotation, told), header.path)
+        check_first_record(config.annotation, told, header.first_info)
     except InputError as error:
         faults += error.faults
     return faults
 
 
-def _other_annotation(header: VcfHeader, first: VcfHeader, annotation: AnnotationConfig) -> list[str]:
+def _offered(config: AnnotationConfig, told: AnnotationHeader) -> Offered:
+    """What masks may ask for; a group file's classes are only known once it is read."""
+    of_groups = config.kind == "groups"
+    return Offered(
+        classes=None if of_groups else available_classes(config, told.fields, calls_loss=told.calls_loss),
+        scores=[*score_names(config, told.fields), *(["weight"] if of_groups else [])],
+        loftee=config.kind == "csq" and "LoF" in told.fields,
+        terms=config.kind != "intervals",
+    )
+
+
+def _other_annotation(header: CallsHeader, first: CallsHeader, annotation: AnnotationConfig) -> list[str]:
     """The fault of a file whose sub-fields differ from the first file's, in whose order all are read."""
-    if annotation.kind != "csq" or annotation.csq_fields:
+    if annotation.info_field is None or annotation.csq_fields:
         return []
-    own, wanted = (csq_format(told.info_descriptions.get(annotation.field, "")) for told in (header, first))
+    try:
+        own, wanted = (
+            annotation_header(annotation, told.info_descriptions, told.path).fields
+            for told in (header, first)
+        )
+    except InputError:
+        return []  # told already
     if not own or not wanted or own == wanted:
         return []
     return [
         fault(
             header.path,
-            f"INFO {annotation.field}",
+            f"INFO {annotation.info_field}",
             found="|".join(own),
             wanted=f"{'|'.join(wanted)} as in {first.path}",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
@@ -19,12 +19,48 @@ from etl.thresholds import Profile
 PROFILES = Path(__file__).resolve().parent.parent / "conf" / "profiles"
 
 
-class VcfConfig(ConfigModel):
-    """The variant calls."""
+def _one_or_many(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
 
-    vcf: list[str] = Field(
-        min_length=1,
-        description="VCF or BCF files or globs, paths or URLs; all with the same people in one order",
+
+Paths = Annotated[list[str], BeforeValidator(_one_or_many), Field(min_length=1)]
+"""Paths, URLs or globs; one may be written without brackets."""
+
+Format = Literal["vcf", "plink", "pgen", "bgen", "matrix_table", "vds"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+"""Formats of calls, each a key of `input`."""
+
+SETTINGS_OF_FORMATS: dict[str, tuple[Format, ...]] = {
+    "sample": ("bgen",),
+    "min_probability": ("bgen",),
+    "reference_allele": ("plink", "bgen"),
+    "half_calls": ("vcf",),
+}
+"""Keys of `input` that some formats alone have a use for."""
+
+
+class InputConfig(ConfigModel):
+    """The calls, in exactly one format; several files have the same people in one order."""
+
+    vcf: Paths | None = Field(None, description="VCF or BCF files or globs, paths or URLs")
+    plink: Paths | None = Field(None, description="PLINK 1: .bed files, with .bim and .fam beside each")
+    pgen: Paths | None = Field(None, description="PLINK 2: .pgen files, with .pvar and .psam beside each")
+    bgen: Paths | None = Field(None, description="BGEN files of version 1.2 or later (layout 2)")
+    matrix_table: str | None = Field(None, description="a Hail MatrixTable, keyed by locus and alleles")
+    vds: str | None = Field(None, description="a Hail VDS, as combined from gVCFs")
+    sample: str | None = Field(
+        None, description="the .sample file of `bgen`; null: the ids that the files hold"
+    )
+    min_probability: float = Field(
+        0.9,
+        gt=0.5,
+        le=1,
+        description="of `bgen`: a genotype of at least this probability is a call, others are missing",
+    )
+    reference_allele: Literal["a1", "a2", "first", "last"] | None = Field(
+        None,
+        description="the allele that is the reference where no reference_fasta decides: a1 or a2 of `plink` "
+        "(null: a2), the first or last one of `bgen` (null: first)",
     )
     half_calls: Literal["missing", "haploid"] = Field(
         "missing", description="0/. read as no call, or as a haploid call (men on X and Y; no call elsewhere)"
@@ -33,10 +69,40 @@ class VcfConfig(ConfigModel):
         None, ge=1, description="parts to read the files in; null: several for each core, more by size"
     )
 
-    @field_validator("vcf", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
+    @model_validator(mode="after")
+    def _exactly_one(self) -> InputConfig:
+        given = [name for name in FORMATS if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none"
+            raise ValueError(f"exactly one of {', '.join(FORMATS)}, not {found}")
+        for key, formats in SETTINGS_OF_FORMATS.items():
+            if getattr(self, key) != type(self).model_fields[key].default and given[0] not in formats:
+                raise ValueError(f"{key} with {' or '.join(formats)} only, not with {given[0]}")
+        alleles = {"plink": ("a1", "a2"), "bgen": ("first", "last")}.get(given[0], ())
+        if self.reference_allele is not None and self.reference_allele not in alleles:
+            raise ValueError(f"reference_allele to be {' or '.join(alleles)} with {given[0]}")
+        return self
+
+    @property
+    def format(self) -> Format:
+        """The format that is given."""
+        return next(name for name in FORMATS if getattr(self, name) is not None)
+
+    @property
+    def paths(self) -> list[str]:
+        """What the format's key names."""
+        value: list[str] | str = getattr(self, self.format)
         return [value] if isinstance(value, str) else value
+
+
+def people_file(calls: dict[str, Any]) -> str | None:
+    """The .fam or .psam that belongs to `input.plink` or `input.pgen`; None where no single one does."""
+    for key, table, suffix in (("plink", ".bed", ".fam"), ("pgen", ".pgen", ".psam")):
+        paths = calls.get(key)
+        first = paths[0] if isinstance(paths, list) and paths else paths
+        if isinstance(first, str) and not set("*?") & set(first):
+            return first.removesuffix(table) + suffix
+    return None
 
 
 class IntervalsConfig(ConfigModel):
@@ -78,8 +144,16 @@ class SexColumn(ConfigModel):
     male: list[Code] = Field(["male", "M", "1"], min_length=1)
 
 
+PEOPLE_FILES = (".fam", ".psam")
+"""Suffixes of PLINK's tables of people, whose columns and codes are known."""
+
+
 class SamplesConfig(ConfigModel):
-    """The samples table: tab-separated, or comma-separated when its name ends in .csv."""
+    """The samples table: tab-separated, comma-separated when its name ends in .csv, or a .fam or .psam.
+
+    The columns of a .fam are family, sample_id, father, mother, sex and status; a .psam's have the same
+    names, and its first phenotype is the status.
+    """
 
     path: str
     sample_id: str = Field("sample_id", description="column with the VCF's sample names")
@@ -105,6 +179,18 @@ class SamplesConfig(ConfigModel):
         ge=0,
         description="seed of a null run: status shuffled among families of one size before all else",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _codes_of_plink(cls, settings: Any) -> Any:
+        if not isinstance(settings, dict) or not str(settings.get("path", "")).endswith(PEOPLE_FILES):
+            return settings
+        known = {
+            "status": {"column": "status", "case": ["2"], "control": ["1"]},
+            "sex": {"column": "sex"},
+            "family": "family",
+        }
+        return known | settings
 
 
 class KinshipTable(ConfigModel):
@@ -165,7 +251,7 @@ class EtlConfig(ConfigModel):
         "at frequency 0; or nowhere, where the calls are not annotated",
     )
     reference: Literal["GRCh37", "GRCh38"]
-    input: VcfConfig
+    input: InputConfig
     samples: SamplesConfig
     genes: GenesConfig
     annotation: AnnotationConfig
@@ -202,17 +288,30 @@ class EtlConfig(ConfigModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_in(cls, settings: Any) -> Any:
-        if not isinstance(settings, dict):
-            return settings
-        replaced = _replaced(settings, str(settings.get("data", "")))
-        return settings_like(replaced) if replaced.get("like") else replaced
+    def _like_another(cls, settings: Any) -> Any:
+        # Runs last of these three: the samples table of PLINK files is known by then.
+        is_like = isinstance(settings, dict) and settings.get("like")
+        return settings_like(settings) if is_like else settings
 
     @model_validator(mode="after")
     def _status_is_known(self) -> EtlConfig:
         if self.like is None and self.samples.status is None:
             raise ValueError("samples.status to name the column of cases and controls")
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _people_of_plink(cls, settings: Any) -> Any:
+        calls = settings.get("input") if isinstance(settings, dict) else None
+        if not isinstance(calls, dict) or "samples" in settings:
+            return settings
+        path = people_file(calls)
+        return settings if path is None else {**settings, "samples": {"path": path}}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_data(cls, settings: Any) -> Any:
+        return _replaced(settings, str(settings.get("data", ""))) if isinstance(settings, dict) else settings
 
     @field_validator("covariates")
     @classmethod

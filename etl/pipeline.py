@@ -21,7 +21,7 @@ from contract.provenance import file_digest, software_versions, source_digest, s
 from contract.storage import open_storage
 from etl.config import EtlConfig
 from etl.failures import told
-from etl.ingest.files import find_files
+from etl.ingest.files import open_source
 from etl.like.table import LIKE_STEPS
 from etl.progress import shown
 from etl.session import Engine, starting
@@ -35,7 +35,7 @@ ENGINES = ("cyvcf2", "hail", "pyspark")
 SLOW_IMPORTS = ("etl.steps.relatedness", "etl.steps.ancestry", "etl.report.html")
 """What brings scikit-learn and plotly; neither brings Hail, which has a time of its own."""
 BRIEF_BYTES = 2 * 2**30
-"""Size of compressed VCF files below which a run is one of minutes."""
+"""Size of the calls below which a run is one of minutes."""
 CHANGES = ("size", "mtime", "ETag", "etag", "LastModified", "last_modified", "updated")
 """What file systems tell of a file that shows that it changed; each has some of them."""
 log = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ def _run_step(status: StepStatus, config: EtlConfig, console: Console, engine: E
         engine.wait_for_spark()
         if step.leaves_cores_idle:
             engine.start_hail()
-        if step.needs_hail:
+        if step.needs_hail or step.needs_hail_for(config):
             engine.wait_for_hail()
         started = time.monotonic()
         out = workspace.begin(step.folder)
@@ -215,8 +215,8 @@ def _content_digest(url: str, changes: str) -> str:
 
 
 def _input_bytes(config: EtlConfig) -> int:
-    """Size of the VCF files as they are stored."""
-    return sum(int(filesystem.size(path)) for filesystem, path in map(open_storage, find_files(config.input)))
+    """Size of the calls as they are stored."""
+    return open_source(config.input).size()
 
 
 def _facts_told(facts: dict[str, object]) -> str:

@@ -1,31 +1,32 @@
 """Burden masks applied to annotated variants: what each variant adds to which gene feature.
 
-Axes: V variants of a batch, C consequences of all of them.
+Axes: V variants of a batch, C consequences that a mask counts, S states of `etl.aggregate.states`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from contract.manifest import Channel
-from etl.aggregate.config import MaskConfig
+from etl.aggregate.conditions import Consequences, counted, read_consequences
+from etl.aggregate.config import EXTERNAL_FREQUENCY, MaskConfig
+from etl.aggregate.states import ALL, STATES, Alleles, State, alleles_of_others
+from etl.aggregate.weights import weights
 from etl.cohort.calls import column, nested
 
 READ_COLUMNS = ("variant", "consequences", "allele_count", "allele_number")
-"""Columns of annotated variants that are read."""
-
-STATES = ("missing", "het", "hom", "others_het", "others_hom", "others_haploid")
-"""What a call adds to a feature: a missing one, one with one alternate allele and one with two (or a haploid
-one); then the last ones for people whose alleles are among those counted, by the frequency in all others."""
+"""Columns of annotated variants that are read, and EXTERNAL_FREQUENCY where there is one."""
 
 FEATURE = pa.struct(
     [
         pa.field("index", pa.int32()),  # channel × n_genes + gene
+        # Bits by the number of a state: of these contributions the largest counts, of the others the sum.
+        pa.field("collapsed", pa.int32()),
         *(pa.field(name, pa.float64()) for name in STATES),
     ]
 )
@@ -41,67 +42,55 @@ RARE_MISSING = 0.01
 GRID = 2.0**14
 """Contributions are multiples of 1/GRID: sums of them are exact, so the order of summation cannot show."""
 
-BETA_SHAPE = 25.0
-"""Second shape of the Beta(1, 25) density that SKAT weighs alleles by."""
 
+@dataclass
+class MaskCounts:
+    """Variants by channel; channels without any are left out."""
 
-def mask_channels(masks: Sequence[MaskConfig]) -> list[Channel]:
-    """The masks as channels of the manifest, with their full definition and missing-data rule."""
-    return [
-        Channel(
-            name=mask.name,
-            definition=mask.model_dump(mode="json")
-            | {
-                "frequency_of": "alternate allele, all other people outside the test fold",
-                "missing_call": "0" if _missing_is_zero(mask) else "expected value at the allele frequency",
-            },
-        )
-        for mask in masks
-    ]
+    counting: Counter[int] = field(default_factory=Counter)
+    """That add something for anybody."""
+    meeting: Counter[int] = field(default_factory=Counter)
+    """That meet the mask's conditions, whatever their frequency."""
 
-
-def why_empty(mask: MaskConfig, classes: Mapping[str, int]) -> str:
-    """A sentence on a mask that no variant counts in.
-
-    Parameters
-    ----------
-    mask
-        It.
-    classes
-        Variants that passed, by consequence class.
-    """
-    found = {name: classes.get(name, 0) for name in mask.classes if name != "any"}
-    if "any" in mask.classes or any(found.values()):
-        why = f"none is as rare as it wants (allele frequency up to {mask.max_frequency:g})"
-        if mask.min_frequency > 0 or mask.max_allele_count is not None:
-            why = "none has the allele frequency or count that it wants"
-    else:
-        why = f"no variant that passed is annotated as {' or '.join(found)}"
-    return f"mask {mask.name}: no variant counts in it, its channel is 0 for everybody: {why}"
+    def __add__(self, other: MaskCounts) -> MaskCounts:
+        return MaskCounts(self.counting + other.counting, self.meeting + other.meeting)
 
 
 def mask_variants(
-    batches: Iterator[pa.RecordBatch], masks: Sequence[MaskConfig], n_genes: int
-) -> Generator[pa.RecordBatch, None, Counter[int]]:
+    batches: Iterator[pa.RecordBatch],
+    masks: Sequence[MaskConfig],
+    n_genes: int,
+    score_names: Sequence[str] = (),
+) -> Generator[pa.RecordBatch, None, MaskCounts]:
     """What a task does: batches of READ_COLUMNS in, FEATURES_SCHEMA out; in the end variants by channel."""
-    counts: Counter[int] = Counter()
+    counts = MaskCounts()
     for batch in batches:
-        features = mask_features(batch, masks, n_genes)
-        counts += count_by_channel(features, n_genes)
+        found = read_consequences(batch, score_names)
+        features = mask_features(batch, masks, n_genes, score_names)
+        meeting = {
+            channel: len(np.unique(found.variant_C[counted(mask, found)]))
+            for channel, mask in enumerate(masks)
+        }
+        counts += MaskCounts(count_by_channel(features, n_genes), Counter(meeting))
         yield features
     return counts
 
 
-def mask_features(batch: pa.RecordBatch, masks: Sequence[MaskConfig], n_genes: int) -> pa.RecordBatch:
+def mask_features(
+    batch: pa.RecordBatch, masks: Sequence[MaskConfig], n_genes: int, score_names: Sequence[str] = ()
+) -> pa.RecordBatch:
     """What each variant adds to the gene features that it counts in.
 
     A missing call is not reference. Where a mask stops at an allele frequency of `RARE_MISSING`, it adds 0
-    (expected dosage at most 0.02); elsewhere it adds what a person is expected to carry at the variant's
-    allele frequency p: 2p alleles, 1 − (1 − p)² carriers, or p² homozygotes by the mask's coding.
+    (expected dosage at most 0.02); elsewhere it adds what a person is expected to carry at the allele's
+    frequency p: 2p alleles, 1 − (1 − p)² carriers, or p² homozygotes by the mask's coding, p each for a man's
+    one allele on X (2p where it counts as two). Where variants are not summed it adds 0, as in regenie: an
+    expected count is no hit.
 
     A variant is as rare for a person as it is in all *other* people outside the test fold. Were a carrier's
     own alleles counted, those of the test fold, who are not, would carry more: variants seen once are rare
-    for one carrier outside and for any number inside.
+    for one carrier outside and for any number inside. So is decided which allele is the rarer one, what it
+    weighs and whether it is collapsed.
 
     Parameters
     ----------
@@ -111,25 +100,25 @@ def mask_features(batch: pa.RecordBatch, masks: Sequence[MaskConfig], n_genes: i
         In the order of the channels.
     n_genes
         Length of the gene axis.
+    score_names
+        Names of the consequences' scores, in their order.
 
     Returns
     -------
     pyarrow.RecordBatch
         FEATURES_SCHEMA, features of a variant by channel and gene. Variants that count in none are left out.
     """
-    consequences = batch.column("consequences")
-    variant_C = np.repeat(np.arange(batch.num_rows), np.diff(consequences.offsets.to_numpy()))
-    gene, _, _, class_names = consequences.flatten().flatten()
-    gene_C, class_C = gene.to_numpy(), class_names.to_numpy(zero_copy_only=False)
-    count_V, number_V = (column(batch, name).astype(np.float64) for name in ("allele_count", "allele_number"))
+    found = read_consequences(batch, score_names)
     owners, parts = [], []
     for channel, mask in enumerate(masks):
-        added_SV = _contributions(mask, count_V, number_V)
-        counts_C = added_SV.any(axis=0)[variant_C]
-        if "any" not in mask.classes:
-            counts_C &= np.isin(class_C, mask.classes)
-        owners.append(variant_C[counts_C])
-        parts.append([gene_C[counts_C] + channel * n_genes, *added_SV[:, owners[-1]]])
+        rows_C = np.flatnonzero(counted(mask, found))
+        added_SC, collapsed_SC = _contributions(mask, _facts(batch, mask, found, rows_C))
+        adds_C = added_SC.any(axis=0)
+        bits_C = np.left_shift(1, np.arange(len(STATES))) @ collapsed_SC
+        rows_C = rows_C[adds_C]
+        owners.append(found.variant_C[rows_C])
+        index_C = found.gene_C[rows_C] + channel * n_genes
+        parts.append([index_C, bits_C[adds_C], *added_SC[:, adds_C]])
     owner_F = np.concatenate(owners)
     # Stable: a variant's features stay in the order of channels and genes.
     order_F = np.argsort(owner_F, kind="stable")
@@ -154,64 +143,94 @@ def count_by_channel(features: pa.RecordBatch, n_genes: int) -> Counter[int]:
     return Counter(pairs[0].tolist())
 
 
-def _contributions(mask: MaskConfig, count_V: Values, number_V: Values) -> Values:
-    """What each of STATES adds, states × V; 0 where the variant is not as rare as the mask wants."""
-    het = 0.0 if mask.coding == "recessive" else 1.0
-    hom = 2.0 if mask.coding == "additive" else 1.0
-    # Own alternate alleles, own alleles, and what the call adds by itself (None: what is expected).
-    states: tuple[tuple[int, int, float | None], ...] = (
-        (0, 0, None),
-        (0, 0, het),
-        (0, 0, hom),
-        (1, 2, het),
-        (2, 2, hom),
-        (1, 1, hom),
-    )
-    return np.stack(
-        [
-            _contribution(mask, count_V - own_alternate, number_V - own_alleles, added)
-            for own_alternate, own_alleles, added in states
-        ]
+@dataclass(frozen=True)
+class _Facts:
+    """What is known of the consequences that a mask counts."""
+
+    count_C: Values
+    number_C: Values
+    external_C: Values | None
+    score_C: Values | None
+    """The score that alleles are weighted by."""
+
+
+def _facts(batch: pa.RecordBatch, mask: MaskConfig, found: Consequences, rows_C: NDArray[np.int64]) -> _Facts:
+    def of_variants(name: str) -> Values:
+        return column(batch, name).astype(np.float64)[found.variant_C[rows_C]]
+
+    external_C = None
+    if mask.max_external_frequency is not None:
+        in_columns = EXTERNAL_FREQUENCY in batch.schema.names
+        external_C = (
+            of_variants(EXTERNAL_FREQUENCY) if in_columns else found.score_C(EXTERNAL_FREQUENCY)[rows_C]
+        )
+    score = mask.weight.score
+    return _Facts(
+        of_variants("allele_count"),
+        of_variants("allele_number"),
+        external_C,
+        None if score is None else found.score_C(score)[rows_C],
     )
 
 
-def _contribution(mask: MaskConfig, count_V: Values, number_V: Values, added: float | None) -> Values:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        # Without any call there is no frequency.
-        frequency_V = np.where((number_V > 0) & (count_V >= 0), count_V / number_V, np.nan)
-    counts_V: Flags = frequency_V <= mask.max_frequency
-    if mask.min_frequency > 0:
-        counts_V &= frequency_V > mask.min_frequency
-    if mask.max_allele_count is not None:
-        counts_V &= count_V <= mask.max_allele_count
-    if added is not None:
-        values_V = np.full(len(count_V), added)
-    elif _missing_is_zero(mask):
-        values_V = np.zeros(len(count_V))
+def _contributions(mask: MaskConfig, facts: _Facts) -> tuple[Values, Flags]:
+    """What each state adds, states × consequences, and which of it is collapsed; 0 where not rare enough."""
+    each = [_contribution(mask, facts, state) for state in ALL]
+    added, collapsed = zip(*each, strict=True)
+    return np.stack(added), np.stack(collapsed)
+
+
+def _contribution(mask: MaskConfig, facts: _Facts, state: State) -> tuple[Values, Flags]:
+    alleles = alleles_of_others(state, facts.count_C, facts.number_C, minor=mask.frequency == "minor")
+    collapsed_C = np.full(len(facts.count_C), mask.combine == "max")
+    if mask.collapse_allele_count is not None:
+        collapsed_C = alleles.count_C <= mask.collapse_allele_count
+    if state.alternate is None:
+        zero = missing_is_zero(mask)
+        value_C = np.where(zero | collapsed_C, 0.0, _expected(mask, state, alleles.frequency_C))
     else:
-        values_V = _expected(mask, frequency_V)
-    return np.where(counts_V, _on_grid(values_V * _weights(mask, frequency_V)), 0.0)
+        value_C = _coded(mask, state, alleles.carried(state))
+    value_C = _on_grid(value_C * weights(mask.weight, alleles, facts.score_C))
+    return np.where(_is_rare(mask, alleles, facts.external_C), value_C, 0.0), collapsed_C
 
 
-def _weights(mask: MaskConfig, frequency_V: Values) -> Values:
-    if mask.weight == "none":
-        return np.ones(len(frequency_V))
-    minor_V = np.minimum(frequency_V, 1 - frequency_V)
-    density_V: Values = BETA_SHAPE * (1 - minor_V) ** (BETA_SHAPE - 1)
-    return density_V
+def _is_rare(mask: MaskConfig, alleles: Alleles, external_C: Values | None) -> Flags:
+    frequency_C = alleles.frequency_C
+    rare_C: Flags = frequency_C <= mask.max_frequency
+    if mask.min_frequency > 0:
+        rare_C &= frequency_C > mask.min_frequency
+    if mask.max_allele_count is not None:
+        rare_C &= alleles.count_C <= mask.max_allele_count
+    if mask.max_external_frequency is not None and external_C is not None:
+        rare_C &= alleles.external_C(external_C) <= mask.max_external_frequency
+    return rare_C
 
 
-def _missing_is_zero(mask: MaskConfig) -> bool:
-    return mask.max_frequency <= RARE_MISSING
+def missing_is_zero(mask: MaskConfig) -> bool:
+    """Whether a missing call adds nothing to a mask."""
+    return mask.max_frequency <= RARE_MISSING or mask.combine != "sum"
 
 
-def _expected(mask: MaskConfig, frequency_V: Values) -> Values:
-    if mask.coding == "additive":
-        return 2 * frequency_V
+def _coded(mask: MaskConfig, state: State, carried_C: NDArray[np.int64]) -> Values:
     if mask.coding == "dominant":
-        return 1 - (1 - frequency_V) ** 2
-    return np.square(frequency_V)
+        return (carried_C > 0).astype(np.float64)
+    if mask.coding == "recessive":
+        # A man's one allele on X is all that he has.
+        return (carried_C == state.ploidy).astype(np.float64)
+    return carried_C * _scale(mask, state)
 
 
-def _on_grid(value_V: Values) -> Values:
-    return np.floor(value_V * GRID + 0.5) / GRID
+def _expected(mask: MaskConfig, state: State, frequency_C: Values) -> Values:
+    if mask.coding == "additive":
+        return state.ploidy * _scale(mask, state) * frequency_C
+    if mask.coding == "dominant":
+        return 1 - (1 - frequency_C) ** state.ploidy
+    return frequency_C**state.ploidy
+
+
+def _scale(mask: MaskConfig, state: State) -> float:
+    return 2.0 if state.ploidy == 1 and mask.x_coding == "diploid" else 1.0
+
+
+def _on_grid(value_C: Values) -> Values:
+    return np.floor(value_C * GRID + 0.5) / GRID

@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from contract.errors import InputError, fault
 from etl.annotate.config import AnnotationConfig
-from etl.annotate.consequence import Consequence, Site
-from etl.annotate.severity import (
-    LEAST_SEVERE,
-    MISSENSE_TERMS,
-    OTHER_MISSENSE_TERMS,
-    PLOF_TERMS,
-    SEVERITY,
-    SYNONYMOUS_TERMS,
-)
+from etl.annotate.consequence import Site
+from etl.annotate.judgement import judge
+from etl.annotate.scores import ScoreReader, predictor_names
+from etl.annotate.transcripts import Candidate, TranscriptAnnotator
 
-CLASSES = ("plof", "plof_low_confidence", "damaging_missense", "other_missense", "synonymous", "other")
-"""Variant classes, the most damaging first."""
+ABSENT = -1
+"""Place of a sub-field that is not written: behind the last one of an entry stands ''."""
 
 
-class Entry(NamedTuple):
-    """The sub-fields that are used; '' where one is not written."""
-
-    Allele: str = ""
-    ALLELE_NUM: str = ""
-    Consequence: str = ""
-    Gene: str = ""
-    SYMBOL: str = ""
-    BIOTYPE: str = ""
-    LoF: str = ""
-    PolyPhen: str = ""
-    SIFT: str = ""
-
-
-class CsqAnnotator:
-    """The worst consequence of a variant in each gene of the axis.
+class CsqAnnotator(TranscriptAnnotator):
+    """What VEP's entries say of each gene of the axis.
 
     Entries count when they are of the variant's own allele, of a protein-coding transcript (where BIOTYPE is
-    known and the configuration says so), and of a gene on the axis: by Gene id without its version, else by
-    SYMBOL where that is unique. The worst is of the most damaging class and, in it, of the most severe term.
+    known and the configuration says so), and of a gene on the axis. Of a gene's transcripts, those count that
+    the configuration prefers; the worst is of the most damaging class and, in it, of the most severe term.
 
     Parameters
     ----------
@@ -52,60 +32,125 @@ class CsqAnnotator:
         Which transcripts to use.
     fields
         Sub-fields of an entry, in order.
+    where
+        The file, named in messages.
     """
 
-    def __init__(self, genes: pd.DataFrame, config: AnnotationConfig, fields: Sequence[str]) -> None:
+    def __init__(
+        self, genes: pd.DataFrame, config: AnnotationConfig, fields: Sequence[str], where: str = "annotation"
+    ) -> None:
+        super().__init__(genes)
         places = {name: place for place, name in enumerate(fields)}
-        self._places = [places.get(name) for name in Entry._fields]
-        self._numbered = "ALLELE_NUM" in places
+        self._places = {name: places.get(name, ABSENT) for name in USED}
+        self._n_fields = len(fields)
         self._has_loftee = "LoF" in places
+        self._flags_lower = config.loftee_flags == "low_confidence"
         self._coding_only = config.protein_coding_only and "BIOTYPE" in places
-        positions = genes["position"].map(int)
-        self._by_id = dict(zip(genes["gene_id"], positions, strict=True))
-        named = genes.dropna(subset="symbol").drop_duplicates("symbol", keep=False)
-        self._by_symbol = dict(zip(named["symbol"], named["position"].map(int), strict=True))
+        self._preferred = config.transcripts
+        self.scores = ScoreReader(fields, predictor_names(config, fields))
+        self._where, self._field = where, config.info_field
 
-    def __call__(self, site: Site) -> list[Consequence] | None:
-        """Consequences of one variant, see `etl.annotate.consequence.Annotator`."""
-        if site.annotation is None:
-            return None
-        worst: dict[int, tuple[int, Consequence]] = {}
-        entries = [self.entry(text) for text in site.annotation]
-        for entry in own_allele(site, entries, numbered=self._numbered):
-            gene = self._gene(entry)
-            if gene is None or (self._coding_only and entry.BIOTYPE != "protein_coding"):
+    def candidates(self, site: Site) -> Iterator[Candidate]:
+        """See `TranscriptAnnotator`."""
+        places = self._places
+        gene_id, symbol, biotype = places["Gene"], places["SYMBOL"], places["BIOTYPE"]
+        terms, loftee, polyphen, sift = (places[name] for name in ("Consequence", "LoF", "PolyPhen", "SIFT"))
+        known, lower = self.gene.by_id, self._flags_lower
+        for row in self.own_entries(site):
+            gene = known.get(row[gene_id])
+            if gene is None:
+                gene = self.gene(row[gene_id], row[symbol])
+            if gene is None or (self._coding_only and row[biotype] != "protein_coding"):
                 continue
-            order, term, variant_class = judge(entry, has_loftee=self._has_loftee)
-            if gene not in worst or order < worst[gene][0]:
-                worst[gene] = order, Consequence(gene, entry.SYMBOL or None, term, variant_class)
-        return [worst[gene][1] for gene in sorted(worst)]
+            # The words alone: the numbers are many, and judgements are remembered by what they rest on.
+            predictors = row[polyphen].partition("(")[0], row[sift].partition("(")[0]
+            yield Candidate(
+                gene,
+                row[symbol] or None,
+                judge(row[terms], self._call(row) if lower else row[loftee], predictors, self._has_loftee),
+                0 if self._preferred == "worst" else self._preference(row),
+                row[loftee] or None,
+                row,
+            )
 
-    def entry(self, text: str) -> Entry:
-        """The sub-fields of an entry; writers may leave empty ones off the end."""
-        parts = text.split("|")
-        n_parts = len(parts)
-        return Entry(*("" if place is None or place >= n_parts else parts[place] for place in self._places))
+    def own_entries(self, site: Site) -> list[list[str]]:
+        """Sub-fields, and '' behind them, of the entries that speak of the variant's own allele.
 
-    def _gene(self, entry: Entry) -> int | None:
-        by_id = self._by_id.get(entry.Gene.partition(".")[0])
-        return self._by_symbol.get(entry.SYMBOL) if by_id is None else by_id
+        Raises
+        ------
+        InputError
+            If an entry of the record has another number of sub-fields than the header names.
+        """
+        rows = [text.split("|") for text in site.annotation or ()]
+        for row in rows:
+            if len(row) != self._n_fields:
+                rows = self._rejoined(site)
+                break
+        for row in rows:
+            row.append("")
+        alleles, numbers = self._places["Allele"], self._places["ALLELE_NUM"]
+        own = own_alleles(site, [row[alleles] for row in rows], [row[numbers] for row in rows])
+        return rows if own is None else [row for row, is_own in zip(rows, own, strict=True) if is_own]
+
+    def _call(self, row: Sequence[str]) -> str:
+        call = row[self._places["LoF"]]
+        return "LC" if call == "HC" and row[self._places["LoF_flags"]] else call
+
+    def _rejoined(self, site: Site) -> list[list[str]]:
+        """Entries that commas inside a sub-field have cut, as LOFTEE's LoF_info has some, put together."""
+        rows: list[list[str]] = []
+        for text in site.annotation or ():
+            pieces = text.split("|")
+            if rows and (len(pieces) == 1 or len(rows[-1]) < self._n_fields):
+                rows[-1] = [*rows[-1][:-1], f"{rows[-1][-1]},{pieces[0]}", *pieces[1:]]
+            else:
+                rows.append(pieces)
+        for row in rows:
+            if len(row) != self._n_fields:
+                name = f"INFO {self._field} of {site.contig}:{site.position}"
+                wanted = f"{self._n_fields}, as the header names"
+                raise InputError(
+                    fault(self._where, name, found=f"an entry with {len(row)} sub-fields", wanted=wanted)
+                )
+        return rows
+
+    def _preference(self, row: Sequence[str]) -> int:
+        """0 for the transcript that is preferred, more for those that stand in for it."""
+        canonical = 0 if row[self._places["CANONICAL"]] == "YES" else 1
+        if self._preferred == "canonical":
+            return canonical
+        return 0 if row[self._places["MANE_SELECT"]] else 1 + canonical
 
 
-def own_allele(site: Site, entries: list[Entry], *, numbered: bool) -> list[Entry]:
-    """Entries that speak of the variant's own allele.
+USED = (
+    "Allele", "ALLELE_NUM", "Consequence", "Gene", "SYMBOL", "BIOTYPE", "LoF", "LoF_flags", "PolyPhen",
+    "SIFT", "CANONICAL", "MANE_SELECT",
+)  # fmt: skip
+"""Sub-fields that are used beside the scores."""
+
+
+def own_alleles(site: Site, alleles: Sequence[str], numbers: Sequence[str]) -> list[bool] | None:
+    """Which entries speak of the variant's own allele; None: all of them.
 
     A record of one alternate allele owns all its entries, unless they name several alleles (annotated before
     it was split). Otherwise ALLELE_NUM decides where it is written, else VEP's notation of the allele.
+
+    Parameters
+    ----------
+    site
+        The variant.
+    alleles, numbers
+        Allele and ALLELE_NUM of each entry; '' where there is none.
     """
     several = len(site.old_alleles) > 2
-    if not several and len({entry.Allele for entry in entries}) == 1:
-        return entries
-    if numbered and several and all(entry.ALLELE_NUM for entry in entries):
-        return [entry for entry in entries if str(site.a_index) == entry.ALLELE_NUM]
+    if not several and len(set(alleles)) == 1:
+        return None
+    if several and all(numbers):
+        return [number == str(site.a_index) for number in numbers]
     notation = vep_allele(site.old_alleles, site.a_index)
-    by_notation = [entry for entry in entries if entry.Allele == notation]
-    minimal = vep_allele([site.ref, site.alt], 1)
-    return by_notation or [entry for entry in entries if entry.Allele == minimal]
+    if notation not in alleles:
+        notation = vep_allele([site.ref, site.alt], 1)
+    return [allele == notation for allele in alleles]
 
 
 def vep_allele(old_alleles: Sequence[str], a_index: int) -> str:
@@ -121,39 +166,3 @@ def vep_allele(old_alleles: Sequence[str], a_index: int) -> str:
     if alternate == "*" or alternate.startswith("<") or not (is_indel and same_base):
         return alternate
     return alternate[1:] or "-"
-
-
-def judge(entry: Entry, *, has_loftee: bool) -> tuple[int, str, str]:
-    """Place in the order of damage, most severe term, and class of an entry."""
-    predictors = entry.PolyPhen.partition("(")[0], entry.SIFT.partition("(")[0]
-    return _judge(entry.Consequence, entry.LoF, predictors, has_loftee)
-
-
-@lru_cache(maxsize=4096)
-def _judge(
-    consequence: str, loftee: str, predictors: tuple[str, str], has_loftee: bool
-) -> tuple[int, str, str]:
-    terms = consequence.split("&")
-    term = min(terms, key=lambda term: SEVERITY.get(term, LEAST_SEVERE))
-    name = variant_class(term, loftee, predictors, has_loftee=has_loftee)
-    order = CLASSES.index(name) * (LEAST_SEVERE + 1) + SEVERITY.get(term, LEAST_SEVERE)
-    return order, term, name
-
-
-def variant_class(term: str, loftee: str, predictors: tuple[str, str], *, has_loftee: bool) -> str:
-    """Class of an entry from its most severe term.
-
-    Where LOFTEE ran, plof is what it calls high confidence (HC), plof_low_confidence what it calls anything
-    else (LC, OS), and a term that it did not judge is no plof; without LOFTEE the term decides. Damaging
-    missense: PolyPhen probably_damaging and SIFT deleterious (BipEx). In-frame changes, lost starts and stops
-    are other_missense.
-    """
-    if loftee == "HC" if has_loftee else term in PLOF_TERMS:
-        return "plof"
-    if loftee:
-        return "plof_low_confidence"
-    if term in MISSENSE_TERMS and predictors == ("probably_damaging", "deleterious"):
-        return "damaging_missense"
-    if term in MISSENSE_TERMS or term in OTHER_MISSENSE_TERMS:
-        return "other_missense"
-    return "synonymous" if term in SYNONYMOUS_TERMS else "other"

@@ -12,7 +12,9 @@ REQUIRED = ("Allele", "Consequence")
 
 def csq_format(description: str) -> list[str]:
     """Sub-fields of CSQ in order, from the header's description ('… Format: Allele|Consequence|…')."""
-    _, _, after = description.partition("Format:")
+    _, mark, after = description.partition("Format:")
+    if not mark and description.count("|") >= len(REQUIRED):
+        after = description  # gnomAD v3 writes the list alone
     return [name.strip(' "') for name in after.split("|")] if after.strip(' "') else []
 
 
@@ -33,7 +35,7 @@ def csq_fields(config: AnnotationConfig, description: str | None, where: object)
     InputError
         If the header has no such field, no format in it, or a sub-field that is needed is not there.
     """
-    name = f"INFO {config.field}"
+    name = f"INFO {config.info_field}"
     if description is None:
         raise InputError(fault(where, name, found="no such field in the header", wanted="VEP's annotation"))
     fields = list(config.csq_fields or csq_format(description))
@@ -49,12 +51,24 @@ def csq_fields(config: AnnotationConfig, description: str | None, where: object)
     return fields
 
 
-def available_classes(fields: Collection[str] | None) -> set[str]:
-    """Variant classes that these CSQ sub-fields can tell apart; None stands for gene intervals alone."""
-    if fields is None:
+def available_classes(config: AnnotationConfig, fields: Collection[str], *, calls_loss: bool) -> set[str]:
+    """Variant classes that an annotation can tell apart.
+
+    Parameters
+    ----------
+    config
+        Which annotation is used; of group files, any class may be one.
+    fields
+        Its sub-fields.
+    calls_loss
+        Whether SnpEff looked for loss of function.
+    """
+    if config.kind == "intervals":
         return {"any"}
     classes = {"plof", "other_missense", "synonymous", "other", "any"}
-    if "LoF" in fields:
+    if config.kind == "groups":
+        return classes | {"plof_low_confidence", "damaging_missense"}
+    if "LoF" in fields or calls_loss:
         classes.add("plof_low_confidence")
     if {"PolyPhen", "SIFT"} <= set(fields):
         classes.add("damaging_missense")

@@ -1,12 +1,9 @@
-"""The gene axis of the dataset: genes in genome order, from a GTF or a table. Imports no Hail."""
+"""The gene axis of the dataset: genes in genome order, from a gene file or a table. Imports no Hail."""
 
 from __future__ import annotations
 
 import re
-import zlib
-from collections.abc import Iterator
 
-import fsspec
 import numpy as np
 import pandas as pd
 
@@ -14,16 +11,13 @@ from contract.errors import InputError, fault
 from contract.manifest import LedgerEntry
 from contract.schema import GENE_SCHEMA
 from etl.annotate.config import GeneColumns, GenesConfig
+from etl.annotate.gene_files import UNREADABLE, bare_contig, gene_file_format, gene_lines
 
 CHROMOSOMES = (*map(str, range(1, 23)), "X", "Y", "MT")
 """Contigs that can hold genes of the axis, in the order of both reference genomes."""
 
 COLUMNS = ["gene_id", "symbol", "contig", "start", "end"]
-UNREADABLE = (OSError, ValueError, EOFError, zlib.error)
-"""What empty, binary, ragged, truncated and damaged files raise, compressed or not."""
-
 _VERSION = re.compile(r"^(ENS[A-Z]*\d+)\.\d+")
-_ATTRIBUTE = re.compile(r'(\w+) "?([^";]*)"?')
 
 
 def read_genes(config: GenesConfig, reference_genome: str) -> tuple[pd.DataFrame, list[LedgerEntry]]:
@@ -49,16 +43,44 @@ def read_genes(config: GenesConfig, reference_genome: str) -> tuple[pd.DataFrame
         If the file is absent or unreadable, lacks a column, has a start or end that is no position, or no
         gene is left.
     """
-    rows = _read_gtf(config) if config.columns is None else _read_table(config.path, config.columns)
-    _check_positions(config.path, rows)
-    rows["gene_id"] = without_versions(rows["gene_id"])
-    rows["contig"] = _bare_contigs(rows["contig"])
+    rows = read_lines(config, "gene") if config.columns is None else _read_table(config.path, config.columns)
+    if config.columns is None and gene_file_format(config.path) == "bed":
+        rows = _spans(rows)
     kept, ledger = _drop(rows, config)
     if kept.empty:
         raise InputError(fault(config.path, "genes", found=f"{len(rows)}, none kept", wanted="at least one"))
     kept["contig"] = kept["contig"].map(contig_names(reference_genome))
     kept.insert(0, "position", np.arange(len(kept), dtype=np.int32))
     return kept[GENE_SCHEMA.names], ledger
+
+
+class GeneLookup:
+    """Places of genes on the axis by the names that annotations write.
+
+    An id may be Ensembl's, with or without its version, or any other that the axis has (RefSeq's numbers or
+    symbols). Where it is none of the axis, the symbol decides, if it belongs to one gene of the axis alone.
+
+    Parameters
+    ----------
+    genes
+        The gene axis.
+    """
+
+    def __init__(self, genes: pd.DataFrame) -> None:
+        positions = genes["position"].map(int)
+        self.by_id = dict(zip(genes["gene_id"].map(str), positions, strict=True))
+        named = genes.dropna(subset="symbol").drop_duplicates("symbol", keep=False)
+        self._by_symbol = dict(zip(named["symbol"], named["position"].map(int), strict=True))
+
+    def __call__(self, gene_id: str, symbol: str = "") -> int | None:
+        """Place of a gene; None where it is not on the axis."""
+        known = self.by_id.get(gene_id)
+        if known is None and "." in gene_id:
+            known = self.by_id.get(gene_id.partition(".")[0])
+        if known is None and symbol:
+            known = self._by_symbol.get(symbol)
+            return self.by_id.get(symbol) if known is None else known
+        return known
 
 
 def without_versions(ids: pd.Series) -> pd.Series:
@@ -73,9 +95,42 @@ def contig_names(reference_genome: str) -> dict[str, str]:
     return {name: "chrM" if name == "MT" else f"chr{name}" for name in CHROMOSOMES}
 
 
-def _bare_contigs(contigs: pd.Series) -> pd.Series:
-    bare = contigs.str.replace("^chr", "", regex=True)
-    return bare.where(bare != "M", "MT")
+def read_lines(config: GenesConfig, feature: str) -> pd.DataFrame:
+    """Lines of one feature (gene, exon, CDS) of a GTF or GFF3, or all lines of a BED file.
+
+    Returns
+    -------
+    gene_id without version, symbol, contig as a bare chromosome, start and end, 1-based and closed.
+
+    Raises
+    ------
+    InputError
+        If the file is absent or unreadable, has no such line, or has a start or end that is no position.
+    """
+    rows = [
+        line[:5]
+        for line in gene_lines(config.path, (feature,))
+        if not config.biotypes or line.biotype is None or line.biotype in config.biotypes
+    ]
+    if not rows:
+        wanted = f"{feature} lines with 9 columns and biotype {' or '.join(config.biotypes) or 'of any kind'}"
+        raise InputError(fault(config.path, "feature", found=f"no {feature}", wanted=wanted))
+    return _normal(config.path, pd.DataFrame(rows, columns=COLUMNS, dtype=object))
+
+
+def _normal(path: str, rows: pd.DataFrame) -> pd.DataFrame:
+    _check_positions(path, rows)
+    rows["gene_id"] = without_versions(rows["gene_id"])
+    rows["contig"] = rows["contig"].map(bare_contig)
+    return rows
+
+
+def _spans(rows: pd.DataFrame) -> pd.DataFrame:
+    """Genes from the first base of their intervals to the last, for each contig."""
+    spans = rows.groupby(["gene_id", "contig"], sort=False, as_index=False).agg(
+        symbol=("symbol", "first"), start=("start", "min"), end=("end", "max")
+    )
+    return spans[COLUMNS]
 
 
 def _drop(rows: pd.DataFrame, config: GenesConfig) -> tuple[pd.DataFrame, list[LedgerEntry]]:
@@ -113,35 +168,7 @@ def _read_table(path: str, columns: GeneColumns) -> pd.DataFrame:
         raise InputError(faults)
     rows = pd.DataFrame({name: table[column] for name, column in names.items()})
     symbol = rows["symbol"].replace("", None) if "symbol" in rows else None
-    return rows.assign(symbol=symbol)[COLUMNS]
-
-
-def _read_gtf(config: GenesConfig) -> pd.DataFrame:
-    rows = list(_gene_lines(config))
-    if not rows:
-        wanted = f"gene lines with 9 columns and biotype {' or '.join(config.biotypes) or 'of any kind'}"
-        raise InputError(fault(config.path, "feature", found="no gene", wanted=wanted))
-    return pd.DataFrame(rows, columns=COLUMNS, dtype=object)
-
-
-def _gene_lines(config: GenesConfig) -> Iterator[tuple[str, str | None, str, str, str]]:
-    try:
-        with fsspec.open(config.path, "rt", compression="infer", encoding="utf-8") as lines:
-            for line in lines:
-                fields = line.rstrip("\r\n").split("\t")
-                if line.startswith("#") or len(fields) != 9 or fields[2] != "gene":
-                    continue
-                about = dict(_ATTRIBUTE.findall(fields[8]))
-                biotype = about.get("gene_biotype", about.get("gene_type"))
-                if config.biotypes and biotype is not None and biotype not in config.biotypes:
-                    continue
-                if "gene_id" not in about:
-                    raise InputError(
-                        fault(config.path, "gene_id", found=f"none in {fields[8][:40]!r}", wanted="one")
-                    )
-                yield about["gene_id"], about.get("gene_name"), fields[0], fields[3], fields[4]
-    except UNREADABLE as error:
-        raise _unreadable(config.path, error) from None
+    return _normal(path, rows.assign(symbol=symbol)[COLUMNS])
 
 
 def _check_positions(path: str, rows: pd.DataFrame) -> None:

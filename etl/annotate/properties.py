@@ -9,7 +9,8 @@ import pandas as pd
 
 from contract.errors import InputError, fault
 from etl.annotate.config import PropertiesConfig
-from etl.annotate.genes import UNREADABLE, without_versions
+from etl.annotate.gene_files import UNREADABLE
+from etl.annotate.genes import without_versions
 
 MISSING = {"", ".", "na", "n/a", "nan", "null", "none"}
 """What stands for an unknown value, in lower case."""

@@ -6,7 +6,7 @@ import re
 
 from contract.errors import fault
 from etl.genome import GENOMES, GenomeName, genome
-from etl.ingest.header import VcfHeader
+from etl.ingest.source import CallsHeader
 
 MAX_FAULTS = 3
 """Contigs of another length that are named; one build's all differ."""
@@ -19,16 +19,19 @@ _BUILD_NAMES = {
 """How references are called in headers."""
 
 
-def check_build(header: VcfHeader, reference: GenomeName) -> list[str]:
-    """Faults of a file whose contig names, lengths or reference belong to another genome build."""
+def check_build(header: CallsHeader, reference: GenomeName, *, names: bool = True) -> list[str]:
+    """Faults of a file whose contig names, lengths or reference belong to another genome build.
+
+    Without `names` those are not looked at: in some formats they say nothing of the build.
+    """
     return [
-        *_name_faults(header, reference),
+        *(_name_faults(header, reference) if names else []),
         *_length_faults(header, reference),
         *_reference_faults(header, reference),
     ]
 
 
-def _name_faults(header: VcfHeader, reference: GenomeName) -> list[str]:
+def _name_faults(header: CallsHeader, reference: GenomeName) -> list[str]:
     """The first contig's style of name; an unplaced one tells nothing."""
     name = header.first_contig or next(iter(header.contig_lengths), None)
     if name is None:
@@ -41,7 +44,7 @@ def _name_faults(header: VcfHeader, reference: GenomeName) -> list[str]:
     return [fault(header.path, "CHROM", found=f"'{name}'", wanted=wanted)]
 
 
-def _length_faults(header: VcfHeader, reference: GenomeName) -> list[str]:
+def _length_faults(header: CallsHeader, reference: GenomeName) -> list[str]:
     lengths = genome(reference).lengths
     faults = []
     for name, length in header.contig_lengths.items():
@@ -56,7 +59,7 @@ def _length_faults(header: VcfHeader, reference: GenomeName) -> list[str]:
     return faults[:MAX_FAULTS]
 
 
-def _reference_faults(header: VcfHeader, reference: GenomeName) -> list[str]:
+def _reference_faults(header: CallsHeader, reference: GenomeName) -> list[str]:
     faults = []
     for text in header.references:
         named = {build for build, pattern in _BUILD_NAMES.items() if re.search(pattern, text.lower())}

@@ -1,60 +1,50 @@
-"""The VCF files of a run, found and checked without Hail and Spark."""
+"""The calls of a run, found and checked without Hail and Spark, whatever their format."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 
 from contract.errors import InputError, fault
-from contract.storage import open_storage
-from etl.config import VcfConfig
+from etl.config import Format, InputConfig
 from etl.genome import GenomeName
-from etl.ingest.build import check_build
-from etl.ingest.header import VcfHeader, read_header
+from etl.ingest.source import CallsHeader, Reference, Source
+from etl.ingest.sources.bgen import BgenSource
+from etl.ingest.sources.matrix_table import MatrixTableSource
+from etl.ingest.sources.pgen import PgenSource
+from etl.ingest.sources.plink import PlinkSource
+from etl.ingest.sources.vcf import VcfSource
+from etl.ingest.sources.vds import VdsSource
+
+SOURCES: dict[Format, type[Source]] = {
+    "vcf": VcfSource,
+    "plink": PlinkSource,
+    "pgen": PgenSource,
+    "bgen": BgenSource,
+    "matrix_table": MatrixTableSource,
+    "vds": VdsSource,
+}
 
 GENOTYPE_QC_FIELDS = ("AD", "DP", "GQ", "PL")
 """FORMAT fields that genotype quality control reads besides GT."""
 
 
-def find_files(config: VcfConfig) -> list[str]:
-    """The files that the paths, URLs and globs name, each glob sorted, each file once where first named.
+def open_source(config: InputConfig) -> Source:
+    """The calls in the format that the configuration names; opens no file."""
+    return SOURCES[config.format](config)
+
+
+def find_files(config: InputConfig) -> list[str]:
+    """Files whose content tells whether the calls changed.
 
     Raises
     ------
     InputError
         If a path or glob matches nothing.
     """
-    found: dict[str, str] = {}
-    faults = []
-    for pattern in config.vcf:
-        matches = _matches(pattern)
-        if not matches:
-            faults.append(
-                fault(pattern, "input.vcf", found="no such file", wanted="a VCF file or a glob of some")
-            )
-        for match in matches:
-            found.setdefault(_identity(match), match)
-    if faults:
-        raise InputError(faults)
-    return list(found.values())
+    return open_source(config).files()
 
 
-def _identity(url: str) -> str:
-    """The same for all names of a file, links among them."""
-    filesystem, path = open_storage(url)
-    return str(filesystem.unstrip_protocol(os.path.realpath(path) if os.path.exists(path) else path))
-
-
-def _matches(pattern: str) -> list[str]:
-    """Files of a glob, in the way of writing that the pattern has: with a scheme or without."""
-    filesystem, path = open_storage(pattern)
-    if filesystem.exists(path):
-        return [pattern]
-    paths = sorted(str(match) for match in filesystem.glob(path))
-    return [str(filesystem.unstrip_protocol(match)) for match in paths] if "://" in pattern else paths
-
-
-def read_headers(config: VcfConfig, reference: GenomeName) -> list[VcfHeader]:
+def read_headers(config: InputConfig, reference: GenomeName, fasta: str | None = None) -> list[CallsHeader]:
     """Read and check all headers together.
 
     Raises
@@ -62,45 +52,20 @@ def read_headers(config: VcfConfig, reference: GenomeName) -> list[VcfHeader]:
     InputError
         With every fault of every file, see `inspect_headers`.
     """
-    headers, faults = inspect_headers(config, reference)
+    headers, faults = inspect_headers(config, reference, fasta)
     if faults:
         raise InputError(faults)
     return headers
 
 
-def inspect_headers(config: VcfConfig, reference: GenomeName) -> tuple[list[VcfHeader], list[str]]:
-    """The headers that can be read, and every fault of every file.
+def inspect_headers(
+    config: InputConfig, reference: GenomeName, fasta: str | None = None
+) -> tuple[list[CallsHeader], list[str]]:
+    """The headers that can be read, and every fault of every file; see `Source.inspect`.
 
-    A fault is a path that matches nothing, an unreadable file, another build, other people or another
-    order of them.
+    With `fasta`, the sequence of the reference, alleles of formats that don't name one are held against it.
     """
-    headers: list[VcfHeader] = []
-    try:
-        paths, faults = find_files(config), []
-    except InputError as error:
-        return [], error.faults
-    for path in paths:
-        try:
-            header = read_header(path)
-        except InputError as error:
-            faults += error.faults
-            continue
-        headers.append(header)
-        faults += check_build(header, reference)
-        if not header.samples:
-            faults.append(
-                fault(path, "#CHROM line", found="no samples", wanted="genotypes of at least one person")
-            )
-        elif header.samples != headers[0].samples:
-            faults.append(
-                fault(
-                    path,
-                    "#CHROM line",
-                    found="other samples, or another order",
-                    wanted=f"those of {headers[0].path}",
-                )
-            )
-    return headers, faults
+    return open_source(config).inspect(Reference(reference, fasta))
 
 
 def missing_fields(found: Collection[str], path: str) -> list[str]:

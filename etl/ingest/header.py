@@ -6,12 +6,14 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import IO, Literal
 
 from contract.errors import InputError, fault
 from contract.storage import open_storage
+from etl.ingest.record import RecordSettings
+from etl.ingest.source import CallsHeader
 
 FileKind = Literal["text", "gzip", "bgzip", "bcf"]
 
@@ -22,21 +24,12 @@ _BCF_MAGIC = b"BCF\x02"
 _READ_SIZE = 2**16
 
 
-@dataclass(frozen=True)
-class VcfHeader:
-    """What the head of one file says."""
+@dataclass(frozen=True, kw_only=True)
+class VcfHeader(CallsHeader):
+    """What the head of one VCF or BCF file says."""
 
-    path: str
     kind: FileKind
     samples: tuple[str, ...]
-    format_fields: tuple[str, ...]
-    """FORMAT fields that the header declares or the first record has."""
-    info_descriptions: dict[str, str]
-    contig_lengths: dict[str, int | None]
-    first_contig: str | None
-    """Contig of the first record; None for a file without records."""
-    references: tuple[str, ...] = field(default=())
-    """What ##reference and the assembly of ##contig lines name."""
 
 
 def read_header(url: str) -> VcfHeader:
@@ -119,6 +112,34 @@ def decode(raw: bytes) -> str:
         return raw.decode("latin-1")
 
 
+def upper_bases(allele: str) -> str:
+    """Bases in capitals; symbolic alleles such as <DEL:me> and breakends as they are."""
+    return allele.upper() if allele.isalpha() else allele
+
+
+def info_value(parts: Sequence[bytes], field: str) -> str | None:
+    """Value of a field among the parts of an INFO column; None where it is absent."""
+    start = f"{field}=".encode()
+    return next((decode(part[len(start) :]) for part in parts if part.startswith(start)), None)
+
+
+def info_annotation(info: bytes, settings: RecordSettings) -> list[str] | None:
+    """Entries of the annotation and of further fields in an INFO column; None without an annotation."""
+    if settings.annotation_field is None:
+        return None
+    parts = info.split(b";")
+    further = [(name, info_value(parts, name)) for name in settings.further_fields]
+    return annotation_entries(info_value(parts, settings.annotation_field), further)
+
+
+def annotation_entries(told: object, further: Sequence[tuple[str, object]]) -> list[str] | None:
+    """Entries of an annotation and of further INFO fields; None where the record has no annotation."""
+    if not isinstance(told, str) or told in ("", "."):
+        return None
+    others = [f"{name}={one}" for name, text in further if isinstance(text, str) for one in text.split(",")]
+    return told.split(",") + others
+
+
 def shown(text: str, length: int = 40) -> str:
     """The beginning of a text for a message; letters that would act on a terminal by their codes."""
     start = text[:length].strip()
@@ -154,12 +175,13 @@ def _require_bgzip_end(url: str, stored: IO[bytes], size: int) -> None:
 def _parse(url: str, packing: FileKind, lines: _Lines) -> VcfHeader:
     if lines.peek(4) == _BCF_MAGIC:
         return _parse_bcf(url, lines)
-    header = _HeaderLines(url)
+    header = HeaderLines(url)
     while not header.add(lines.line()):
         pass
     record = _first_record(lines).split("\t", 9)
     formats = record[8].split(":") if len(record) > 8 else []
-    return header.finish(packing, record[0].strip() or None, formats)
+    told = header.finish(packing, record[0].strip() or None, formats)
+    return replace(told, first_info=record[7] if len(record) > 7 else "")
 
 
 def _first_record(lines: _Lines) -> str:
@@ -174,7 +196,7 @@ def _parse_bcf(url: str, lines: _Lines) -> VcfHeader:
     """A BCF's header is VCF text behind nine bytes; a record's first number is its contig's place."""
     size = struct.unpack("<I", lines.take(9)[5:])[0]
     text = _Lines(iter([lines.take(size).rstrip(b"\0")]))
-    header = _HeaderLines(url)
+    header = HeaderLines(url)
     while not header.add(text.line()):
         pass
     record = lines.take(12)
@@ -184,7 +206,7 @@ def _parse_bcf(url: str, lines: _Lines) -> VcfHeader:
     return header.finish("bcf", first, [])
 
 
-class _HeaderLines:
+class HeaderLines:
     """The lines of one header, put together."""
 
     def __init__(self, url: str) -> None:
@@ -211,10 +233,11 @@ class _HeaderLines:
         if not line.startswith("##"):
             self._samples = _samples(self.url, line)
             return True
-        self._add_definition(line)
+        self.define(line)
         return False
 
-    def _add_definition(self, line: str) -> None:
+    def define(self, line: str) -> None:
+        """Take a line that begins with ##."""
         kind, _, content = line[2:].partition("=")
         name = re.search(r"[<,]ID=([^,>]*)", content)
         if kind == "reference":

@@ -12,7 +12,6 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 from cyvcf2 import VCF, Variant
@@ -20,49 +19,14 @@ from numpy.typing import NDArray
 
 from contract.errors import InputError, fault
 from contract.storage import open_storage
-from etl.ingest.header import decode, people_digest, shown
-
-NUMBER_FIELDS = ("AD", "DP", "GQ", "PL")
-"""FORMAT fields that are read as numbers; all others pass as text and are not looked at."""
-
-MISSING_NUMBER = -1
+from etl.ingest.header import annotation_entries, decode, info_annotation, people_digest, shown, upper_bases
+from etl.ingest.record import MISSING_NUMBER, Record, RecordSettings
 
 _BEYOND_PLOIDY = -(2**31) + 1
 """htslib's mark for the values that a person has fewer of than others."""
 
 _BLANK_COLUMNS = b"1\t1\t.\tA\tC\t.\t.\t.\t"
 _COLUMN_WANTED = "eight columns, FORMAT and one column for each sample"
-
-
-@dataclass(frozen=True)
-class Record:
-    """One record as it is written; axes: H haplotypes, P people."""
-
-    contig: str
-    position: int
-    ref: str
-    alts: list[str]
-    filters: list[str]
-    """Empty for PASS and for a record that was not filtered."""
-    annotation: list[str] | None
-    alleles_HP: NDArray[np.integer] | None
-    """Allele numbers by haplotype and person: -1 unknown, -2 beyond the ploidy; None without GT."""
-    numbers: dict[str, NDArray[np.int32]]
-    """AD, DP, GQ, PL as far as the record has them, P × values; negative where missing."""
-
-
-@dataclass(frozen=True)
-class RecordSettings:
-    """What is wanted of records."""
-
-    n_people: int
-    annotation_field: str | None
-    numbers: tuple[str, ...]
-    """Of `NUMBER_FIELDS`."""
-    other_formats: tuple[str, ...]
-    """FORMAT fields of the files beside GT and `NUMBER_FIELDS`."""
-    people: str | None = None
-    """`people_digest` of the samples: a second header in a file must name the same. None: not looked at."""
 
 
 class TextReader:
@@ -216,19 +180,12 @@ class _Head:
             contig=self.contig,
             position=self.position,
             ref=self.ref,
-            alts=[] if self.alt == "." else [_upper(allele) for allele in self.alt.split(",")],
+            alts=[] if self.alt == "." else [upper_bases(allele) for allele in self.alt.split(",")],
             filters=[] if filters in ("PASS", ".") else [name for name in filters.split(";") if name],
-            annotation=self._annotation(settings.annotation_field),
+            annotation=info_annotation(self.info, settings),
             alleles_HP=_alleles(variant) if variant is not None and self.has_call else None,
             numbers={} if variant is None else _numbers(variant, settings.numbers),
         )
-
-    def _annotation(self, field: str | None) -> list[str] | None:
-        if field is None:
-            return None
-        start = f"{field}=".encode()
-        entries = [part[len(start) :] for part in self.info.split(b";") if part.startswith(start)]
-        return decode(entries[0]).split(",") if entries else None
 
 
 def _columns(text: bytes, start: int, end: int) -> tuple[list[bytes], int]:
@@ -243,13 +200,9 @@ def _columns(text: bytes, start: int, end: int) -> tuple[list[bytes], int]:
     return columns, format_start
 
 
-def _upper(allele: str) -> str:
-    """Bases in capitals; symbolic alleles such as <DEL:me> and breakends as they are."""
-    return allele.upper() if allele.isalpha() else allele
-
-
 def _bcf_record(url: str, variant: Variant, settings: RecordSettings) -> Record:
     told = variant.INFO.get(settings.annotation_field) if settings.annotation_field else None
+    further = [(name, variant.INFO.get(name)) for name in settings.further_fields]
     numbers = _numbers(variant, settings.numbers)
     place = f"record {variant.CHROM}:{variant.POS}"
     for name, values in numbers.items():
@@ -259,9 +212,9 @@ def _bcf_record(url: str, variant: Variant, settings: RecordSettings) -> Record:
         contig=variant.CHROM,
         position=variant.POS,
         ref=variant.REF.upper(),
-        alts=[_upper(allele) for allele in variant.ALT],
+        alts=[upper_bases(allele) for allele in variant.ALT],
         filters=variant.FILTER.split(";") if variant.FILTER else [],
-        annotation=told.split(",") if isinstance(told, str) else None,
+        annotation=annotation_entries(told, further),
         alleles_HP=_alleles(variant) if "GT" in variant.FORMAT else None,
         numbers=numbers,
     )

@@ -17,6 +17,8 @@ from isal.igzip_lib import IsalError
 from contract.errors import InputError, fault
 from contract.storage import absolute, open_storage
 from etl.ingest.header import FileKind, VcfHeader
+from etl.ingest.record import Record, RecordSettings
+from etl.ingest.source import file_size
 
 TEXT_PER_CHUNK = 16 * 2**20
 """Bytes of text that are handed to htslib at a time."""
@@ -45,6 +47,24 @@ class FileRange:
     stop: int
     """Bytes of the file as it is stored."""
 
+    def records(self, settings: RecordSettings) -> Iterator[Record]:
+        """All its records, whatever the kind of file.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged or a record can't be read.
+        """
+        # Plans are made without htslib: importing it takes a while.
+        from etl.ingest.htslib import TextReader, bcf_records
+
+        if self.kind == "bcf":
+            yield from bcf_records(self.path, settings)
+            return
+        reader = TextReader(self.path, settings)
+        for text in read_text(self):
+            yield from reader.records(text)
+
 
 def plan_ranges(headers: list[VcfHeader], n_ranges: int) -> list[FileRange]:
     """Cut files into ranges, about `n_ranges` in all; plain gzip and BCF can't be cut.
@@ -56,7 +76,7 @@ def plan_ranges(headers: list[VcfHeader], n_ranges: int) -> list[FileRange]:
     n_ranges
         Wanted; ranges keep between `SMALLEST_RANGE` and `LARGEST_RANGE`.
     """
-    sizes = [_size(header.path) for header in headers]
+    sizes = [file_size(header.path) for header in headers]
     wanted = sum(sizes) // max(n_ranges, 1) + 1
     step = min(max(wanted, SMALLEST_RANGE), LARGEST_RANGE)
     ranges: list[FileRange] = []
@@ -91,11 +111,6 @@ def read_text(part: FileRange) -> Iterator[bytes]:
         raise InputError(
             fault(part.path, place, found=f"unreadable content ({error})", wanted=wanted)
         ) from None
-
-
-def _size(url: str) -> int:
-    filesystem, path = open_storage(url)
-    return int(filesystem.size(path))
 
 
 def _own_lines(blocks: Iterator[tuple[int, bytes]], part: FileRange) -> Iterator[bytes]:

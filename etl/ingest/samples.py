@@ -11,6 +11,7 @@ import pandas as pd
 from contract.errors import InputError, fault
 from contract.schema import N_FOLDS
 from etl.config import SamplesConfig
+from etl.ingest.fam import is_people_file, read_people_file, status_faults
 
 MISSING = ["", "NA", "NaN", "nan", "."]
 
@@ -38,7 +39,7 @@ def read_samples(config: SamplesConfig, *, both_classes: bool = True) -> pd.Data
         If the file is absent or unreadable, a named column is absent, an id stands twice, the status
         column lacks cases or controls, or somebody's fold is none.
     """
-    table = _read_text(config.path)
+    table = _read_table(config.path)
     columns = [config.sample_id, config.batch, config.family, config.ancestry, config.fold]
     if config.status:
         columns.append(config.status.column)
@@ -66,7 +67,8 @@ def read_samples(config: SamplesConfig, *, both_classes: bool = True) -> pd.Data
     )
     faults = _fold_faults(samples, config)
     faults += _identity_faults(samples, config.path)
-    faults += _status_faults(samples, table, config) if both_classes else []
+    if both_classes:
+        faults += _code_faults(table, config) or _status_faults(samples, table, config)
     if faults:
         raise InputError(faults)
     if config.permute_status is not None:
@@ -125,6 +127,13 @@ def match_samples(samples: pd.DataFrame, in_vcf: Sequence[str], table_path: str,
             fault(table_path, "samples", found=f"{extra} people of {vcf_path} absent", wanted="all of them")
         )
     return faults
+
+
+def _read_table(url: str) -> pd.DataFrame:
+    if is_people_file(url):
+        table = read_people_file(url)
+        return table.mask(table.isin(MISSING))
+    return _read_text(url)
 
 
 def _read_text(url: str) -> pd.DataFrame:
@@ -190,6 +199,13 @@ def _fold_faults(samples: pd.DataFrame, config: SamplesConfig) -> list[str]:
     return [fault(config.path, f"column '{config.fold}'", found=found, wanted=wanted)]
 
 
+def _code_faults(table: pd.DataFrame, config: SamplesConfig) -> list[str]:
+    """Values of PLINK's column of status that are none; a table of the user's own may hold others."""
+    if config.status is None or not is_people_file(config.path):
+        return []
+    return status_faults(config.path, table[config.status.column], config.status)
+
+
 def _status_faults(samples: pd.DataFrame, table: pd.DataFrame, config: SamplesConfig) -> list[str]:
     present = set(samples["is_case"].dropna())
     if present == {0, 1} or config.status is None:
@@ -210,7 +226,7 @@ def read_columns(config: SamplesConfig, names: Sequence[str]) -> pd.DataFrame:
     InputError
         If the file is absent or unreadable, or lacks a column.
     """
-    table = _read_text(config.path)
+    table = _read_table(config.path)
     shown = ", ".join(table.columns)
     faults = [
         fault(config.path, f"column '{name}'", found=f"columns {shown}", wanted=f"'{name}'")

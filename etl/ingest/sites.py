@@ -13,8 +13,8 @@ from etl.ingest.alleles import allele_reasons
 if TYPE_CHECKING:
     import pysam
 
-    from etl.ingest.htslib import Record
     from etl.ingest.intervals import Intervals
+    from etl.ingest.record import Record
 
 RECORD_REASONS = ("contig_outside_reference", "at_telomere", "no_alternate_allele")
 """Records that are left out and counted."""

@@ -1,4 +1,4 @@
-"""What a task does with a range of a file: records in, rows of the sparse cohort and sums out."""
+"""What a task does with a part of the calls: records in, rows of the sparse cohort and sums out."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from contract.errors import InputError, fault
 from etl.cohort.parts import part_name, replaced_whole
 from etl.cohort.schema import COHORT_SCHEMA, NOT_CALLED, RULES
 from etl.ingest.alleles import minimal_representation
-from etl.ingest.htslib import Record, RecordSettings, TextReader, bcf_records
-from etl.ingest.ranges import FileRange, read_text
+from etl.ingest.record import Record, RecordSettings
 from etl.ingest.rows import AlleleRows
 from etl.ingest.sites import SiteRules
+from etl.ingest.source import CallsPart
 from etl.ingest.split import HAPLOID, Genotypes, list_calls
 from etl.qc.genotype import judge_calls
 from etl.thresholds import GenotypeThresholds
@@ -91,7 +91,7 @@ def _is_before(place: Place, other: Place) -> bool:
     return place[0] == other[0] and place[1] < other[1]
 
 
-def read_range(part: FileRange, settings: ReadSettings, folder: str) -> Totals:
+def read_range(part: CallsPart, settings: ReadSettings, folder: str) -> Totals:
     """Write the rows of one range into `folder` and return its totals; a range without rows leaves no file.
 
     Raises
@@ -110,20 +110,10 @@ def read_range(part: FileRange, settings: ReadSettings, folder: str) -> Totals:
     return reading.totals()
 
 
-def range_records(part: FileRange, settings: RecordSettings) -> Iterator[Record]:
-    """All records of a range, whatever the kind of file."""
-    if part.kind == "bcf":
-        yield from bcf_records(part.path, settings)
-        return
-    reader = TextReader(part.path, settings)
-    for text in read_text(part):
-        yield from reader.records(text)
-
-
 class Reading:
     """Turns the records of a range into tables of the cohort and counts what it meets."""
 
-    def __init__(self, part: FileRange, settings: ReadSettings) -> None:
+    def __init__(self, part: CallsPart, settings: ReadSettings) -> None:
         self._part = part
         self._settings = settings
         self._keys: list[bytes] = []
@@ -147,7 +137,7 @@ class Reading:
             does not name.
         """
         rows = AlleleRows()
-        for record in range_records(self._part, self._settings.records):
+        for record in self._part.records(self._settings.records):
             self._add(record, rows)
             if len(rows) >= ROWS_PER_GROUP or rows.n_listed >= CALLS_PER_GROUP:
                 yield self._judged(rows)

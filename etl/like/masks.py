@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 
 from contract.errors import InputError, fault
 from contract.reference import GENES_FILE, open_reference
+from etl.aggregate.config import EXTERNAL_FREQUENCY
 from etl.aggregate.masks import FEATURES_SCHEMA, READ_COLUMNS, mask_variants
+from etl.annotate.variants import ANNOTATED_SCHEMA
 from etl.cohort.parts import replaced_whole
 from etl.cohort.passes import Parts
 from etl.like.variant_qc import KNOWN
@@ -27,8 +29,15 @@ Masking = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 def work(run: Run) -> StepResult:
     """Write features.parquet: what each variant of theirs adds to each channel × gene."""
     n_genes = _check_axis(run)
-    masking = partial(mask_variants, masks=run.config.masks.resolved(), n_genes=n_genes)
-    annotated = Parts(run.path(ANNOTATION, ANNOTATED), READ_COLUMNS)
+    record = run.workspace.record(ANNOTATION.folder)
+    masking = partial(
+        mask_variants,
+        masks=run.config.masks.resolved(),
+        n_genes=n_genes,
+        score_names=record.facts.get("scores", []) if record else [],
+    )
+    columns = [name for name in (*READ_COLUMNS, EXTERNAL_FREQUENCY) if name in ANNOTATED_SCHEMA.names]
+    annotated = Parts(run.path(ANNOTATION, ANNOTATED), columns)
     out = Path(run.output(FEATURES))
     out.mkdir()
     write = partial(

@@ -30,7 +30,7 @@ def work(run: Run) -> StepResult:
     """Write metrics.parquet: one row per person, in the order of the VCF."""
     variants = VariantTable.of(open_reference(str(run.config.like)))
     sums = pd.read_parquet(run.path(INGEST, SUMS))
-    vcf = run.config.input.vcf[0]
+    vcf = run.config.input.paths[0]
     samples = read_new_people(run.config.samples, sums["sample_id"].tolist(), vcf)
     where = IS_GOOD_SITE & pc.field("region").isin(["autosome", "x"])
     has_depth = bool((sums["n_dp"] > 0).any())

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from etl.aggregate.genes import ENTRY_SCHEMA, LISTED_COLUMNS, add_up, sum_variants
 from etl.cohort.passes import Beside, Parts, rewrite_parts
 from etl.cohort.people import kept_people, person_sex
+from etl.steps.annotation import read_gene_axis
 from etl.steps.base import Run
 from etl.steps.ingest import COHORT, SUMS
 from etl.steps.names import FEATURES, SAMPLES
@@ -20,7 +21,7 @@ ENTRIES = "entries.parquet"
 
 
 def work(run: Run) -> StepResult:
-    """Write entries.parquet: sample_index, index, value; sums that `read_entries` adds up."""
+    """Write entries.parquet: ENTRY_SCHEMA, which `read_entries` adds up."""
     samples = pd.read_parquet(run.path(ANCESTRY, SAMPLES)).sort_values("sample_index")
     samples["sex"] = person_sex(samples)
     people = kept_people(pd.read_parquet(run.path(INGEST, SUMS)), samples)
@@ -38,4 +39,4 @@ def work(run: Run) -> StepResult:
 def read_entries(run: Run) -> DataFrame:
     """The features that are not zero, as a Spark frame: sample_index, index, value; lazy."""
     entries = SparkSession.builder.getOrCreate().read.parquet(run.path(AGGREGATION, ENTRIES))
-    return add_up(entries)
+    return add_up(entries, run.config.masks.resolved(), len(read_gene_axis(run)))

@@ -56,7 +56,7 @@ def work(run: Run) -> StepResult:
 
 def synonymous_channels(config: EtlConfig) -> list[str]:
     """Channels of synonymous variants alone: no effect is expected of them."""
-    return [mask.name for mask in config.masks.resolved() if mask.classes == ("synonymous",)]
+    return [mask.name for mask in config.masks.resolved() if mask.is_synonymous]
 
 
 def read_associations(url: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from etl.config import EtlConfig
 from etl.thresholds import Profile
 from etl.workspace import StepResult, Workspace
 
-SOFTWARE = ("cyvcf2", "hail", "pyspark", "gnomad", "numpy", "pandas", "pyarrow", "scikit-learn")
+SOFTWARE = ("cyvcf2", "pgenlib", "hail", "pyspark", "gnomad", "numpy", "pandas", "pyarrow", "scikit-learn")
 """Packages whose versions are stored with every output."""
 
 
@@ -56,6 +56,8 @@ class Step:
     """Files that it leaves outside its own folder: without them it is not done."""
     needs_hail: bool = True
     """False: it begins as soon as Spark runs."""
+    needs_hail_for: Callable[[EtlConfig], bool] = lambda config: False
+    """Whether it needs Hail with these settings, where it otherwise does not."""
     leaves_cores_idle: bool = True
     """False: its tasks keep every core busy, and Hail does not start beside them."""
     module: str = ""

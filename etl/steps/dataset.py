@@ -10,7 +10,7 @@ from contract.config import digest
 from contract.manifest import LedgerEntry
 from contract.provenance import software_versions
 from contract.storage import absolute
-from etl.aggregate.masks import mask_channels
+from etl.aggregate.channels import mask_channels
 from etl.annotate.properties import property_counts, read_properties
 from etl.cohort.people import person_sex
 from etl.export.config import DatasetFacts

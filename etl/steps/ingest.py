@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from functools import partial
 
@@ -17,13 +16,13 @@ from etl.cohort.passes import joined
 from etl.cohort.schema import RULES
 from etl.config import EtlConfig
 from etl.genome import genome
-from etl.ingest.files import missing_fields, read_headers
-from etl.ingest.header import VcfHeader, people_digest
-from etl.ingest.htslib import NUMBER_FIELDS, RecordSettings
+from etl.ingest.files import missing_fields, open_source, read_headers
+from etl.ingest.header import people_digest
 from etl.ingest.intervals import read_intervals, read_low_complexity
-from etl.ingest.ranges import CAN_BE_CUT, plan_ranges
+from etl.ingest.record import NUMBER_FIELDS, RecordSettings
 from etl.ingest.repeats import remove_repeats
 from etl.ingest.sites import RECORD_REASONS, SiteRules
+from etl.ingest.source import CallsHeader, Reference, Source
 from etl.ingest.vcf import READ_SUMS, ReadSettings, Totals, read_range
 from etl.steps.base import Run
 from etl.thresholds import Profile
@@ -33,34 +32,38 @@ COHORT, SUMS = "cohort", "sums.parquet"
 RANGES_PER_CORE = 8
 """Ranges of a file that is large enough: they end at different times, so that no core waits long."""
 
-log = logging.getLogger(__name__)
-
 
 def work(run: Run) -> StepResult:
     """Write the cohort (a folder of Parquet files) and sums.parquet (depth and quality by person)."""
     config = run.config
-    headers = read_headers(config.input, config.reference)
+    headers = read_headers(config.input, config.reference, config.reference_fasta)
     if config.genotype_qc == "apply":
         faults = [text for header in headers for text in missing_fields(header.format_fields, header.path)]
         if faults:
             raise InputError(faults)
-    _warn_of_uncut(headers)
-    spark = SparkSession.builder.getOrCreate()
     folder = run.out / COHORT
     folder.mkdir()
-    totals = _read(spark, headers, run, str(folder.resolve()))
+    source, field = open_source(config.input), config.annotation.info_field
+    fields = [field, *config.annotation.further_fields] if field else []
+    with source.prepared(str(run.out), fields, run.profile.variant.max_alleles) as readable:
+        # What was made of a source has headers of its own, with its people.
+        if readable is not source:
+            headers = _headers_of(readable, config)
+        totals = _read(readable, headers, run, str(folder.resolve()))
+    samples = _samples(headers)
     if not totals.counts.get("variants"):
         found = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in totals.counts.items())
         raise InputError(
-            f"{headers[0].path}: records: found none that can be used ({found or 'no records'}), "
+            f"{config.input.paths[0]}: records: found none that can be used ({found or 'no records'}), "
             "wanted at least one variant"
         )
+    spark = SparkSession.builder.getOrCreate()
     repeats = remove_repeats(spark, str(folder.resolve()), np.concatenate(totals.keys_V))
-    _sums(headers[0].samples, totals).to_parquet(run.output(SUMS))
-    return _result(totals, repeats, len(headers[0].samples), config)
+    _sums(samples, totals).to_parquet(run.output(SUMS))
+    return _result(totals, repeats, len(samples), config)
 
 
-def read_settings(config: EtlConfig, profile: Profile, headers: Sequence[VcfHeader]) -> ReadSettings:
+def read_settings(config: EtlConfig, profile: Profile, headers: Sequence[CallsHeader]) -> ReadSettings:
     """What reading depends on beside the files.
 
     Raises
@@ -70,14 +73,16 @@ def read_settings(config: EtlConfig, profile: Profile, headers: Sequence[VcfHead
     """
     judged = config.genotype_qc == "apply"
     formats = {name for header in headers for name in header.format_fields}
+    samples = _samples(headers)
     return ReadSettings(
         records=RecordSettings(
-            n_people=len(headers[0].samples),
-            annotation_field=config.annotation.field if config.annotation.kind == "csq" else None,
+            n_people=len(samples),
+            annotation_field=config.annotation.info_field,
+            further_fields=config.annotation.further_fields,
             # Calls that are trusted as they are need no likelihoods: nothing odd in them can stop the run.
             numbers=tuple(name for name in NUMBER_FIELDS if name in formats and (judged or name != "PL")),
             other_formats=tuple(sorted(formats - {"GT", "", "."} - set(NUMBER_FIELDS))),
-            people=people_digest(headers[0].samples),
+            people=people_digest(samples),
         ),
         sites=SiteRules(
             genome=genome(config.reference),
@@ -96,26 +101,30 @@ def read_settings(config: EtlConfig, profile: Profile, headers: Sequence[VcfHead
     )
 
 
-def _read(spark: SparkSession, headers: Sequence[VcfHeader], run: Run, folder: str) -> Totals:
+def _headers_of(source: Source, config: EtlConfig) -> list[CallsHeader]:
+    headers, faults = source.inspect(Reference(config.reference, config.reference_fasta))
+    if faults:
+        raise InputError(faults)
+    return headers
+
+
+def _samples(headers: Sequence[CallsHeader]) -> tuple[str, ...]:
+    samples = headers[0].samples
+    assert samples is not None
+    return samples
+
+
+def _read(source: Source, headers: Sequence[CallsHeader], run: Run, folder: str) -> Totals:
+    context = SparkSession.builder.getOrCreate().sparkContext
     settings = read_settings(run.config, run.profile, headers)
-    cores = int(spark.sparkContext.defaultParallelism)
-    ranges = plan_ranges(list(headers), run.config.input.min_partitions or RANGES_PER_CORE * cores)
-    tasks = spark.sparkContext.parallelize(ranges, len(ranges))
+    wanted = run.config.input.min_partitions or RANGES_PER_CORE * int(context.defaultParallelism)
+    fasta = settings.sites.reference_fasta
+    parts = source.parts(headers, wanted, Reference(run.config.reference, fasta))
+    if not parts:
+        return Totals()
     read = partial(read_range, settings=settings, folder=folder)
-    totals: Totals = joined(tasks.map(read))
+    totals: Totals = joined(context.parallelize(parts, len(parts)).map(read))
     return totals
-
-
-def _warn_of_uncut(headers: Sequence[VcfHeader]) -> None:
-    whole = [header for header in headers if header.kind not in CAN_BE_CUT]
-    if whole:
-        log.warning(
-            "%d of %d files are plain gzip or BCF (first: %s): they can't be split, one task reads each; "
-            "bgzip them as VCF to use every core",
-            len(whole),
-            len(headers),
-            whole[0].path,
-        )
 
 
 def _sums(samples: Sequence[str], totals: Totals) -> pd.DataFrame:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import partial
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
-from etl.aggregate.masks import FEATURES_SCHEMA, READ_COLUMNS, mask_variants, why_empty
+from etl.aggregate.channels import why_empty
+from etl.aggregate.checks import overlaps
+from etl.aggregate.config import EXTERNAL_FREQUENCY
+from etl.aggregate.masks import FEATURES_SCHEMA, READ_COLUMNS, MaskCounts, mask_variants
+from etl.annotate.variants import ANNOTATED_SCHEMA
 from etl.cohort.passes import Parts, rewrite_parts
 from etl.steps.annotation import ANNOTATED, read_gene_axis
 from etl.steps.base import Run
@@ -19,25 +22,34 @@ from etl.workspace import StepResult
 def work(run: Run) -> StepResult:
     """Write features.parquet: what each variant adds to each channel × gene."""
     masks = run.config.masks.resolved()
+    annotation = run.workspace.record(ANNOTATION.folder)
+    told = annotation.facts if annotation else {}
+    columns = [name for name in (*READ_COLUMNS, EXTERNAL_FREQUENCY) if name in ANNOTATED_SCHEMA.names]
     by_part = rewrite_parts(
-        Parts(run.path(ANNOTATION, ANNOTATED), READ_COLUMNS),
+        Parts(run.path(ANNOTATION, ANNOTATED), columns),
         run.output(FEATURES),
         FEATURES_SCHEMA,
-        partial(mask_variants, masks=masks, n_genes=len(read_gene_axis(run))),
+        partial(
+            mask_variants,
+            masks=masks,
+            n_genes=len(read_gene_axis(run)),
+            score_names=told.get("scores", []),
+        ),
     )
-    by_channel = sum(by_part, Counter[int]())
-    counts = {mask.name: by_channel[number] for number, mask in enumerate(masks)}
+    found = sum(by_part, MaskCounts())
+    counts = {mask.name: found.counting[number] for number, mask in enumerate(masks)}
     if not any(counts.values()):
-        told = ", ".join(counts)
-        raise InputError(f"masks: variants: found none that count in any of {told}, wanted some")
-    annotation = run.workspace.record(ANNOTATION.folder)
-    classes = annotation.facts["classes"] if annotation else {}
-    empty = [mask for mask in masks if not counts[mask.name]]
+        names = ", ".join(counts)
+        raise InputError(f"masks: variants: found none that count in any of {names}, wanted some")
+    empty = {number: mask for number, mask in enumerate(masks) if not counts[mask.name]}
+    classes = told.get("classes", {})
     return StepResult(
         ledger=[
             LedgerEntry(step="masks", unit="variants", reason=f"none_in_{mask.name}", count=0)
-            for mask in empty
+            for mask in empty.values()
         ],
         facts={f"variants_in_{name}": count for name, count in counts.items()},
-        warnings=[why_empty(mask, classes) for mask in empty],
+        warnings=[why_empty(mask, found.meeting[number], classes) for number, mask in empty.items()]
+        # Whose preset it is, meant it.
+        + (overlaps(masks) if run.config.masks.preset is None else []),
     )

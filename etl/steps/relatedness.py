@@ -122,7 +122,7 @@ def _kinship(
     error = f"kinship has a standard error of about {standard_error(markers):.3f}"
     if len(markers) < thresholds.min_markers:
         raise InputError(
-            f"{config.input.vcf[0]}: kinship: found {told}, wanted at least {thresholds.min_markers}: "
+            f"{config.input.paths[0]}: kinship: found {told}, wanted at least {thresholds.min_markers}: "
             f"{error}, second degree begins at {thresholds.min_kinship_family}; give calls of more "
             "chromosomes, or set kinship: {table: PATH} of KING, plink2 or PC-Relate, or kinship: skip with "
             "declared families"
@@ -158,7 +158,7 @@ def _markers(run: Run, metrics: pd.DataFrame) -> Markers:
     n_components = max(thresholds.n_components, run.profile.ancestry.n_components)
     if len(markers) <= n_components:
         raise InputError(
-            f"{config.input.vcf[0]}: common autosomal SNVs for kinship and ancestry: "
+            f"{config.input.paths[0]}: common autosomal SNVs for kinship and ancestry: "
             f"found {len(markers)}, wanted more than {n_components}"
         )
     return markers

@@ -24,7 +24,7 @@ def work(run: Run) -> StepResult:
     samples = read_samples(run.config.samples)
     sums = pd.read_parquet(run.path(INGEST, SUMS))
     faults = match_samples(
-        samples, sums["sample_id"].tolist(), run.config.samples.path, run.config.input.vcf[0]
+        samples, sums["sample_id"].tolist(), run.config.samples.path, run.config.input.paths[0]
     )
     if faults:
         raise InputError(faults)

@@ -6,9 +6,10 @@ Apart from their work, so that a plan needs neither Hail nor Spark: importing th
 from __future__ import annotations
 
 from contract.manifest import MANIFEST_NAME
+from etl.annotate.score_file import score_files, score_format
 from etl.config import EtlConfig
 from etl.export.covariates import column_names
-from etl.ingest.files import find_files
+from etl.ingest.files import find_files, open_source
 from etl.steps.base import Step
 from etl.thresholds import Profile
 
@@ -23,7 +24,7 @@ def _ingest(config: EtlConfig, profile: Profile) -> dict[str, object]:
     return {
         "reference": config.reference,
         "input": config.input.model_dump(mode="json", exclude={"min_partitions"}),
-        "annotation": config.annotation.model_dump(mode="json", include={"kind", "field"}),
+        "annotation": [config.annotation.info_field, *config.annotation.further_fields],
         "genotype_qc": config.genotype_qc,
         "genotype": profile.genotype.model_dump(mode="json"),
         "sites": profile.variant.model_dump(mode="json", include={"max_alleles", "require_pass"}),
@@ -78,6 +79,16 @@ def _annotation(config: EtlConfig, profile: Profile) -> dict[str, object]:
     }
 
 
+def _annotation_inputs(config: EtlConfig) -> list[str]:
+    groups, scores = config.annotation.groups, config.annotation.scores
+    others = [groups.path, groups.set_list, groups.masks, groups.ids] if groups else []
+    return [
+        config.genes.path,
+        *(path for path in others if path),
+        *(score_files(scores.path) if scores else []),
+    ]
+
+
 def _masks(config: EtlConfig, profile: Profile) -> dict[str, object]:
     return {"masks": [mask.model_dump(mode="json") for mask in config.masks.resolved()]}
 
@@ -125,6 +136,7 @@ INGEST = Step(
     packages=("cohort", "ingest", "qc"),
     inputs=_ingest_inputs,
     needs_hail=False,
+    needs_hail_for=lambda config: open_source(config.input).needs_hail,
     leaves_cores_idle=False,
 )
 SAMPLE_METRICS = Step(
@@ -160,8 +172,11 @@ ANNOTATION = Step(
     "genes and consequences",
     _annotation,
     packages=("annotate", "cohort"),
-    inputs=lambda config: [config.genes.path],
+    inputs=_annotation_inputs,
     needs_hail=False,
+    needs_hail_for=lambda config: bool(
+        config.annotation.scores and score_format(config.annotation.scores.path) == "hail"
+    ),
 )
 MASKS = Step(7, "masks", "burden masks", _masks, packages=("aggregate", "cohort"), needs_hail=False)
 AGGREGATION = Step(

@@ -12,7 +12,7 @@ from etl.annotate.config import GenesConfig
 from etl.associate.burden_tests import ASSOCIATION_SCHEMA
 from etl.associate.config import AssociationConfig
 from etl.cohort.schema import COHORT_SCHEMA
-from etl.config import EtlConfig
+from etl.config import EtlConfig, InputConfig, SamplesConfig
 from etl.export.covariates import KINDS, MAX_FILLED
 from tests.etl.cohort_rows import cohort_table, variant, write_cohort
 from train.audit import rules
@@ -132,6 +132,20 @@ def test_readme__walk_through_is_a_valid_configuration():
         "plof_rare",
         "missense_weighted",
     ]
+
+
+@pytest.mark.parametrize("block", fenced("yaml", PROJECT / "docs" / "inputs.md"))
+def test_inputs_page__blocks_are_valid(block):
+    (name, settings), *others = yaml.safe_load(block).items()
+    assert others == []
+    build_config({"input": InputConfig, "samples": SamplesConfig}[name], settings, "docs/inputs.md")
+
+
+def test_inputs_page__plain_people_files_mean_what_it_says():
+    block = next(text for text in fenced("yaml", PROJECT / "docs" / "inputs.md") if "samples:" in text)
+    settings = yaml.safe_load(block)["samples"]
+    plain = build_config(SamplesConfig, {"path": settings["path"]}, "docs/inputs.md")
+    assert build_config(SamplesConfig, settings, "docs/inputs.md") == plain
 
 
 def test_cohort_page__python_block_finds_the_carriers(tmp_path, monkeypatch):

@@ -212,6 +212,17 @@ def status_code_that_yaml_reads_as_a_boolean(mini: MiniInputs) -> str:
     )
 
 
+def mask_whose_score_is_not_in_the_annotation(mini: MiniInputs) -> str:
+    mask = {"name": "damaging", "any_of": [{"classes": ["plof"]}, {"scores": {"revel": {"min": 0.773}}}]}
+    mini.settings["masks"] = {"masks": [mask]}
+    return f"{mini.vcf}: mask damaging: found score revel, wanted scores among polyphen, sift (what"
+
+
+def two_masks_of_one_name(mini: MiniInputs) -> str:
+    mini.settings["masks"] = {"masks": [{"name": "plof", "classes": ["plof"]}] * 2}
+    return f"{mini.config}: masks: found a mapping, wanted: masks with different names, not plof twice"
+
+
 FAULTS = [
     absent_vcf,
     contig_names_of_another_build,
@@ -242,6 +253,8 @@ FAULTS = [
     covariate_of_three_values,
     no_records,
     status_code_that_yaml_reads_as_a_boolean,
+    mask_whose_score_is_not_in_the_annotation,
+    two_masks_of_one_name,
 ]
 
 
@@ -269,7 +282,16 @@ def test_run__tells_the_fault_and_keeps_what_was_there(mini: MiniInputs, spoil: 
 
 def test_check__another_order_of_consequences_is_none_when_the_order_is_given(mini: MiniInputs):
     another_order_of_consequences_in_the_second_file(mini)
-    mini.settings["annotation"]["csq_fields"] = ["Allele", "Consequence", "Gene", "LoF", "PolyPhen", "SIFT"]
+    mini.settings["annotation"]["csq_fields"] = [
+        "Allele",
+        "Consequence",
+        "Gene",
+        "SYMBOL",
+        "BIOTYPE",
+        "LoF",
+        "PolyPhen",
+        "SIFT",
+    ]
     assert check(load_config(EtlConfig, mini.write_config())) == []
 
 

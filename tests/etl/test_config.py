@@ -2,7 +2,7 @@ import pytest
 
 from contract.config import build_config
 from contract.errors import InputError
-from etl.config import EtlConfig, SparkConfig, StatusColumn
+from etl.config import EtlConfig, InputConfig, SparkConfig, StatusColumn
 from etl.thresholds import MaxDeviations
 from tests.etl.mini import MiniInputs
 
@@ -35,3 +35,32 @@ def test_spark_config__memory_with_a_unit(memory: str):
 def test_spark_config__memory_that_java_does_not_take(memory: str):
     with pytest.raises(InputError, match=r"driver_memory: found .*, wanted: a number and a unit"):
         build_config(SparkConfig, {"driver_memory": memory}, "test")
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({}, "exactly one of vcf, plink, pgen, bgen, matrix_table, vds, not none"),
+        ({"vcf": "a", "plink": "b"}, "exactly one of .*, not vcf and plink"),
+        ({"vcf": "a", "sample": "b"}, "sample with bgen only, not with vcf"),
+        ({"plink": "a", "half_calls": "haploid"}, "half_calls with vcf only, not with plink"),
+        ({"plink": "a", "min_probability": 0.8}, "min_probability with bgen only, not with plink"),
+        ({"pgen": "a", "reference_allele": "a1"}, "reference_allele with plink or bgen only, not with pgen"),
+        ({"bgen": "a", "reference_allele": "a1"}, "reference_allele to be first or last with bgen"),
+        ({"plink": "a", "reference_allele": "last"}, "reference_allele to be a1 or a2 with plink"),
+        (
+            {"bgen": "a", "min_probability": 0.5},
+            "min_probability: found 0.5, wanted: Input should be greater",
+        ),
+    ],
+)
+def test_input_config__one_format_and_its_own_keys(settings: dict[str, object], found: str):
+    with pytest.raises(InputError, match=found):
+        build_config(InputConfig, settings, "test")
+
+
+def test_input_config__one_path_or_several():
+    assert InputConfig.model_validate({"plink": "a"}).paths == ["a"]
+    assert InputConfig.model_validate({"bgen": ["a", "b"]}).paths == ["a", "b"]
+    assert InputConfig.model_validate({"vds": "a.vds"}).paths == ["a.vds"]
+    assert InputConfig.model_validate({"vds": "a.vds"}).format == "vds"

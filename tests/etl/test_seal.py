@@ -1,6 +1,7 @@
 """The seal, proven on the real pipeline: what the sealed people are, and are not, looked at for."""
 
 import gzip
+import json
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,21 @@ LISTED = {
 }
 """What the manifest says to look at everybody, the sealed people included."""
 
+LIMITS = [
+    {"frequency": "minor", "max_frequency": 0.05},
+    {"frequency": "minor", "max_allele_count": 5, "x_coding": "haploid"},
+    {"frequency": "minor", "weight": "madsen_browning"},
+    {"max_frequency": 0.05, "weight": "beta", "combine": "max"},
+    {"max_frequency": 0.05, "combine": "comphet"},
+    {"frequency": "minor", "combine": "two_hits"},
+    {"max_frequency": 0.05, "collapse_allele_count": 3},
+]
+MASKS = [
+    *({"name": name, "classes": [name], "max_frequency": 0.01} for name in ("plof", "synonymous")),
+    *({"name": f"any_{place}", "classes": ["any"], **limits} for place, limits in enumerate(LIMITS)),
+]
+"""Every rule that looks at frequencies or combines variants."""
+
 
 def run_with(study: Study, folder: Path, samples: pd.DataFrame, calls: Path, **changes: object) -> Study:
     """The ETL on another samples table, whose column `fold` names the folds."""
@@ -35,6 +51,8 @@ def run_with(study: Study, folder: Path, samples: pd.DataFrame, calls: Path, **c
         "samples__fold": "fold",
         "input__vcf": calls / "calls.*.vcf.bgz",
         "covariates": "[is_female, ancestry_pcs, age]",
+        "masks__preset": "null",
+        "masks__masks": json.dumps(MASKS),
         **changes,
     }
     config = changed.config(**settings)
@@ -173,6 +191,8 @@ def test_seal__removed_people_change_only_what_the_manifest_lists(base: Study, r
     whole, rest = people(base), people(removed)
     others = whole[whole["fold"] != TEST_FOLD]
     assert others.index.tolist() == rest.index.tolist()
+    channels = {index // manifest(base).n_genes for row in others["indices"] for index in row}
+    assert channels == set(range(len(MASKS)))
     assert features(others) == features(rest)
     for name in ("is_case", "sex", "batch", "ancestry", "fold"):
         assert others[name].tolist() == rest[name].tolist(), name

@@ -275,12 +275,17 @@ def test_labels_in_masks__definition_that_names_them(definition: dict, word: str
 
 
 def test_labels_in_masks__definitions_of_the_etl_pass():
-    from etl.aggregate.config import MasksConfig
-    from etl.aggregate.masks import mask_channels
+    from etl.aggregate.channels import mask_channels
+    from etl.aggregate.config import MaskConfig, MasksConfig
+    from etl.aggregate.presets import PRESETS
     from train.audit.labels import _named
 
-    for preset in ("bipex", "bipex_mac5", "genebass"):
-        channels = mask_channels(MasksConfig(preset=preset).resolved())
+    weighted = [
+        MaskConfig(name=f"m{place}", classes=("any",), weight=weight)
+        for place, weight in enumerate(("none", "madsen_browning", "beta", {"score": "cadd"}))
+    ]
+    for masks in (weighted, *(MasksConfig(preset=preset).resolved() for preset in PRESETS)):
+        channels = mask_channels(masks)
         manifest = Manifest.model_construct(channels=channels)
         assert _named(manifest) == []
 

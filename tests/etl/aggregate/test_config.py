@@ -1,8 +1,9 @@
 import pytest
+import yaml
 
 from contract.config import build_config
 from contract.errors import InputError
-from etl.aggregate.config import MaskConfig, MasksConfig, check_masks
+from etl.aggregate.config import Condition, MaskConfig, MasksConfig
 from etl.aggregate.presets import PRESETS
 
 
@@ -28,7 +29,46 @@ def test_resolved__list_as_given():
     assert MasksConfig(masks=(mask,)).resolved() == (mask,)
 
 
+def test_is_synonymous__by_classes_or_terms_of_every_condition():
+    for preset in ("bipex", "brava", "schema", "genebass", "regenie"):
+        found = [mask.name for mask in MasksConfig(preset=preset).resolved() if mask.is_synonymous]
+        assert found in (["synonymous"], ["synonymous", "synonymous_singleton"])
+    wider = Condition(terms=("synonymous_variant", "missense_variant"))
+    assert not MaskConfig(name="m", any_of=(wider,)).is_synonymous
+
+
+def test_mask_config__any_of_as_written_in_yaml():
+    text = """
+      name: damaging
+      any_of:
+        - {classes: [other_missense, damaging_missense], scores: {revel: {min: 0.773}}}
+        - {loftee: [LC]}
+        - {terms: [splice_region_variant], scores: {spliceai: {above: 0.2, max: 1}}}
+      none_of: [{loftee: [HC]}]
+      weight: {beta: [1, 10]}
+    """
+    mask = build_config(MaskConfig, yaml.safe_load(text), "run.yaml")
+    assert [len(mask.conditions), len(mask.none_of)] == [3, 1]
+    assert mask.weight.shape == (1, 10)
+    # What is written down is read back as the same.
+    assert build_config(MaskConfig, mask.model_dump(mode="json"), "run.yaml") == mask
+
+
+@pytest.mark.parametrize("weight", ["none", "madsen_browning", {"beta": [1.0, 25.0]}, {"score": "cadd"}])
+def test_weight__its_short_form_comes_back(weight):
+    mask = MaskConfig(name="m", classes=("any",), weight=weight)
+    assert mask.model_dump(mode="json")["weight"] == weight
+
+
+def test_weight__beta_alone_has_the_shape_of_skat():
+    assert MaskConfig(name="m", classes=("any",), weight="beta").weight.shape == (1, 25)
+
+
 MASK = {"name": "a", "classes": ["plof"]}
+
+
+def mask_of(**settings):
+    return {"masks": [MASK | settings]}
 
 
 @pytest.mark.parametrize(
@@ -37,24 +77,24 @@ MASK = {"name": "a", "classes": ["plof"]}
         ({}, "either a preset or a list of masks"),
         ({"preset": "bipex", "masks": [MASK]}, "either a preset or a list of masks"),
         ({"preset": "nobody"}, "a preset among bipex"),
-        ({"masks": [MASK, MASK]}, "masks with different names"),
-        (
-            {"masks": [MASK | {"min_frequency": 0.5, "max_frequency": 0.1}]},
-            "min_frequency below max_frequency",
-        ),
-        ({"masks": [MASK | {"classes": ["lof"]}]}, "masks.0.classes.0: found 'lof'"),
+        ({"masks": [MASK, MASK]}, "masks with different names, not a twice"),
+        (mask_of(min_frequency=0.5, max_frequency=0.1), r"min_frequency below max_frequency \(0.1\)"),
+        (mask_of(min_frequency=0.5, frequency="minor"), "min_frequency below 0.5"),
+        (mask_of(any_of=[{"loftee": ["HC"]}]), "either classes or any_of"),
+        ({"masks": [{"name": "a"}]}, "either classes or any_of"),
+        ({"masks": [{"name": "a", "any_of": [{}]}]}, "classes, terms, loftee or scores"),
+        (mask_of(none_of=[{"loftee": ["high"]}]), "masks.0.none_of.0.loftee.0: found 'high'"),
+        (mask_of(none_of=[{"scores": {"revel": {}}}]), "a limit: min, above, max or below"),
+        (mask_of(none_of=[{"scores": {"revel": {"min": 1, "above": 1}}}]), "min or above, and max or below"),
+        (mask_of(none_of=[{"scores": {"revel": {"min": 1, "max": 1}}}]), "a lower limit below the upper"),
+        (mask_of(weight="heavy"), "masks.0.weight.kind: found 'heavy'"),
+        (mask_of(weight={"beta": [0.5, 0.5]}), "shapes from 1"),
+        (mask_of(weight={"kind": "score"}), "none, madsen_browning, beta"),
+        (mask_of(weight="beta", combine="comphet"), "no weight with combine: comphet"),
+        (mask_of(coding="recessive", combine="two_hits"), "coding additive .* with combine: two_hits"),
+        (mask_of(collapse_allele_count=10, combine="max"), "no collapse_allele_count with combine: max"),
     ],
 )
 def test_masks_config__faults(settings, message):
     with pytest.raises(InputError, match=message):
         build_config(MasksConfig, settings, "run.yaml")
-
-
-def test_check_masks__class_that_cannot_occur():
-    masks = MasksConfig(preset="bipex").resolved()
-    with pytest.raises(
-        InputError, match=r"a.vcf: mask damaging_missense: found class damaging_missense"
-    ) as error:
-        check_masks(masks, {"plof", "other_missense", "synonymous"}, "a.vcf")
-    assert len(error.value.faults) == 1
-    check_masks(masks, {"plof", "other_missense", "damaging_missense", "synonymous"}, "a.vcf")

@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 from etl.aggregate.config import MaskConfig
 from etl.aggregate.genes import ENTRY_SCHEMA, LISTED_COLUMNS, add_up, sum_features, sum_variants
 from etl.aggregate.masks import FEATURE, FEATURES_SCHEMA, GRID, READ_COLUMNS, mask_features
+from etl.aggregate.states import STATES
 from etl.annotate.variants import ANNOTATED_SCHEMA
 from etl.cohort.passes import Beside, Parts, rewrite_parts
 from etl.cohort.people import KeptPeople, kept_people
@@ -36,11 +37,10 @@ NOBODY = np.zeros(20, dtype=bool)
 
 def feature(index: int, het: float, hom: float, missing: float, others: float = 1.0) -> dict[str, float]:
     """A feature; for people whose alleles were counted it adds `others` times as much."""
-    added = {"missing": missing, "het": het, "hom": hom}
-    added |= {
-        f"others_{name}": others * value for name, value in (("het", het), ("hom", hom), ("haploid", hom))
-    }
-    return {"index": index, **added}
+    added = dict.fromkeys(STATES, 0.0) | {"missing": missing, "missing_haploid": missing}
+    for name, value in (("het", het), ("hom", hom), ("haploid", hom)):
+        added |= {name: value, f"others_{name}": others * value}
+    return {"index": index, "collapsed": 0, **added}
 
 
 def features_column(features: list[list[dict[str, float]]]) -> pa.Array:
@@ -89,7 +89,7 @@ def test_sum_features__people_who_were_dropped_are_left_out():
     batch = table.append_column("features", features_column([[feature(0, 1.0, 2.0, 0.0)]])).to_batches()[0]
     only_second = KeptPeople(np.array([-1, 0], dtype=np.int32), np.zeros(1, dtype=np.int8))
     rows = sum_features(batch, only_second, NOBODY).to_pylist()
-    assert rows == [{"sample_index": 0, "index": 0, "value": 2.0}]
+    assert rows == [{"sample_index": 0, "index": 0, "value": 2.0, "peak": 0.0}]
 
 
 def test_sum_features__people_whose_alleles_were_counted():

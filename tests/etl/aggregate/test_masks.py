@@ -1,18 +1,15 @@
 import pyarrow as pa
 import pytest
-from scipy.stats import beta
 
 from etl.aggregate.config import MaskConfig, MasksConfig
 from etl.aggregate.masks import (
     FEATURES_SCHEMA,
-    GRID,
     READ_COLUMNS,
     count_by_channel,
-    mask_channels,
     mask_features,
     mask_variants,
-    why_empty,
 )
+from etl.aggregate.states import STATES
 from etl.annotate.variants import ANNOTATED_SCHEMA
 
 N_GENES = 10
@@ -105,24 +102,6 @@ def test_mask_features__missing_call_adds_nothing_to_a_rare_mask():
     assert features_of(masks, (1, 100, [(0, "plof")]))[0] == [(0, 1.0, 2.0, 0.0)]
 
 
-def test_mask_features__beta_weight_of_the_minor_allele():
-    masks = [MaskConfig(name="a", classes=("any",), weight="beta")]
-    found = features_of(masks, (5, 100, [(0, "plof")]), (95, 100, [(0, "plof")]))
-    weight = beta.pdf(0.05, 1, 25)
-    for place in (0, 1):
-        assert found[place][0][1:3] == pytest.approx((weight, 2 * weight), abs=1 / GRID)
-
-
-def test_mask_channels__definition_tells_the_missing_rule():
-    rare, common = mask_channels(MasksConfig(preset="any").resolved())
-    assert (rare.name, rare.definition["max_frequency"], rare.definition["missing_call"]) == (
-        "any_rare",
-        0.01,
-        "0",
-    )
-    assert common.definition["missing_call"] == "expected value at the allele frequency"
-
-
 def test_mask_features__a_variant_s_features_stand_together_by_channel_and_gene():
     masks = [MaskConfig(name="p", classes=("plof",)), MaskConfig(name="a", classes=("any",))]
     found = features_of(masks, (1, 100, [(1, "plof"), (4, "plof")]), (1, 100, [(0, "other")]))
@@ -158,21 +137,116 @@ def test_mask_variants__counts_of_all_batches():
     features = [next(task), next(task)]
     with pytest.raises(StopIteration) as end:
         next(task)
-    assert end.value.value == {0: 2}
+    assert (end.value.value.counting, end.value.value.meeting) == ({0: 2}, {0: 2})
     assert [batch.num_rows for batch in features] == [1, 1]
 
 
-def test_why_empty__no_variant_of_the_class():
-    mask = MaskConfig(name="d", classes=("damaging_missense",))
-    text = why_empty(mask, {"plof": 3, "not annotated": 0})
-    assert text == (
-        "mask d: no variant counts in it, its channel is 0 for everybody: "
-        "no variant that passed is annotated as damaging_missense"
+REFERENCES = ("reference", "het", "hom", "others_reference", "others_het", "others_hom")
+
+
+def test_mask_features__minor_counts_the_reference_where_it_is_the_rarer_allele():
+    masks = [MaskConfig(name="m", classes=("any",), frequency="minor", max_frequency=0.05)]
+    found = features_of(
+        masks, (98, 100, [(0, "plof")]), (2, 100, [(1, "plof")]), (50, 100, [(2, "plof")]), names=REFERENCES
     )
+    # Frequency 0.02 of the reference, of which homozygotes carry two; no allele of the third is rare.
+    assert found == {0: [(2.0, 1.0, 0.0, 2.0, 1.0, 0.0)], 1: [(0.0, 1.0, 2.0, 0.0, 1.0, 2.0)]}
 
 
-def test_why_empty__none_is_rare_enough():
-    mask = MaskConfig(name="p", classes=("plof", "synonymous"), max_frequency=0.001)
-    assert why_empty(mask, {"plof": 3}).endswith("none is as rare as it wants (allele frequency up to 0.001)")
-    limited = MaskConfig(name="p", classes=("plof",), max_allele_count=5)
-    assert why_empty(limited, {"plof": 3}).endswith("none has the allele frequency or count that it wants")
+def test_mask_features__minor_is_judged_without_a_person_s_own_alleles():
+    masks = [MaskConfig(name="m", classes=("any",), frequency="minor")]
+    found = features_of(masks, (50, 100, [(0, "plof")]), names=REFERENCES)
+    # One half in all: the alternate allele counts. Without a reference homozygote's own alleles it is 50 of
+    # 98, so that the reference is the rarer one.
+    assert found == {0: [(0.0, 1.0, 2.0, 2.0, 1.0, 2.0)]}
+
+
+def test_mask_features__minor_allele_count_of_others():
+    masks = [MaskConfig(name="m", classes=("any",), frequency="minor", max_allele_count=1)]
+    found = features_of(masks, (97, 100, [(0, "plof")]), (99, 100, [(0, "plof")]), names=REFERENCES)
+    # Of three reference alleles one is left to others of who carries two. Nobody carries two of a single one.
+    assert found == {0: [(0.0, 0.0, 0.0, 2.0, 0.0, 0.0)], 1: [(2.0, 1.0, 0.0, 0.0, 1.0, 0.0)]}
+
+
+def test_mask_features__missing_call_expects_the_rarer_allele():
+    masks = [MaskConfig(name="m", classes=("any",), frequency="minor")]
+    assert features_of(masks, (75, 100, [(0, "plof")]), names=("missing",)) == {0: [(0.5,)]}
+
+
+def test_mask_features__private_variants():
+    masks = [MaskConfig(name="m", classes=("any",), max_allele_count=0)]
+    found = features_of(masks, (1, 100, [(0, "plof")]), (2, 100, [(0, "plof")]), names=("het", *COUNTED[1:]))
+    assert found == {0: [(0.0, 1.0, 0.0, 2.0)], 1: [(0.0, 0.0, 2.0, 0.0)]}
+
+
+HAPLOID = ("missing", "missing_haploid", "haploid", "reference_haploid")
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, (0.5, 0.5, 2.0, 0.0)),
+        ({"x_coding": "haploid"}, (0.5, 0.25, 1.0, 0.0)),
+        ({"coding": "dominant"}, (0.4375, 0.25, 1.0, 0.0)),
+        ({"coding": "recessive"}, (0.0625, 0.25, 1.0, 0.0)),
+        ({"combine": "max"}, (0.0, 0.0, 2.0, 0.0)),
+    ],
+)
+def test_mask_features__a_man_s_one_allele_on_x(settings, expected):
+    masks = [MaskConfig(name="m", classes=("any",), **settings)]
+    assert features_of(masks, (25, 100, [(0, "plof")]), names=HAPLOID) == {0: [expected]}
+
+
+def test_mask_features__collapsed_states():
+    names = ("collapsed", "het", "others_het")
+    masks = [
+        MaskConfig(name="s", classes=("any",)),
+        MaskConfig(name="m", classes=("any",), combine="max"),
+        MaskConfig(name="c", classes=("any",), collapse_allele_count=10),
+    ]
+    (features,) = features_of(masks, (11, 1000, [(0, "plof")]), names=names).values()
+    collapsed = [item[0] for item in features]
+    own = sum(1 << STATES.index(name) for name in ("others_het", "others_hom", "others_haploid"))
+    # Eleven alleles: ten or fewer are left in others of a carrier alone.
+    assert collapsed == [0, 2 ** len(STATES) - 1, own]
+
+
+def with_external(batch, *frequencies):
+    column = pa.array(frequencies, pa.float64())
+    return pa.RecordBatch.from_arrays([*batch.columns, column], [*batch.schema.names, "external_frequency"])
+
+
+def test_mask_features__external_frequency_of_a_column():
+    one = [(0, "plof")]
+    masks = [MaskConfig(name="m", classes=("any",), max_external_frequency=0.01)]
+    batch = with_external(annotated(*[(1, 100, one)] * 3), 0.01, None, 0.02)
+    # What the catalogue does not hold has no frequency there.
+    assert mask_features(batch, masks, N_GENES).column("variant").to_pylist() == [0, 1]
+
+
+def test_mask_features__external_frequency_of_the_rarer_allele():
+    masks = [MaskConfig(name="m", classes=("any",), frequency="minor", max_external_frequency=0.01)]
+    batch = with_external(annotated(*[(99, 100, [(0, "plof")])] * 3), 0.995, None, 0.5)
+    assert mask_features(batch, masks, N_GENES).column("variant").to_pylist() == [0]
+
+
+def test_mask_features__score_weights_and_missing_ones():
+    rows = [
+        {"variant": place, "allele_count": 1, "allele_number": 100,
+         "consequences": [{"gene": place, "variant_class": "plof", "scores": [score], "weight": 0.5}]}
+        for place, score in enumerate([0.25, None, float("nan"), -1.0])
+    ]  # fmt: skip
+    batch = pa.RecordBatch.from_pylist(rows, schema=ANNOTATED_SCHEMA).select(list(READ_COLUMNS))
+    for score, expected in (("cadd", {0: 0.25}), ("weight", dict.fromkeys(range(4), 0.5))):
+        masks = [MaskConfig(name="m", classes=("any",), weight={"score": score})]
+        found = mask_features(batch, masks, N_GENES, ["cadd"]).to_pylist()
+        assert {row["variant"]: row["features"][0]["het"] for row in found} == expected
+
+
+def test_mask_variants__tells_conditions_and_frequency_apart():
+    masks = [MaskConfig(name="p", classes=("plof",), max_frequency=0.01)]
+    task = mask_variants(iter([annotated((50, 100, [(3, "plof"), (4, "plof")]))]), masks, N_GENES)
+    next(task)
+    with pytest.raises(StopIteration) as end:
+        next(task)
+    assert (end.value.value.counting, end.value.value.meeting) == ({}, {0: 1})

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 
 from contract.errors import InputError
@@ -41,7 +43,18 @@ def test_csq_fields__unusable_header(description, message):
 
 
 def test_available_classes__need_their_fields():
-    assert "damaging_missense" not in available_classes(["Allele", "Consequence", "PolyPhen"])
-    assert "damaging_missense" in available_classes(["Allele", "Consequence", "PolyPhen", "SIFT"])
-    assert "plof_low_confidence" in available_classes(["LoF"])
-    assert available_classes(None) == {"any"}
+    classes = partial(available_classes, AnnotationConfig(), calls_loss=False)
+    assert "damaging_missense" not in classes(["Allele", "Consequence", "PolyPhen"])
+    assert "damaging_missense" in classes(["Allele", "Consequence", "PolyPhen", "SIFT"])
+    assert "plof_low_confidence" in classes(["LoF"])
+    assert available_classes(AnnotationConfig(kind="intervals"), (), calls_loss=False) == {"any"}
+
+
+def test_available_classes__of_snpeff_with_calls_of_loss():
+    config = AnnotationConfig(kind="ann")
+    assert "plof_low_confidence" in available_classes(config, (), calls_loss=True)
+    assert "plof_low_confidence" not in available_classes(config, (), calls_loss=False)
+
+
+def test_csq_format__a_description_that_is_the_list_alone():
+    assert csq_format("Allele|Consequence|Gene|") == ["Allele", "Consequence", "Gene", ""]

@@ -1,4 +1,5 @@
 from pathlib import Path
+from unittest.mock import ANY
 
 import pandas as pd
 import pyarrow as pa
@@ -8,9 +9,10 @@ import pytest
 from contract.errors import InputError
 from etl.annotate.config import AnnotationConfig, GeneColumns, GenesConfig
 from etl.annotate.consequence import Consequence, Site
-from etl.annotate.csq import CsqAnnotator, own_allele, vep_allele
+from etl.annotate.csq import own_alleles, vep_allele
 from etl.annotate.csq_format import csq_fields
 from etl.annotate.genes import read_genes
+from etl.annotate.header import AnnotationHeader
 from etl.annotate.severity import TERMS
 from etl.annotate.variants import (
     READ_COLUMNS,
@@ -42,7 +44,9 @@ def found(
     *sites: Site, genes: pd.DataFrame = GENES, fields: list[str] = FIELDS, **config
 ) -> list[list[Consequence] | None]:
     """Consequences of each site."""
-    annotator = make_annotator(genes, AnnotationConfig(**config), genome("GRCh37"), fields=fields)
+    annotator = make_annotator(
+        genes, AnnotationConfig(**config), genome("GRCh37"), header=AnnotationHeader(tuple(fields))
+    )
     return [annotator(one) for one in sites]
 
 
@@ -84,9 +88,9 @@ def test_annotate_variants__symbol_joins_where_the_id_is_unknown():
     ]
 
 
-def test_annotate_variants__short_entries_and_unknown_genes():
+def test_annotate_variants__genes_outside_the_axis():
     assert annotate(
-        "T|synonymous_variant|A|ENSG1|protein_coding", "T|stop_gained|Z|ENSG9|protein_coding"
+        "T|synonymous_variant|A|ENSG1|protein_coding||", "T|stop_gained|Z|ENSG9|protein_coding||"
     ) == [(0, "synonymous_variant", "synonymous")]
 
 
@@ -121,7 +125,7 @@ def test_annotate_variants__multi_allelic_by_allele_number():
 
 
 def test_annotate_variants__record_that_was_split_after_annotation():
-    entries = ("T|synonymous_variant|A|ENSG1|protein_coding", "G|stop_gained|A|ENSG1|protein_coding")
+    entries = ("T|synonymous_variant|A|ENSG1|protein_coding||", "G|stop_gained|A|ENSG1|protein_coding||")
     assert annotate(*entries) == [(0, "synonymous_variant", "synonymous")]
 
 
@@ -156,14 +160,14 @@ def shared_sites(path: Path) -> tuple[list[str], list[Site]]:
     return fields, sites
 
 
-def test_own_allele__notation_agrees_with_allele_number(shared_data):
+def test_own_alleles__notation_agrees_with_allele_number(shared_data):
     fields, sites = shared_sites(shared_data / "03_bcftools_csq_splitvep_norm/split-vep/split-vep.vcf")
-    annotator = CsqAnnotator(GENES, AnnotationConfig(), fields)
     several = [one for one in sites if len(one.old_alleles) > 2]
     assert len(several) == 70
     for one in several:
-        entries = [annotator.entry(text) for text in one.annotation]
-        assert own_allele(one, entries, numbered=False) == own_allele(one, entries, numbered=True)
+        rows = [text.split("|") for text in one.annotation]
+        alleles, numbers = ([row[fields.index(name)] for row in rows] for name in ("Allele", "ALLELE_NUM"))
+        assert own_alleles(one, alleles, [""] * len(rows)) == own_alleles(one, alleles, numbers)
 
 
 def test_annotate_variants__loftee_call_of_chek2(shared_data):
@@ -223,9 +227,9 @@ def test_annotate_variants__skat_intervals_count_all_matches(shared_data, hail_s
 
 def test_count_classes__variants_without_gene_or_annotation():
     annotations = (
-        ["T|stop_gained|A|ENSG1|protein_coding", "T|stop_gained|B|ENSG2|protein_coding"],
-        ["T|synonymous_variant|A|ENSG1|protein_coding"],
-        ["T|synonymous_variant|Z|ENSG9|protein_coding"],
+        ["T|stop_gained|A|ENSG1|protein_coding||", "T|stop_gained|B|ENSG2|protein_coding||"],
+        ["T|synonymous_variant|A|ENSG1|protein_coding||"],
+        ["T|synonymous_variant|Z|ENSG9|protein_coding||"],
         None,
     )
     consequences = found(*(site(110, ["A", "T"], 1, annotation) for annotation in annotations))
@@ -235,12 +239,15 @@ def test_count_classes__variants_without_gene_or_annotation():
 
 
 def test_annotate_variants__only_variants_that_passed():
-    same = site(110, ["A", "T"], 1, ["T|stop_gained|A|ENSG1|protein_coding"])._asdict()
+    same = site(110, ["A", "T"], 1, ["T|stop_gained|A|ENSG1|protein_coding||"])._asdict()
     same |= {"allele_count": 3, "allele_number": 90}
     rows = [same | {"variant": place, "passes": place > 0} for place in range(3)]
     batch = pa.RecordBatch.from_pylist(rows).select(list(READ_COLUMNS))
-    annotator = make_annotator(GENES, AnnotationConfig(), genome("GRCh37"), fields=FIELDS)
+    annotator = make_annotator(
+        GENES, AnnotationConfig(), genome("GRCh37"), header=AnnotationHeader(tuple(FIELDS))
+    )
     (annotated,) = annotate_variants(iter([batch]), annotator)
     told = [(one["variant"], one["allele_count"], one["consequences"]) for one in annotated.to_pylist()]
     consequence = {"gene": 0, "symbol": "A", "consequence": "stop_gained", "variant_class": "plof"}
+    consequence |= {"loftee": None, "scores": [ANY, ANY], "terms": ["stop_gained"], "weight": ANY}
     assert told == [(1, 3, [consequence]), (2, 3, [consequence])]

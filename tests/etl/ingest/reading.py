@@ -9,8 +9,8 @@ import yaml
 from etl.cohort.schema import COHORT_SCHEMA
 from etl.genome import GenomeName, genome
 from etl.ingest.header import read_header
-from etl.ingest.htslib import NUMBER_FIELDS, RecordSettings
 from etl.ingest.ranges import FileRange, plan_ranges
+from etl.ingest.record import NUMBER_FIELDS, RecordSettings
 from etl.ingest.sites import SiteRules
 from etl.ingest.vcf import Reading, ReadSettings, Totals
 from etl.thresholds import GenotypeThresholds

@@ -1,0 +1,34 @@
+from pathlib import Path
+
+import yaml
+
+from contract.config import build_config
+from etl.aggregate.config import Condition, MaskConfig, MasksConfig, ScoreRange
+from etl.aggregate.presets import PRESETS
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/masks.md"
+TEXT = PAGE.read_text()
+
+
+def blocks() -> list[str]:
+    return [part.split("```")[0] for part in TEXT.split("```yaml")[1:]]
+
+
+def test_masks_page__yaml_is_a_valid_configuration():
+    preset, own = (build_config(MasksConfig, yaml.safe_load(block)["masks"], PAGE.name) for block in blocks())
+    assert preset.preset == "bipex"
+    assert [mask.name for mask in own.resolved()] == ["plof_rare", "damaging", "plof_two_hits", "plof_saige"]
+
+
+def test_masks_page__names_every_key_and_value():
+    keys = {*MaskConfig.model_fields, *Condition.model_fields, *ScoreRange.model_fields} - {"name"}
+    values = {"alternate", "minor", "additive", "dominant", "recessive", "sum", "max", "comphet", "two_hits"}
+    values |= {"madsen_browning", "beta", "diploid", "haploid"}
+    assert sorted(name for name in keys | values if f"`{name}`" not in TEXT) == []
+
+
+def test_masks_page__tells_the_masks_of_every_preset():
+    rows = {line.split("`")[1]: line for line in TEXT.splitlines() if line.startswith("| `")}
+    assert set(PRESETS) <= set(rows)
+    for name in ("bipex", "schema", "brava", "genebass"):
+        assert [mask["name"] for mask in PRESETS[name] if mask["name"] not in rows[name]] == []
