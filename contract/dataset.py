@@ -232,8 +232,21 @@ def verify(root: str, manifest: Manifest) -> None:
         if found != file.sha256:
             wanted = f"{file.sha256[:12]} ({MANIFEST_NAME})"
             faults.append(fault(root, f"{file.path} sha256", found=found[:12], wanted=wanted))
+    if manifest.reference is not None:
+        faults += _reference_faults(root, manifest.reference)
     if faults:
         raise InputError(faults)
+
+
+def _reference_faults(root: str, digest: str) -> list[str]:
+    """The fault of a dataset whose reference/reference.json is absent or another one."""
+    filesystem, path = open_storage(posixpath.join(root, "reference/reference.json"))
+    try:
+        found = hashlib.sha256(filesystem.cat_file(path)).hexdigest()[: len(digest)]
+    except OSError:
+        found = "no such file"
+    wanted = f"{digest} ({MANIFEST_NAME})"
+    return [] if found == digest else [fault(root, "reference/reference.json", found=found, wanted=wanted)]
 
 
 def _write_frame(path: str, frame: pd.DataFrame, schema: pa.Schema) -> None:

@@ -114,6 +114,12 @@ class Manifest(ConfigModel):
     software: dict[str, str] = Field(default_factory=dict)
     digests: dict[str, str] = Field(default_factory=dict)
     seed: int
+    reference: str | None = Field(
+        None, description="digest of reference/reference.json, by which new people are described; null: none"
+    )
+    like: str | None = Field(
+        None, description="digest of the reference whose definitions this dataset follows; null: its own"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
@@ -133,10 +139,10 @@ class Manifest(ConfigModel):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_empty_parts(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_absent_parts(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # So that a dataset without optional parts keeps the digest that it had before there were any.
         content: dict[str, Any] = serialize(self)
-        for name in ("tables", "covariate_columns"):
+        for name in ("tables", "covariate_columns", "reference", "like"):
             if not content[name]:
                 del content[name]
         return content

@@ -75,7 +75,8 @@ def run(config: ConfigPath, overrides: Overrides = None) -> None:
         if faults:
             raise InputError(faults)
         run_pipeline(settings, console=console, engine=starting)
-    typer.echo(f"dataset: {settings.dataset}\nreport:  {settings.report}")
+    report = "" if settings.like else f"\nreport:  {settings.report}"
+    typer.echo(f"dataset: {settings.dataset}{report}")
 
 
 @app.command()

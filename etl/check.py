@@ -27,6 +27,7 @@ from etl.ingest.kinship_table import read_kinship
 from etl.ingest.samples import match_samples, read_samples
 from etl.ingest.sites import check_fasta
 from etl.ingest.source import CallsHeader
+from etl.like.check import check_like
 
 Found = TypeVar("Found")
 
@@ -40,7 +41,14 @@ def check(config: EtlConfig) -> list[str]:
     Reads the profile, headers and first records of the calls, the samples table, the gene table and that of
     genes' properties, the beginning of a group file and of a score table, the capture intervals, regions of
     low complexity and the contigs of the reference's sequence.
+    New people: see `etl.like.check`.
     """
+    if config.like is not None:
+        return [*_folder_faults(config.work), *check_like(config)]
+    return _cohort_faults(config)
+
+
+def _cohort_faults(config: EtlConfig) -> list[str]:
     faults: list[str] = []
 
     def attempt(read: Callable[[], Found]) -> Found | None:

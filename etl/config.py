@@ -13,6 +13,7 @@ from contract.errors import InputError, fault
 from etl.aggregate.config import MasksConfig
 from etl.annotate.config import AnnotationConfig, GenesConfig
 from etl.associate.config import AssociationConfig
+from etl.like.settings import settings_like
 from etl.thresholds import Profile
 
 PROFILES = Path(__file__).resolve().parent.parent / "conf" / "profiles"
@@ -156,7 +157,9 @@ class SamplesConfig(ConfigModel):
 
     path: str
     sample_id: str = Field("sample_id", description="column with the VCF's sample names")
-    status: StatusColumn
+    status: StatusColumn | None = Field(
+        description="null: nobody's is known, which is allowed with `like` alone"
+    )
     sex: SexColumn | None = None
     batch: str | None = Field(None, description="column: sequencing batch, wave or capture kit")
     family: str | None = Field(None, description="column: declared family; empty for none")
@@ -205,6 +208,18 @@ class FoldsConfig(ConfigModel):
     seed: int = 1
 
 
+class NewPeopleConfig(ConfigModel):
+    """What the dataset keeps to describe new people by, in its folder reference/."""
+
+    write: bool = True
+    min_cell: int = Field(5, ge=1, description="people: what fewer share is a small cell")
+    small_cells: Literal["coarsen", "suppress"] = Field(
+        "coarsen",
+        description="variants of small cells: listed without counts; or not listed, so that a new person's "
+        "call counts as one of a variant that nobody here carries",
+    )
+
+
 class SparkConfig(ConfigModel):
     """Where it runs; under spark-submit the cluster's own settings win."""
 
@@ -225,6 +240,16 @@ class EtlConfig(ConfigModel):
 
     data: str = Field("", description="folder of the inputs: written {data} in their paths")
     out: str = Field(description="folder of the outputs")
+    like: str | None = Field(
+        None,
+        description="a dataset or bundle: these people are described by its definitions, which stand for all "
+        "settings but out, input, samples, intervals, spark and those of the file layout",
+    )
+    unseen_variants: Literal["annotated", "absent"] = Field(
+        "annotated",
+        description="with like: variants that nobody of the first cohort carries count by their annotation, "
+        "at frequency 0; or nowhere, where the calls are not annotated",
+    )
     reference: Literal["GRCh37", "GRCh38"]
     input: InputConfig
     samples: SamplesConfig
@@ -253,12 +278,26 @@ class EtlConfig(ConfigModel):
         description="is_female, ancestry_pcs, batch, or columns of the samples table that hold numbers or "
         "two values, such as age or a polygenic score",
     )
+    for_new_people: NewPeopleConfig = NewPeopleConfig()
     association: AssociationConfig = AssociationConfig()
     export: tuple[Literal["matrix_table"], ...] = Field(
         (), description="matrix_table: the quality-controlled cohort as a Hail MatrixTable too"
     )
     row_group_size: int = Field(64, ge=1, description="rows of a Parquet row group")
     spark: SparkConfig = SparkConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _like_another(cls, settings: Any) -> Any:
+        # Runs last of these three: the samples table of PLINK files is known by then.
+        is_like = isinstance(settings, dict) and settings.get("like")
+        return settings_like(settings) if is_like else settings
+
+    @model_validator(mode="after")
+    def _status_is_known(self) -> EtlConfig:
+        if self.like is None and self.samples.status is None:
+            raise ValueError("samples.status to name the column of cases and controls")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -278,7 +317,8 @@ class EtlConfig(ConfigModel):
     @classmethod
     def _batch_is_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         samples = info.data.get("samples")
-        if "batch" in value and samples is not None and samples.batch is None:
+        own = info.data.get("like") is None
+        if own and "batch" in value and samples is not None and samples.batch is None:
             raise ValueError("samples.batch to name the column of batches, or no batch here")
         if len(set(value)) < len(value):
             raise ValueError("each name once")

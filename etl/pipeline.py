@@ -22,6 +22,7 @@ from contract.storage import open_storage
 from etl.config import EtlConfig
 from etl.failures import told
 from etl.ingest.files import open_source
+from etl.like.table import LIKE_STEPS
 from etl.progress import shown
 from etl.session import Engine, starting
 from etl.steps import STEPS
@@ -61,13 +62,13 @@ def plan(config: EtlConfig) -> list[StepStatus]:
     profile, workspace = config.resolved_profile(), Workspace(config.work)
     statuses: list[StepStatus] = []
     upstream, stale = "", False
-    for step in STEPS:
+    for step in LIKE_STEPS if config.like else STEPS:
         inputs = {url: _input_digest(url) for url in step.inputs(config)}
         settings = {**step.settings(config, profile), "inputs": inputs}
         code = {name: source_digest(PACKAGE / name) for name in step.packages}
         code |= {name: file_digest(PACKAGE / name) for name in step.modules}
         code["genome"] = file_digest(PACKAGE / "genome.py")
-        code["step"] = file_digest(PACKAGE / "steps" / f"{step.name}.py")
+        code["step"] = file_digest(PACKAGE.parent / f"{step.source.replace('.', '/')}.py")
         code |= software_versions(ENGINES)
         upstream = digest({"settings": settings, "code": code, "before": upstream})
         record = workspace.record(step.folder)
@@ -118,7 +119,8 @@ def run(config: EtlConfig, *, console: Console, engine: Engine | None = None) ->
     if not to_do:
         return
     with nullcontext(engine) if engine else _engine(config) as started:
-        threading.Thread(target=_import_ahead, daemon=True).start()
+        if not config.like:
+            threading.Thread(target=_import_ahead, daemon=True).start()
         for status in to_do:
             _run_step(status, config, console, started)
 

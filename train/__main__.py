@@ -88,20 +88,24 @@ def evaluate(
 def predict(
     bundle: Annotated[Path, typer.Argument(help="a bundle's folder")],
     dataset: Annotated[str, typer.Argument(help="folder or URL of a dataset")],
-    out: Annotated[Path, typer.Argument(help="Parquet file to write: sample_id, score, seen_in_training")],
+    out: Annotated[Path, typer.Argument(help="Parquet file to write: a row for each person")],
 ) -> None:
     """Score everyone in a dataset with a bundle, or refuse with the reasons.
 
     People of the sealed fold are left out where the dataset is the one trained on.
 
-    BUNDLE is a run's bundle folder, DATASET a folder or URL, OUT the Parquet file to write: sample_id, score,
-    and seen_in_training for people that the model was trained on.
+    BUNDLE is a run's bundle folder, DATASET a folder or URL, OUT the Parquet file to write: sample_id, score
+    (log odds), probability (calibrated), abstain and abstain_reasons for people unlike those trained on, and
+    seen_in_training for people that the model was trained on.
     """
     with _told():
         from train.predict import predict as predict_dataset
 
         predictions = predict_dataset(bundle, dataset, out)
-        _console().print(f"{len(predictions)} people scored: {out}")
+        unlike = int(predictions["abstain"].sum())
+        _console().print(
+            f"{len(predictions)} people scored, {unlike} of them with a reason to abstain: {out}"
+        )
 
 
 @app.command()

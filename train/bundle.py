@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -60,6 +61,10 @@ class BundleFacts(ConfigModel):
     effects: dict[str, Any] = Field(default_factory=dict, description="how the gene effects came about")
     config: dict[str, Any]
     manifest_digest: str
+    reference_digest: str | None = Field(
+        None, description="of the folder reference/, by which new people are described; null: none"
+    )
+    reference_url: str | None = Field(None, description="where that folder's tables are; null: in the bundle")
     versions: dict[str, str]
 
 
@@ -87,8 +92,8 @@ def genes_digest(genes: pd.DataFrame) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def save_bundle(folder: Path, bundle: Bundle) -> None:
-    """Write a bundle; the folder appears whole."""
+def save_bundle(folder: Path, bundle: Bundle, add: Callable[[Path], None] = lambda partial: None) -> None:
+    """Write a bundle; the folder appears whole. `add` writes what else belongs in it."""
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -97,6 +102,7 @@ def save_bundle(folder: Path, bundle: Bundle) -> None:
     bundle.genes.to_parquet(partial / GENES_NAME, index=False)
     if bundle.calibration.n:
         save_calibration(partial, bundle.calibration)
+    add(partial)
     (partial / FACTS_NAME).write_text(bundle.facts.model_dump_json(indent=1))
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)

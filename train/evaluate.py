@@ -212,19 +212,26 @@ def score_folds(
 ) -> pd.DataFrame:
     """Calibrated probability of being a case for everyone of some folds.
 
-    Columns sample_index (ascending) and score.
+    Columns sample_index (ascending), logit (as the network gives it) and score.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model, densify = bundle.model().to(device), Densifier(bundle.scaler, len(bundle.facts.channels), device)
     rows = scoring_rows(reader, list_row_groups(manifest, folds), batch_size=64)
-    samples, scores = [np.empty(0, np.int64)], [np.empty(0)]
+    samples, logits = [np.empty(0, np.int64)], [np.empty(0)]
     with torch.no_grad():
         for batch in prefetch((make_batch(part, people, bundle.scaler) for part in rows), 4):
             on_device = batch.to(device)
             logit_B = model(densify(on_device), on_device.covariates_BP)
             samples.append(batch.sample_B.numpy())
-            scores.append(bundle.calibration.probabilities(logit_B.double().cpu().numpy()))
-    frame = pd.DataFrame({"sample_index": np.concatenate(samples), "score": np.concatenate(scores)})
+            logits.append(logit_B.double().cpu().numpy())
+    logit_M = np.concatenate(logits)
+    frame = pd.DataFrame(
+        {
+            "sample_index": np.concatenate(samples),
+            "logit": logit_M,
+            "score": bundle.calibration.probabilities(logit_M),
+        }
+    )
     return frame.sort_values("sample_index", ignore_index=True)
 
 

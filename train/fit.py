@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ from train.order import RowGroup
 from train.people import UNKNOWN
 from train.prepare import Prepared, prepare
 from train.readings import READS_NAME
+from train.reference import keep_reference, reference_facts
 from train.scaling import Batch, Densifier, make_batch
 from train.unseen import add_network_scores
 
@@ -80,6 +82,8 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
     """
     prepared = prepare(config, comm.size)
     out = Path(config.run.out)
+    # What the bundle will keep is looked for now: a fault must not be told after the training.
+    on_leader(comm, lambda: reference_facts(config.data.dataset, prepared.manifest))
     state = on_leader(comm, lambda: _open_run(out, prepared, comm))
     reader = open_reader(config.data.dataset, prepared.manifest, config.data)
     path = on_leader(comm, lambda: _direct_path(out, prepared, reader, console))
@@ -299,7 +303,9 @@ def _clear(out: Path, *, keep_reads: bool) -> None:
 
 def _leave_bundle(out: Path, prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> None:
     if not (out / BUNDLE_NAME).exists():
-        save_bundle(out / BUNDLE_NAME, _bundle(prepared, trainer, path))
+        bundle = _bundle(prepared, trainer, path)
+        keep = partial(keep_reference, root=prepared.config.data.dataset, facts=bundle.facts)
+        save_bundle(out / BUNDLE_NAME, bundle, keep)
 
 
 def _bundle(prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> Bundle:
@@ -325,6 +331,7 @@ def _bundle(prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> Bu
         validation_loss=trainer.progress.kept_loss,
         config=config.model_dump(mode="json"),
         manifest_digest=digest(manifest),
+        **reference_facts(config.data.dataset, manifest),
         versions=software_versions(PACKAGES),
     )
     weights = trainer.best_weights

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 from pydantic import ConfigDict, Field
 
 from contract.config import ConfigModel
-from contract.manifest import Channel, CovariateColumn, LedgerEntry
+from contract.manifest import Channel, CovariateColumn, LedgerEntry, Manifest
 
 
 class DatasetFacts(ConfigModel):
@@ -34,3 +35,7 @@ class DatasetFacts(ConfigModel):
     seed: int = Field(description="of the order of people within a fold")
     kinship: pd.DataFrame | None = Field(None, description="columns of KINSHIP_SCHEMA; null: not estimated")
     people_qc: pd.DataFrame | None = Field(None, description="sample_index and metrics; null: none")
+    like: str | None = Field(None, description="digest of the reference that it follows; null: none")
+    write_reference: Callable[[str, Manifest], str] | None = Field(
+        None, description="writes reference/ into the staging folder and returns its digest; null: none"
+    )

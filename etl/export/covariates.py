@@ -265,7 +265,7 @@ def _name_faults(config: EtlConfig, names: list[str]) -> list[str]:
     samples = config.samples
     roles = {
         samples.sample_id: "the people's names",
-        samples.status.column: "the status",
+        samples.status.column if samples.status else None: "the status",
         samples.fold: "the folds",
         samples.family: "the families",
         samples.ancestry: "the known ancestry (ancestry_pcs stands for it)",

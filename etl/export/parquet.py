@@ -70,6 +70,8 @@ def write_dataset(
     at_home.unpersist()
     manifest = _manifest(placed, parts, len(genes), facts)
     manifest = manifest.model_copy(update={"tables": _write_tables(staging, facts)})
+    if facts.write_reference is not None:
+        manifest = manifest.model_copy(update={"reference": facts.write_reference(staging, manifest)})
     publish(root, manifest)
     return manifest
 

@@ -16,8 +16,15 @@ from etl.ingest.fam import is_people_file, read_people_file, status_faults
 MISSING = ["", "NA", "NaN", "nan", "."]
 
 
-def read_samples(config: SamplesConfig) -> pd.DataFrame:
+def read_samples(config: SamplesConfig, *, both_classes: bool = True) -> pd.DataFrame:
     """Read the samples table into the project's own columns.
+
+    Parameters
+    ----------
+    config
+        The table and its columns.
+    both_classes
+        Whether there must be cases and controls.
 
     Returns
     -------
@@ -33,10 +40,9 @@ def read_samples(config: SamplesConfig) -> pd.DataFrame:
         column lacks cases or controls, or somebody's fold is none.
     """
     table = _read_table(config.path)
-    columns = [
-        *(config.sample_id, config.status.column, config.batch, config.family, config.ancestry),
-        config.fold,
-    ]
+    columns = [config.sample_id, config.batch, config.family, config.ancestry, config.fold]
+    if config.status:
+        columns.append(config.status.column)
     if config.sex:
         columns.append(config.sex.column)
     faults = [
@@ -51,7 +57,7 @@ def read_samples(config: SamplesConfig) -> pd.DataFrame:
     samples = pd.DataFrame(
         {
             "sample_id": table[config.sample_id],
-            "is_case": _coded(table[config.status.column], config.status.case, config.status.control),
+            "is_case": _status(table, config),
             "reported_sex": _sex(table, config),
             "batch": table[config.batch].fillna("unknown") if config.batch else "all",
             "declared_family": table[config.family] if config.family else None,
@@ -61,7 +67,8 @@ def read_samples(config: SamplesConfig) -> pd.DataFrame:
     )
     faults = _fold_faults(samples, config)
     faults += _identity_faults(samples, config.path)
-    faults += _code_faults(table, config) or _status_faults(samples, table, config)
+    if both_classes:
+        faults += _code_faults(table, config) or _status_faults(samples, table, config)
     if faults:
         raise InputError(faults)
     if config.permute_status is not None:
@@ -160,10 +167,11 @@ def _read_text(url: str) -> pd.DataFrame:
     return table
 
 
-def _coded(column: pd.Series, case: list[str], control: list[str]) -> pd.Series:
-    coded = pd.Series(pd.NA, index=column.index, dtype="Int8")
-    coded[column.isin(case)] = 1
-    coded[column.isin(control)] = 0
+def _status(table: pd.DataFrame, config: SamplesConfig) -> pd.Series:
+    coded = pd.Series(pd.NA, index=table.index, dtype="Int8")
+    if config.status:
+        coded[table[config.status.column].isin(config.status.case)] = 1
+        coded[table[config.status.column].isin(config.status.control)] = 0
     return coded
 
 
@@ -193,14 +201,14 @@ def _fold_faults(samples: pd.DataFrame, config: SamplesConfig) -> list[str]:
 
 def _code_faults(table: pd.DataFrame, config: SamplesConfig) -> list[str]:
     """Values of PLINK's column of status that are none; a table of the user's own may hold others."""
-    if not is_people_file(config.path):
+    if config.status is None or not is_people_file(config.path):
         return []
     return status_faults(config.path, table[config.status.column], config.status)
 
 
 def _status_faults(samples: pd.DataFrame, table: pd.DataFrame, config: SamplesConfig) -> list[str]:
     present = set(samples["is_case"].dropna())
-    if present == {0, 1}:
+    if present == {0, 1} or config.status is None:
         return []
     values = sorted(table[config.status.column].dropna().unique())
     shown = ", ".join(values[:6]) + (", …" if len(values) > 6 else "")

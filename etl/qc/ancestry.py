@@ -11,18 +11,17 @@ from sklearn.cluster import KMeans
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import silhouette_score
 
-from etl.qc.components import Components, find_components
+from etl.qc.components import GROUPING_COMPONENTS, Components, Projection, count_alleles, find_components
 from etl.qc.plink import Markers
 from etl.thresholds import AncestryThresholds
-
-GROUPING_COMPONENTS = 3
-"""Leading components that groups are looked for in; later ones hold family and batch."""
 
 LEAST_PROBABLE = 0.9
 """Probability of an ancestry below which a person has none (gnomAD v2 and v3)."""
 
 
-def fit_components(markers: Markers, fitted_on: set[str], thresholds: AncestryThresholds) -> Components:
+def fit_components(
+    markers: Markers, fitted_on: set[str], thresholds: AncestryThresholds, *, min_cell: int = 1
+) -> Components:
     """Principal components: loadings from the people named, everybody else projected.
 
     Parameters
@@ -33,8 +32,15 @@ def fit_components(markers: Markers, fitted_on: set[str], thresholds: AncestryTh
         Sample ids.
     thresholds
         Number of components; fewer where fewer people are there to fit them on.
+    min_cell
+        Markers whose rarer allele is rarer than this among the people fitted are left out, unless these are
+        most of the markers: they tell single people, and what is kept of them would.
     """
     fitted = np.array([name in fitted_on for name in markers.people])
+    alleles_M, called_M = count_alleles(markers, fitted)
+    common = np.flatnonzero(np.minimum(alleles_M, 2 * called_M - alleles_M) >= min_cell)
+    if 2 * len(common) >= len(markers):
+        markers = markers.take(common)
     return find_components(markers, fitted, min(thresholds.n_components, len(fitted_on) - 1))
 
 
@@ -42,6 +48,14 @@ def score_frame(people: Sequence[str], scores_PK: NDArray[np.float64]) -> pd.Dat
     """Scores as sample_id, pc1, pc2, …"""
     columns = {f"pc{place + 1}": scores_PK[:, place] for place in range(scores_PK.shape[1])}
     return pd.DataFrame({"sample_id": list(people), **columns})
+
+
+def loading_frame(projection: Projection) -> pd.DataFrame:
+    """A projection as a table: contig, position, ref, alt, mean, scale, minor, pc1, pc2, …"""
+    columns = {f"pc{place + 1}": column_M for place, column_M in enumerate(projection.loadings_MK.T)}
+    return projection.sites.assign(
+        mean=projection.mean_M, scale=projection.scale_M, minor=projection.minor_M, **columns
+    )
 
 
 def find_groups(

@@ -7,10 +7,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from etl.qc.eigenvectors import Matrix, leading_eigenvectors
 from etl.qc.plink import Markers
+
+GROUPING_COMPONENTS = 3
+"""Leading components that ancestry groups are looked for in; later ones hold family and batch."""
 
 VALUES_AT_ONCE = 2**20
 """Genotypes that are unpacked together: some megabytes."""
@@ -40,6 +44,21 @@ PROBED_VALUES = 500_000
 
 
 @dataclass(frozen=True)
+class Projection:
+    """What places people whom the components were not fitted on."""
+
+    sites: pd.DataFrame
+    """`SITE_COLUMNS` of the markers that vary among the people fitted, M."""
+    mean_M: NDArray[np.float64]
+    """Alternate alleles of a person."""
+    scale_M: NDArray[np.float64]
+    minor_M: NDArray[np.int64]
+    """Alleles of the rarer kind among the people fitted."""
+    loadings_MK: Matrix
+    """Of the components that are kept; what projection draws in is made good."""
+
+
+@dataclass(frozen=True)
 class Components:
     """Principal components of some people, and everybody's scores on them."""
 
@@ -55,6 +74,7 @@ class Components:
     components above noise."""
     n_kept: int
     """Leading components above noise that people who were left out show as well, see `LEAST_REPRODUCED`."""
+    projection: Projection
 
 
 def principal_components(markers: Markers, fitted_P: NDArray[np.bool_], n_components: int) -> Matrix:
@@ -106,7 +126,8 @@ def find_components(
     n_kept = int(np.cumprod(np.abs(reproduced_K - 1) <= 1 - LEAST_REPRODUCED).sum())
     gain_K = gain_K[:n_kept] / reproduced_K[:n_kept]
     scores_PK[:, :n_kept] *= np.where(fitted_P[:, np.newaxis], 1.0, gain_K)
-    return Components(scores_PK, eigenvalues_K, edges_K, n_above_noise, reproduced_K, n_kept)
+    projection = found.projection(gain_K)
+    return Components(scores_PK, eigenvalues_K, edges_K, n_above_noise, reproduced_K, n_kept, projection)
 
 
 @dataclass(frozen=True)
@@ -129,6 +150,18 @@ class _Decomposition:
 
     def covariance(self, columns: Matrix) -> Matrix:
         return _covariance(self.genotypes, self.fitted_P, columns)
+
+    def projection(self, gain_K: NDArray[np.float64]) -> Projection:
+        """The loadings of the leading components times their gain."""
+        genotypes = self.genotypes
+        alleles_M, called_M = count_alleles(genotypes.markers, self.fitted_P)
+        return Projection(
+            sites=genotypes.markers.sites,
+            mean_M=genotypes.mean_M,
+            scale_M=genotypes.scale_M,
+            minor_M=np.minimum(alleles_M, 2 * called_M - alleles_M).astype(np.int64),
+            loadings_MK=self.loadings_MK[:, : len(gain_K)] * gain_K,
+        )
 
 
 def _covariance(genotypes: _Normalised, fitted_P: NDArray[np.bool_], columns: Matrix) -> Matrix:
@@ -273,10 +306,18 @@ def _varying(
     markers: Markers, fitted_P: NDArray[np.bool_]
 ) -> tuple[Markers, NDArray[np.float64], NDArray[np.float64]]:
     """Markers that vary among the people fitted, their mean dosage, and the scale of their normalisation."""
+    alleles_M, called_M = count_alleles(markers, fitted_P)
+    places = np.flatnonzero((alleles_M > 0) & (alleles_M < 2 * called_M))
+    mean_M = alleles_M[places] / called_M[places]
+    return markers.take(places), mean_M, np.sqrt(mean_M * (2 - mean_M) * len(places) / 2)
+
+
+def count_alleles(
+    markers: Markers, fitted_P: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Alternate alleles of some people, and how many of them are called, along the markers."""
     alleles_M, called_M = np.zeros(len(markers)), np.zeros(len(markers))
     for rows in _row_blocks(markers):
         dosage = markers.dosages(rows.start, rows.stop)[:, fitted_P]
         alleles_M[rows], called_M[rows] = np.nansum(dosage, axis=1), (~np.isnan(dosage)).sum(axis=1)
-    places = np.flatnonzero((alleles_M > 0) & (alleles_M < 2 * called_M))
-    mean_M = alleles_M[places] / called_M[places]
-    return markers.take(places), mean_M, np.sqrt(mean_M * (2 - mean_M) * len(places) / 2)
+    return alleles_M, called_M

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.stats import median_abs_deviation
 from sklearn.covariance import MinCovDet
 from sklearn.linear_model import HuberRegressor
 
-from etl.qc.ancestry import GROUPING_COMPONENTS
+from etl.qc.comparisons import RATIOS, stabilised
+from etl.qc.components import GROUPING_COMPONENTS
 from etl.thresholds import AncestryThresholds, SampleThresholds
 
 UPPER_ONLY = ("n_singleton",)
 """Metrics of which only high values are suspect (gnomAD, sample_qc/filtering.py)."""
-
-RATIOS = {
-    "r_ti_tv": ("n_transition", "n_transversion"),
-    "r_insertion_deletion": ("n_insertion", "n_deletion"),
-    "r_het_hom_var": ("n_het", "n_hom_var"),
-}
-"""Metrics that are ratios, and the counts above and below; all others are counts themselves."""
 
 PEOPLE_PER_COMPONENT = 10
 """Fewer people don't tell how a metric follows a component."""
@@ -31,6 +27,8 @@ CORE = 0.75
 
 SCALE = 1.4826
 """Turns a median absolute deviation into a standard deviation of normal data."""
+
+Numbers = NDArray[np.float64]
 
 
 def find_between_groups(
@@ -121,7 +119,7 @@ def find_outliers(
     for metric, max_deviations in thresholds.max_deviations:
         if not {*RATIOS.get(metric, (metric,))} <= {*people}:
             continue
-        values, chance = _stabilised(metric, people)
+        values, chance = stabilised(metric, people)
         deviation = pd.Series(0.0, index=people.index)
         for members, alike in comparisons:
             left = values - _explained(values, scores, alike)
@@ -136,25 +134,73 @@ def find_outliers(
     return flags
 
 
-def _stabilised(metric: str, people: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Values of a spread that does not depend on them, and the standard deviation that chance alone gives."""
-    if metric not in RATIOS:
-        return people[metric].astype("float64") ** 0.5, pd.Series(0.5, index=people.index)
-    above, below = (people[name].astype("float64") for name in RATIOS[metric])
-    total = above + below
-    share = (above + 3 / 8) / (total + 3 / 4)
-    return share.pow(0.5).map(np.arcsin), 0.5 / (total + 1 / 2).pow(0.5)
-
-
 def _explained(values: pd.Series, scores: pd.DataFrame, alike: pd.Series) -> pd.Series | float:
     """What components explain of a metric, by a regression on some people; 0 where they are too few."""
+    fit = _fit_components(values, scores, alike)
+    if fit is None:
+        return 0.0
+    centre_K, slope_K, intercept = fit
+    return pd.Series((scores.to_numpy() - centre_K) @ slope_K + intercept, index=values.index)
+
+
+def _fit_components(
+    values: pd.Series, scores: pd.DataFrame, alike: pd.Series
+) -> tuple[Numbers, Numbers, float] | None:
+    """Centres and slopes of the components, and the intercept; None where people are too few."""
     used = alike & values.notna()
     if scores.empty or used.sum() < PEOPLE_PER_COMPONENT * scores.shape[1] or values[used].nunique() < 3:
-        return 0.0
-    scaled = (scores - scores[used].mean()) / scores[used].std().clip(lower=1e-12)
+        return None
+    centre, width = scores[used].mean(), scores[used].std().clip(lower=1e-12)
     spread = values[used].std()
-    model = HuberRegressor(max_iter=1000).fit(scaled[used], (values[used] - values[used].mean()) / spread)
-    return pd.Series(model.predict(scaled) * spread, index=values.index)
+    model = HuberRegressor(max_iter=1000).fit(
+        (scores[used] - centre) / width, (values[used] - values[used].mean()) / spread
+    )
+    return centre.to_numpy(), model.coef_ * spread / width.to_numpy(), float(model.intercept_ * spread)
+
+
+def fit_comparisons(
+    people: pd.DataFrame, fitted: pd.Series, thresholds: SampleThresholds
+) -> list[dict[str, Any]]:
+    """What `find_outliers` compares with, of each ancestry in any batch: for people of another cohort.
+
+    Theirs are other batches. Alleles seen once are told by a cohort: that metric is left out.
+
+    Returns
+    -------
+    list
+        metric, ancestry, centres and slopes of the components and intercept (0 where people are too few for
+        a regression), median and spread of what these leave. Ancestries of fewer than `min_stratum` people
+        fitted, and metrics without spread, have none.
+    """
+    scores = people.filter(regex=r"^pc\d+$").iloc[:, :GROUPING_COMPONENTS]
+    found = []
+    for metric, max_deviations in thresholds.max_deviations:
+        if metric in UPPER_ONLY or not {*RATIOS.get(metric, (metric,))} <= {*people}:
+            continue
+        values, _ = stabilised(metric, people)
+        for name in sorted(people["ancestry"].unique()):
+            alike = fitted & (people["ancestry"] == name)
+            fit = _fit_components(values, scores, alike)
+            centre_K, slope_K, intercept = fit if fit is not None else (np.zeros(0), np.zeros(0), 0.0)
+            left = values - ((scores.iloc[:, : len(centre_K)].to_numpy() - centre_K) @ slope_K + intercept)
+            reference = left[alike].dropna()
+            spread = SCALE * median_abs_deviation(reference) if len(reference) else 0.0
+            if alike.sum() < thresholds.min_stratum or not spread > 0:
+                continue
+            found.append(
+                {
+                    "metric": metric,
+                    "ancestry": name,
+                    "centres": centre_K.tolist(),
+                    "slopes": slope_K.tolist(),
+                    "intercept": intercept,
+                    "median": float(reference.median()),
+                    "spread": float(spread),
+                    "max_deviations": max_deviations,
+                    "upper_only": False,
+                }
+            )
+    return found
 
 
 def find_comparisons(

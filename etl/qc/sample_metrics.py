@@ -38,6 +38,15 @@ def measure_samples(measured: Measured) -> pd.DataFrame:
     return metrics.assign(charr=charr) if charr.notna().any() else metrics
 
 
+def common_call_rate(measured: Measured) -> pd.Series:
+    """Share of the common autosomal sites at which a person has a call that passes.
+
+    Unlike those of all sites, they are the same whoever else is in the file.
+    """
+    rate: pd.Series = 1 - measured.people["a_missing"] / max(measured.totals["a_sites"], 1)
+    return rate.rename("common_call_rate")
+
+
 def mean_depth(sums: pd.DataFrame) -> pd.DataFrame:
     """Mean DP and GQ of every person: mean_dp, mean_gq; a column that nobody has a value for is left out.
 

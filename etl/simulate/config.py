@@ -269,6 +269,7 @@ class SimulateConfig(ConfigModel):
     seed: Count = 1
     reference_genome: Literal["GRCh37", "GRCh38"] = "GRCh38"
     people: Annotated[int, Field(ge=20)] = 1_000
+    new_people: Count = 0  # of them, whose calls are files of their own, without status: another cohort
     case_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     workers: Count = 0  # processes; 0 takes all cores; the bytes do not depend on it
     vcf_per_contig: bool = False
@@ -284,6 +285,8 @@ class SimulateConfig(ConfigModel):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> SimulateConfig:
+        if 2 * self.new_people > self.people:
+            raise ValueError(f"new_people of at most half of the {self.people} people")
         if self.phenotype.causal_genes > self.genes.count:
             raise ValueError(f"phenotype.causal_genes of at most genes.count, {self.genes.count}")
         if 4 * sum(self.relatives.pairs().values()) > self.people:

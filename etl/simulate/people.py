@@ -110,8 +110,21 @@ def sample_people(config: SimulateConfig, study: Pedigree, is_case: np.ndarray) 
     )
 
 
+def new_people(people: People, config: SimulateConfig) -> np.ndarray:
+    """Who is written as another cohort: the last of the people without relatives and defects; booleans."""
+    in_pairs = {place for pair in people.pairs for place in (pair.first, pair.second)}
+    alone = ~np.isin(np.arange(len(people)), [*in_pairs, *people.donor])
+    clean = np.flatnonzero(alone & ~people.sex_error & (people.contamination == 0) & ~people.low_quality)
+    chosen = np.zeros(len(people), dtype=bool)
+    chosen[clean[len(clean) - config.new_people :]] = True
+    return chosen
+
+
 def write_samples(people: People, config: SimulateConfig, path: Path) -> None:
-    """The samples table, tab-separated; `NA` where nothing is known. It tells nothing of the truth."""
+    """The samples table, tab-separated; `NA` where nothing is known. It tells nothing of the truth.
+
+    That of people who are another cohort is new_samples.tsv beside it; it has no status.
+    """
     table = pd.DataFrame(
         {
             "sample_id": people.sample_id,
@@ -124,7 +137,11 @@ def write_samples(people: People, config: SimulateConfig, path: Path) -> None:
             "ancestry": people.reported_ancestry,
         }
     )
-    table.to_csv(path, sep="\t", index=False, lineterminator="\n")
+    apart = new_people(people, config)
+    table[~apart].to_csv(path, sep="\t", index=False, lineterminator="\n")
+    if apart.any():
+        unlabelled = table[apart].drop(columns="status")
+        unlabelled.to_csv(path.with_name("new_samples.tsv"), sep="\t", index=False, lineterminator="\n")
 
 
 def _samples(

@@ -22,13 +22,14 @@ from etl.simulate.annotation import Annotator
 from etl.simulate.config import SimulateConfig
 from etl.simulate.gene_tables import write_constraint, write_targets
 from etl.simulate.gtf import write_gtf
-from etl.simulate.people import write_samples
+from etl.simulate.people import new_people, write_samples
 from etl.simulate.record import Provenance, build_truth
 from etl.simulate.study import Report, Study, run_parallel, simulate_study
 from etl.simulate.truth import Truth, load_truth
 from etl.simulate.vcf import Block, WrittenBlock, header, write_block
 
 TRUTH_FILE = "truth.json"
+NEW_FILE = "new.vcf.bgz"
 _SITES_PER_BLOCK = 64
 
 
@@ -129,8 +130,8 @@ def _sha256(path: Path) -> str:
 def _publish(scratch: Path, out: Path) -> None:
     """Move the finished files into place; truth.json, the commit mark, goes first and comes last."""
     (out / TRUTH_FILE).unlink(missing_ok=True)
-    tables = (out / name for name in ("samples.tsv", "genes.gtf", "targets.bed", "constraint.tsv"))
-    for stale in [*out.glob("cohort*.vcf.bgz"), *tables]:
+    names = ("samples.tsv", "new_samples.tsv", "new.vcf.bgz", "genes.gtf", "targets.bed", "constraint.tsv")
+    for stale in [*out.glob("cohort*.vcf.bgz"), *(out / name for name in names)]:
         stale.unlink(missing_ok=True)
     for path in sorted(scratch.iterdir(), key=lambda path: path.name == TRUTH_FILE):
         path.replace(out / path.name)
@@ -171,7 +172,9 @@ class _VcfFiles:
     def __init__(self, config: SimulateConfig, study: Study, folder: Path) -> None:
         self._config = config
         self._folder = folder
-        self._header = bgzf.compress(header(config, study.people))
+        apart = new_people(study.people, config)
+        self._header = bgzf.compress(header(config, study.people.sample_id[~apart]))
+        self._new_header = bgzf.compress(header(config, study.people.sample_id[apart]))
         self._streams: dict[str, BinaryIO] = {}
 
     def __enter__(self) -> _VcfFiles:
@@ -190,3 +193,8 @@ class _VcfFiles:
             self._streams[name] = (self._folder / name).open("wb")
             self._streams[name].write(self._header)
         self._streams[name].write(block.content)
+        if self._config.new_people:
+            if NEW_FILE not in self._streams:
+                self._streams[NEW_FILE] = (self._folder / NEW_FILE).open("wb")
+                self._streams[NEW_FILE].write(self._new_header)
+            self._streams[NEW_FILE].write(block.new_content)

@@ -11,7 +11,7 @@ from etl.simulate import reads, reference
 from etl.simulate.annotation import CSQ_FIELDS
 from etl.simulate.calls import FORMAT, CalledEntries, Form, call_entries, call_table
 from etl.simulate.config import SequencingConfig, SimulateConfig
-from etl.simulate.people import People
+from etl.simulate.people import People, new_people
 from etl.simulate.rng import generator
 from etl.simulate.sites import DEFECTS, Alleles
 
@@ -46,14 +46,18 @@ class Block:
 
 @dataclass(frozen=True)
 class WrittenBlock:
-    """Compressed records, and which rows (of the block) were called in somebody and so were written."""
+    """Compressed records, and which rows (of the block) were called in somebody and so were written.
+
+    `new_content` are those of people who are another cohort; what only they carry is not in the first one.
+    """
 
     content: bytes
+    new_content: bytes
     written: np.ndarray
 
 
-def header(config: SimulateConfig, people: People) -> bytes:
-    """Header with all contigs of the reference genome that can hold variants."""
+def header(config: SimulateConfig, sample_id: np.ndarray) -> bytes:
+    """Header of a file with these people, with all contigs of the reference genome that can hold variants."""
     genome = config.reference_genome
     contigs = "".join(
         f"##contig=<ID={reference.contig_name(genome, c)},length={reference.contig_length(genome, c)},"
@@ -61,7 +65,7 @@ def header(config: SimulateConfig, people: People) -> bytes:
         for c in range(len(reference.CHROMOSOMES))
     )
     meta = _HEADER.format(genome=genome, failed=FAILED_FILTER, csq="|".join(CSQ_FIELDS))
-    columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *people.sample_id]
+    columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *sample_id]
     return (meta + contigs + "\t".join(columns) + "\n").encode()
 
 
@@ -80,16 +84,21 @@ def write_block(block: Block, people: People, config: SimulateConfig) -> Written
     balance = reads.expected_balance(rng, rows, people, settings)
     alternative = reads.draw_alternative_reads(rng, depth, balance, settings.error_rate)
     written = np.zeros(len(rows), dtype=bool)
-    lines = []
+    lines: tuple[list[bytes], list[bytes]] = ([], [])
+    apart = new_people(people, config)
     for site, (first, end) in enumerate(zip(starts, ends, strict=True)):
         counts = _read_counts(depth[first], alternative[first:end])
         partial_pl = rng.random() < settings.partial_pl_share
         entries = _call(counts, hemizygous[first], settings, partial_pl=partial_pl)
-        line = _record(rows.rows(slice(first, end)), counts, entries, block.csq[site], config)
-        if line is not None:
-            written[first:end] = True
-            lines.append(line)
-    return WrittenBlock(bgzf.compress(b"".join(lines)), written)
+        groups = (~apart, apart) if apart.any() else (~apart,)
+        for chosen, into in zip(groups, lines, strict=False):
+            own = CalledEntries(*(values[chosen] for values in vars(entries).values()))
+            line = _record(rows.rows(slice(first, end)), counts[:, chosen], own, block.csq[site], config)
+            if line is not None:
+                written[first:end] |= into is lines[0]
+                into.append(line)
+    content, new_content = (bgzf.compress(b"".join(text)) for text in lines)
+    return WrittenBlock(content, new_content, written)
 
 
 def _read_counts(depth: np.ndarray, alternative: np.ndarray) -> np.ndarray:

@@ -10,11 +10,10 @@ from pyspark.sql import DataFrame, SparkSession
 from etl.aggregate.genes import ENTRY_SCHEMA, LISTED_COLUMNS, add_up, sum_variants
 from etl.cohort.passes import Beside, Parts, rewrite_parts
 from etl.cohort.people import kept_people, person_sex
-from etl.steps.ancestry import SAMPLES
 from etl.steps.annotation import read_gene_axis
 from etl.steps.base import Run
 from etl.steps.ingest import COHORT, SUMS
-from etl.steps.masks import FEATURES
+from etl.steps.names import FEATURES, SAMPLES
 from etl.steps.table import AGGREGATION, ANCESTRY, INGEST, MASKS
 from etl.workspace import StepResult
 

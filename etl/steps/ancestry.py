@@ -6,22 +6,21 @@ import pandas as pd
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
-from etl.qc.ancestry import assign_ancestry, find_groups, fit_components, score_frame
+from etl.qc.ancestry import assign_ancestry, find_groups, fit_components, loading_frame, score_frame
 from etl.qc.outliers import find_between_groups, find_outliers
 from etl.qc.plink import read_plink
 from etl.qc.sample_metrics import join_reasons
 from etl.qc.unrelated import choose_unrelated
 from etl.steps.base import Run
-from etl.steps.relatedness import KINSHIP, MARKERS, PEOPLE
+from etl.steps.names import COMPONENTS, KINSHIP, LOADINGS, SAMPLES
+from etl.steps.relatedness import MARKERS, PEOPLE
 from etl.steps.sample_metrics import METRICS
 from etl.steps.table import RELATEDNESS, SAMPLE_METRICS
 from etl.workspace import StepResult
 
-SAMPLES, COMPONENTS = "samples.parquet", "components.parquet"
-
 
 def work(run: Run) -> StepResult:
-    """Write samples.parquet (people who stay, with sample_index) and components.parquet (with reasons)."""
+    """Write samples.parquet (people who stay), components.parquet (with reasons) and loadings.parquet."""
     people = pd.read_parquet(run.path(RELATEDNESS, PEOPLE))
     people = people.merge(
         pd.read_parquet(run.path(SAMPLE_METRICS, METRICS)).drop(columns="reasons"), on="sample_id"
@@ -30,7 +29,9 @@ def work(run: Run) -> StepResult:
     training = people[people["fold"] != run.config.folds.test]
     unrelated = choose_unrelated(training, pairs, run.profile.relatedness.min_kinship_family)
     markers = read_plink(run.path(RELATEDNESS, MARKERS))
-    components = fit_components(markers, unrelated, run.profile.ancestry)
+    components = fit_components(
+        markers, unrelated, run.profile.ancestry, min_cell=run.config.for_new_people.min_cell
+    )
     people = people.merge(score_frame(markers.people, components.scores_PK), on="sample_id")
     fitted = people["sample_id"].isin(unrelated)
     # Components that others don't show are drawn, and nothing else: they tell who was fitted on.
@@ -52,6 +53,7 @@ def work(run: Run) -> StepResult:
     }
     people["reasons"] = join_reasons(outliers, people.index)
     people.assign(is_fitted=fitted).to_parquet(run.output(COMPONENTS))
+    loading_frame(components.projection).to_parquet(run.output(LOADINGS))
     kept = _kept(people.drop(columns=noise), run)
     kept.to_parquet(run.output(SAMPLES))
     ledger = [

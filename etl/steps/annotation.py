@@ -33,8 +33,8 @@ from etl.genome import genome
 from etl.ingest.files import read_headers
 from etl.steps.base import Run
 from etl.steps.ingest import COHORT
+from etl.steps.names import VARIANTS
 from etl.steps.table import ANNOTATION, INGEST, VARIANT_QC
-from etl.steps.variant_qc import VARIANTS
 from etl.workspace import StepResult
 
 ANNOTATED, GENES = "annotated.parquet", "genes.parquet"

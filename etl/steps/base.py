@@ -39,7 +39,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Step:
-    """One step: what it is called and what it depends on; `etl.steps.NAME` holds its work."""
+    """One step: what it is called and what it depends on; `etl.steps.NAME`, or `module`, holds its work."""
 
     number: int
     name: str
@@ -60,13 +60,20 @@ class Step:
     """Whether it needs Hail with these settings, where it otherwise does not."""
     leaves_cores_idle: bool = True
     """False: its tasks keep every core busy, and Hail does not start beside them."""
+    module: str = ""
+    """Where its work is, if elsewhere."""
 
     @property
     def folder(self) -> str:
         """Name of its output folder."""
         return f"{self.number:02d}_{self.name}"
 
+    @property
+    def source(self) -> str:
+        """The module of its work."""
+        return self.module or f"etl.steps.{self.name}"
+
     def work(self, run: Run) -> StepResult:
-        """Do the work of the module of its name: Hail and Spark are imported here, not before."""
-        result: StepResult = import_module(f"etl.steps.{self.name}").work(run)
+        """Do the work of its module: Hail and Spark are imported here, not before."""
+        result: StepResult = import_module(self.source).work(run)
         return result

@@ -13,17 +13,15 @@ from contract.storage import absolute
 from etl.aggregate.channels import mask_channels
 from etl.annotate.properties import property_counts, read_properties
 from etl.cohort.people import person_sex
-from etl.export.calls import CohortTables, export_matrix_table
 from etl.export.config import DatasetFacts
 from etl.export.covariates import doubts, make_covariates
 from etl.export.parquet import write_dataset
 from etl.export.people_tables import kinship_table, metrics_table
 from etl.steps.aggregation import read_entries
-from etl.steps.ancestry import SAMPLES
 from etl.steps.annotation import read_gene_axis
 from etl.steps.base import SOFTWARE, Run, Step
 from etl.steps.ingest import COHORT, SUMS
-from etl.steps.relatedness import KINSHIP
+from etl.steps.names import KINSHIP, SAMPLES, VARIANTS
 from etl.steps.table import (
     AGGREGATION,
     ANCESTRY,
@@ -34,7 +32,6 @@ from etl.steps.table import (
     SAMPLE_METRICS,
     VARIANT_QC,
 )
-from etl.steps.variant_qc import VARIANTS
 from etl.workspace import Record, StepResult
 
 BEFORE = (INGEST, SAMPLE_METRICS, RELATEDNESS, ANCESTRY, VARIANT_QC, ANNOTATION, MASKS, AGGREGATION)
@@ -49,6 +46,9 @@ def work(run: Run) -> StepResult:
     covariates = make_covariates(samples, run.config)
     samples["covariates"] = covariates.values.to_numpy().tolist()
     samples["sex"] = samples["sex"].where(samples["sex"] != "unknown", None)
+    # What is fitted for new people is not imported where there are only such.
+    from etl.steps.reference import reference_writer
+
     records, (genes, told) = finished_records(run), _gene_axis(run)
     seen = {what: seen for record in records.values() for what, seen in record.fitted_on.items()}
     if covariates.columns:
@@ -71,6 +71,7 @@ def work(run: Run) -> StepResult:
         seed=run.config.folds.seed,
         kinship=_kinship(run, samples),
         people_qc=metrics_table(samples),
+        write_reference=reference_writer(run, samples) if run.config.for_new_people.write else None,
     )
     manifest = write_dataset(run.config.dataset, samples, read_entries(run), genes, facts=facts)
     return StepResult(
@@ -104,6 +105,9 @@ def _kinship(run: Run, samples: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def _export(run: Run, samples: pd.DataFrame) -> None:
+    # Hail is imported for this alone: datasets of new people do without it.
+    from etl.export.calls import CohortTables, export_matrix_table
+
     export_matrix_table(
         CohortTables(run.path(INGEST, COHORT), run.path(VARIANT_QC, VARIANTS), run.config.reference),
         pd.read_parquet(run.path(INGEST, SUMS)),

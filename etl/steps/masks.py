@@ -14,10 +14,9 @@ from etl.annotate.variants import ANNOTATED_SCHEMA
 from etl.cohort.passes import Parts, rewrite_parts
 from etl.steps.annotation import ANNOTATED, read_gene_axis
 from etl.steps.base import Run
+from etl.steps.names import FEATURES
 from etl.steps.table import ANNOTATION
 from etl.workspace import StepResult
-
-FEATURES = "features.parquet"
 
 
 def work(run: Run) -> StepResult:

@@ -25,11 +25,12 @@ from etl.qc.relatedness import (
 )
 from etl.steps.base import Run
 from etl.steps.ingest import COHORT
+from etl.steps.names import KINSHIP
 from etl.steps.sample_metrics import METRICS
 from etl.steps.table import INGEST, SAMPLE_METRICS
 from etl.workspace import StepResult
 
-MARKERS, KINSHIP, PEOPLE = "markers", "kinship.parquet", "people.parquet"
+MARKERS, PEOPLE = "markers", "people.parquet"
 MAX_FAMILY = 0.1
 """Share of the cohort above which a family is told of."""
 

@@ -26,16 +26,15 @@ from etl.report.profile import profile_thresholds
 from etl.report.variants import READ_COLUMNS, VariantSums, sum_variants
 from etl.report.words import suspicions
 from etl.steps.aggregation import read_entries
-from etl.steps.ancestry import COMPONENTS, SAMPLES
 from etl.steps.annotation import read_gene_axis
 from etl.steps.association import read_associations, synonymous_channels
 from etl.steps.base import SOFTWARE, Run
 from etl.steps.dataset import BEFORE, cohort_counts, finished_records, full_ledger, input_digests
 from etl.steps.ingest import COHORT, SUMS
-from etl.steps.relatedness import DUPLICATES, KINSHIP, PEOPLE
+from etl.steps.names import COMPONENTS, KINSHIP, SAMPLES, VARIANTS
+from etl.steps.relatedness import DUPLICATES, PEOPLE
 from etl.steps.sample_metrics import METRICS
 from etl.steps.table import ANCESTRY, ASSOCIATION, DATASET, INGEST, RELATEDNESS, SAMPLE_METRICS, VARIANT_QC
-from etl.steps.variant_qc import VARIANTS
 from etl.thresholds import Profile
 from etl.workspace import Record, StepResult
 

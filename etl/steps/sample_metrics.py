@@ -7,12 +7,13 @@ import pandas as pd
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
 from etl.ingest.samples import match_samples, read_samples
-from etl.qc.person_sums import sum_over_people
-from etl.qc.sample_metrics import hard_failures, join_reasons, mean_depth, measure_samples
+from etl.qc.person_sums import Measured, sum_over_people
+from etl.qc.sample_metrics import common_call_rate, hard_failures, join_reasons, mean_depth, measure_samples
 from etl.qc.sex import call_karyotypes, impute_sex, odd_karyotypes
 from etl.steps.base import Run
 from etl.steps.ingest import COHORT, SUMS
 from etl.steps.table import INGEST
+from etl.thresholds import SampleThresholds
 from etl.workspace import StepResult
 
 METRICS = "metrics.parquet"
@@ -28,17 +29,8 @@ def work(run: Run) -> StepResult:
     if faults:
         raise InputError(faults)
     measured = sum_over_people(run.path(INGEST, COHORT), len(sums), has_depth=bool((sums["n_dp"] > 0).any()))
-    sex = impute_sex(measured, run.profile.sample)
-    metrics = pd.concat(
-        [
-            samples.set_index("sample_id").loc[sums["sample_id"]].reset_index(),
-            measure_samples(measured),
-            sex,
-            call_karyotypes(sums, sex["imputed_sex"], run.profile.sample),
-            mean_depth(sums),
-        ],
-        axis=1,
-    )
+    ordered = samples.set_index("sample_id").loc[sums["sample_id"]].reset_index()
+    metrics = measured_people(ordered, sums, measured, run.profile.sample)
     failures = hard_failures(metrics, run.profile.sample)
     metrics["reasons"] = join_reasons(failures, metrics.index)
     metrics.to_parquet(run.output(METRICS))
@@ -64,3 +56,13 @@ def work(run: Run) -> StepResult:
             "folds; how common a site is counts all people of the file"
         },
     )
+
+
+def measured_people(
+    samples: pd.DataFrame, sums: pd.DataFrame, measured: Measured, thresholds: SampleThresholds
+) -> pd.DataFrame:
+    """The samples table with all metrics; all tables have a row for each of the VCF's people, in order."""
+    sex = impute_sex(measured, thresholds)
+    karyotypes = call_karyotypes(sums, sex["imputed_sex"], thresholds)
+    metrics = measure_samples(measured).join(common_call_rate(measured))
+    return pd.concat([samples, metrics, sex, karyotypes, mean_depth(sums)], axis=1)

@@ -14,7 +14,8 @@ from etl.steps.base import Step
 from etl.thresholds import Profile
 
 DATASET_MODULES = (
-    "config", "dataset", "errors", "manifest", "people_tables", "provenance", "schema", "storage",
+    "config", "dataset", "errors", "manifest", "people_tables", "provenance", "reference", "schema",
+    "storage",
 )  # fmt: skip
 """What of contract/ the dataset's step imports; the pages of reports are not among it."""
 
@@ -63,6 +64,7 @@ def _ancestry(config: EtlConfig, profile: Profile) -> dict[str, object]:
         "ancestry": profile.ancestry.model_dump(mode="json"),
         "sample": profile.sample.model_dump(mode="json"),
         "test_fold": config.folds.test,
+        "min_cell": config.for_new_people.min_cell,
     }
 
 
@@ -91,7 +93,8 @@ def _masks(config: EtlConfig, profile: Profile) -> dict[str, object]:
     return {"masks": [mask.model_dump(mode="json") for mask in config.masks.resolved()]}
 
 
-def _nothing(config: EtlConfig, profile: Profile) -> dict[str, object]:
+def no_settings(config: EtlConfig, profile: Profile) -> dict[str, object]:
+    """Settings of a step that depends on those before it alone."""
     return {}
 
 
@@ -101,6 +104,7 @@ def _dataset(config: EtlConfig, profile: Profile) -> dict[str, object]:
         "row_group_size": config.row_group_size,
         "folds": config.folds.model_dump(mode="json"),
         "dataset": config.dataset,
+        "for_new_people": config.for_new_people.model_dump(mode="json"),
         "export": list(config.export),
         "properties": config.genes.properties.model_dump(mode="json") if config.genes.properties else None,
     }
@@ -179,7 +183,7 @@ AGGREGATION = Step(
     8,
     "aggregation",
     "variants to gene features",
-    _nothing,
+    no_settings,
     packages=("aggregate", "cohort"),
     needs_hail=False,
 )
@@ -188,7 +192,7 @@ DATASET = Step(
     "dataset",
     "writing the dataset",
     _dataset,
-    packages=("annotate", "export"),
+    packages=("annotate", "export", "like", "qc"),
     modules=tuple(f"../contract/{name}.py" for name in DATASET_MODULES),
     inputs=_dataset_inputs,
     outputs=_dataset_outputs,

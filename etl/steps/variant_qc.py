@@ -24,13 +24,12 @@ from etl.qc.variants import (
     VariantTotals,
     flag_variants,
 )
-from etl.steps.ancestry import SAMPLES
 from etl.steps.base import Run
 from etl.steps.ingest import COHORT, SUMS
+from etl.steps.names import SAMPLES, VARIANTS
 from etl.steps.table import ANCESTRY, INGEST
 from etl.workspace import StepResult
 
-VARIANTS = "variants.parquet"
 COUNTED = "counted.parquet"
 
 

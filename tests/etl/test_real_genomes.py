@@ -14,9 +14,8 @@ from contract.config import build_config, load_config
 from contract.errors import InputError
 from etl.config import EtlConfig
 from etl.steps import STEPS
-from etl.steps.ancestry import COMPONENTS
 from etl.steps.base import Run
-from etl.steps.relatedness import KINSHIP
+from etl.steps.names import COMPONENTS, KINSHIP
 from etl.steps.table import ANCESTRY, RELATEDNESS
 from etl.workspace import Record, Workspace
 

@@ -6,7 +6,8 @@ import pytest
 from contract.errors import InputError
 from etl.steps import relatedness
 from etl.steps.base import Run
-from etl.steps.relatedness import KINSHIP, PEOPLE
+from etl.steps.names import KINSHIP
+from etl.steps.relatedness import PEOPLE
 from etl.workspace import StepResult, Workspace
 from tests.etl.study import Study
 

@@ -1,0 +1,1 @@
+"""New people, described by the definitions of a first cohort."""
