@@ -130,7 +130,7 @@ def test_readme__walk_through_is_a_valid_configuration():
     assert config.resolved_profile().variant.min_call_rate == 0.98
     assert [mask.name for mask in build_config(MasksConfig, second["masks"], "README.md").resolved()] == [
         "plof_rare",
-        "missense_weighted",
+        "missense_revel",
     ]
 
 
