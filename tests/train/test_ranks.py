@@ -70,6 +70,7 @@ try:
 except Exception as error:
     print(f"rank {comm.rank}: {type(error).__name__}: {error}", flush=True)
 comm.barrier()
+comm.close()
 """
 
 

@@ -22,7 +22,8 @@ def test_refit__finds_planted_genes_without_the_fold(make_config: ConfigMaker, d
     is_case_M = np.where(design.fold_M == 4, 1 - design.is_case_M, design.is_case_M)
     changed = Design(**{**vars(design), "is_case_M": is_case_M.astype(np.int8)})
     again_G, _ = refit_for(make_config(), changed)(4, 1)
-    assert again_G.tolist() == inclusion_G.tolist()
+    # The last bits of sums in a library may differ from call to call; a label that is seen changes far more.
+    assert again_G == pytest.approx(inclusion_G, rel=1e-9)
 
 
 def test_columns_of__same_features(design: Design) -> None:
