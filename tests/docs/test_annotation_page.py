@@ -21,7 +21,8 @@ SETTINGS = re.findall(
 @pytest.mark.parametrize("block", BLOCKS)
 def test_page__yaml_is_a_valid_configuration(block: str):
     content = yaml.safe_load(block)
-    build_config(AnnotationConfig, content["annotation"], "docs/annotation.md")
+    built = build_config(AnnotationConfig, content["annotation"], "docs/annotation.md")
+    assert built.kind == content["annotation"].get("kind", "csq")
     if "genes" in content:
         build_config(GenesConfig, content["genes"], "docs/annotation.md")
 

@@ -85,7 +85,7 @@ def config(
     tmp_path_factory: pytest.TempPathFactory,
     hail_session: None,
 ) -> EtlConfig:
-    """The study after all ten steps."""
+    """The study after all steps."""
     config = study(shared_data, tmp_path_factory.mktemp("exome"), vcf, list(records.columns[9:]))
     run(config, console=Console(quiet=True))
     return config

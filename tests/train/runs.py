@@ -1,14 +1,19 @@
 """Configurations and runs that several tests share."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from contract.config import build_config
 from train.config import TrainConfig
 from train.distributed import Comm
+from train.engine import Trainer
+from train.errors import Stopped
 from train.fit import HISTORY_NAME, fit
 
 CAUSAL = (3, 17, 40)
@@ -30,6 +35,21 @@ def config_maker(dataset: str, folder: Path) -> ConfigMaker:
 
 def fit_quietly(config: TrainConfig) -> Path:
     return fit(config, Comm(), Console(quiet=True))
+
+
+def fit_interrupted(config: TrainConfig, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit until a signal to end comes after so many steps."""
+    untouched = Trainer.train_step
+
+    def interrupted(trainer: Trainer, batch: object) -> object:
+        if trainer.progress.total_steps == steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return untouched(trainer, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_step", interrupted)
+        with pytest.raises(Stopped):
+            fit_quietly(config)
 
 
 def history_of(run: Path) -> list[dict[str, float]]:

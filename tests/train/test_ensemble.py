@@ -1,14 +1,12 @@
 import copy
 import json
-import os
-import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from tests.train.runs import ConfigMaker, fit_quietly, history_of, series_of
+from tests.train.runs import ConfigMaker, fit_interrupted, fit_quietly, history_of, series_of
 from train.bundle import load_bundle
 from train.calibration import load_calibration
 from train.config import GeneCNNConfig, ModelConfig, PaperCNNConfig, TrainConfig
@@ -17,7 +15,6 @@ from train.direct import fit_effects_of_run
 from train.distributed import Comm
 from train.engine import Trainer, case_loss, score, seed_step
 from train.ensemble import Ensemble, build_model, members_of
-from train.errors import Stopped
 from train.fit import BUNDLE_NAME, build_trainer, scoring_batches, training_batches
 from train.model import GeneCNN, InputShape, PaperCNN
 from train.prepare import prepare
@@ -176,17 +173,8 @@ def test_fit__interrupted_ensemble_goes_on_with_the_same_series(
 ):
     settings = {"model": {**kind, "members": 2}, "stopping": {"max_epochs": 3, "min_evidence": 0}}
     whole = fit_quietly(make_config(**settings, run={"out": str(tmp_path / "whole")}))
-    config, untouched = make_config(**settings, run={"agree_steps": 1}), Trainer.train_step
-
-    def interrupted(trainer: Trainer, batch: Batch) -> object:
-        if trainer.progress.total_steps == 15:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return untouched(trainer, batch)
-
-    monkeypatch.setattr(Trainer, "train_step", interrupted)
-    with pytest.raises(Stopped):
-        fit_quietly(config)
-    monkeypatch.undo()
+    config = make_config(**settings, run={"agree_steps": 1})
+    fit_interrupted(config, 15, monkeypatch)
     resumed = fit_quietly(config)
     np.testing.assert_allclose(series_of(resumed), series_of(whole), rtol=1e-12)
     weights = [load_bundle(run / BUNDLE_NAME).weights for run in (whole, resumed)]

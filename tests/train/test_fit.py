@@ -1,7 +1,5 @@
 import json
-import os
 import shutil
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +11,11 @@ from safetensors.numpy import load_file, save_file
 
 from contract.errors import InputError
 from contract.manifest import read_manifest
-from tests.train.runs import CAUSAL, ConfigMaker, fit_quietly, history_of, series_of
+from tests.train.runs import CAUSAL, ConfigMaker, fit_interrupted, fit_quietly, history_of, series_of
 from train.bundle import load_bundle
 from train.checkpoint import CHECKPOINT_NAME
 from train.direct import EFFECTS_NAME
 from train.distributed import Comm
-from train.engine import Trainer
-from train.errors import Stopped
 from train.evaluate import METRICS_NAME, evaluate
 from train.fit import BUNDLE_NAME, HISTORY_NAME, RUN_NAME, choose_device, fit
 from train.people import read_people
@@ -94,17 +90,7 @@ def test_fit__interrupted_run_goes_on_with_the_same_series(
     # An epoch has 12 steps: the signal comes within the first epoch, at its end, and within the second.
     whole = fit_quietly(make_config(stopping={"max_epochs": 3}, run={"out": str(tmp_path / "whole")}))
     config = make_config(stopping={"max_epochs": 3}, run={"agree_steps": 1})
-    untouched = Trainer.train_step
-
-    def interrupted(trainer: Trainer, batch: object) -> object:
-        if trainer.progress.total_steps == step - 1:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return untouched(trainer, batch)
-
-    monkeypatch.setattr(Trainer, "train_step", interrupted)
-    with pytest.raises(Stopped):
-        fit_quietly(config)
-    monkeypatch.undo()
+    fit_interrupted(config, step - 1, monkeypatch)
     resumed = fit_quietly(config)
     np.testing.assert_allclose(series_of(resumed), series_of(whole), rtol=1e-12)
     bundles = [load_bundle(run / BUNDLE_NAME).weights for run in (whole, resumed)]
@@ -253,7 +239,8 @@ def test_prepare__dataset_without_manifest(make_config: ConfigMaker, tmp_path: P
 def test_prepare__one_person_per_rank_suffices_along_the_genome(
     make_config: ConfigMaker, model: dict[str, object], batch_size: int, ranks: int
 ):
-    prepare(make_config(data={"batch_size": batch_size, "streams": ranks}, model=model), ranks)
+    prepared = prepare(make_config(data={"batch_size": batch_size, "streams": ranks}, model=model), ranks)
+    assert prepared.schedule.batch_size == batch_size
 
 
 @pytest.mark.parametrize("model", [{"kind": "paper"}, {"window": 1, "kernel_size": 1, "attended_genes": 1}])
