@@ -33,6 +33,7 @@ class DatasetFacts(ConfigModel):
     software: dict[str, str] = Field(default_factory=dict)
     digests: dict[str, str] = Field(default_factory=dict)
     seed: int = Field(description="of the order of people within a fold")
+    scratch: str = Field(description="a folder that Spark reads too: people go to executors as a file there")
     kinship: pd.DataFrame | None = Field(None, description="columns of KINSHIP_SCHEMA; null: not estimated")
     people_qc: pd.DataFrame | None = Field(None, description="sample_index and metrics; null: none")
     like: str | None = Field(None, description="digest of the reference that it follows; null: none")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
@@ -15,18 +17,29 @@ from contract.dataset import prepare_staging, publish, write_genes, write_stats
 from contract.errors import InputError, fault
 from contract.manifest import Fold, Manifest, PartFile, TableFile
 from contract.people_tables import KINSHIP, PEOPLE_QC, write_kinship, write_people_qc
-from contract.schema import N_FOLDS
+from contract.schema import N_FOLDS, SAMPLE_SCHEMA
+from contract.storage import open_storage
 from etl.export.config import DatasetFacts
 from etl.export.parts import PART_COLUMNS, write_people
 
-_SAMPLE_COLUMNS = (
-    "sample_id string, sample_index int, is_case tinyint, sex string, batch string, ancestry string, "
-    "family int, covariates array<float>, fold int, part int, place int"
+PLACED = "placed_samples.parquet"
+"""People with their places, as Spark reads them."""
+
+_PLACED_SCHEMA = pa.schema(
+    [
+        *(field for field in SAMPLE_SCHEMA if field.name not in ("indices", "values")),
+        *(pa.field(name, pa.int32()) for name in ("fold", "part", "place")),
+    ]
 )
 
 
 def write_dataset(
-    root: str, samples: pd.DataFrame, features: DataFrame, genes: pd.DataFrame, *, facts: DatasetFacts
+    root: str,
+    samples: pd.DataFrame,
+    features: DataFrame,
+    genes: pd.DataFrame,
+    *,
+    facts: DatasetFacts,
 ) -> Manifest:
     """Write and publish the dataset.
 
@@ -57,8 +70,10 @@ def write_dataset(
     # Executors write the parts, each in a working folder of its own.
     root = root if "://" in root else str(Path(root).absolute())
     staging = prepare_staging(root)
-    people = _spark_samples(features.sparkSession, placed, _SAMPLE_COLUMNS)
-    homes = _spark_samples(features.sparkSession, placed, "sample_index int, fold int, part int")
+    spark, path = features.sparkSession, _write_placed(placed, facts.scratch)
+    # Read twice: Spark can't tell columns of a frame joined with itself apart.
+    people = spark.read.parquet(path)
+    homes = spark.read.parquet(path).select("sample_index", "fold", "part")
     at_home = (
         features.join(sql.broadcast(homes), "sample_index")
         .withColumn("value", sql.col("value").cast("float"))
@@ -107,12 +122,13 @@ def place_samples(samples: pd.DataFrame, facts: DatasetFacts) -> pd.DataFrame:
     return placed.assign(place=place, part=place // (facts.row_group_size * facts.row_groups_per_file))
 
 
-def _spark_samples(spark: SparkSession, placed: pd.DataFrame, columns: str) -> DataFrame:
-    names = [column.split()[0] for column in columns.split(", ")]
-    plain = placed[names].astype(object).where(placed[names].notna(), None)
-    if "covariates" in names:
-        plain["covariates"] = [[float(value) for value in values] for values in placed["covariates"]]
-    return spark.createDataFrame(list(plain.itertuples(index=False, name=None)), columns)
+def _write_placed(placed: pd.DataFrame, scratch: str) -> str:
+    path = f"{scratch}/{PLACED}"
+    rows = pa.Table.from_pandas(placed[_PLACED_SCHEMA.names], _PLACED_SCHEMA, preserve_index=False)
+    filesystem, name = open_storage(path)
+    with filesystem.open(name, "wb") as stream:
+        pq.write_table(rows, stream)
+    return path
 
 
 def _write_parts(staging: str, people: DataFrame, at_home: DataFrame, row_group_size: int) -> pd.DataFrame:

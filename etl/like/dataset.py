@@ -63,6 +63,7 @@ def work(run: Run) -> StepResult:
         software=software_versions(SOFTWARE),
         digests=input_digests(records) | run.inputs | {"config": digest(run.config)},
         seed=run.config.folds.seed,
+        scratch=run.output(""),
         people_qc=metrics_table(samples).join(samples[marks]),
         like=reference.digest,
     )

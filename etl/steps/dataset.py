@@ -69,6 +69,7 @@ def work(run: Run) -> StepResult:
         software=software_versions(SOFTWARE),
         digests=input_digests(records) | run.inputs | {"config": digest(run.config)},
         seed=run.config.folds.seed,
+        scratch=run.output(""),
         kinship=_kinship(run, samples),
         people_qc=metrics_table(samples),
         write_reference=reference_writer(run, samples) if run.config.for_new_people.write else None,

@@ -11,15 +11,6 @@ from etl.export.config import DatasetFacts
 from etl.export.parquet import place_samples, write_dataset
 
 N_PEOPLE, N_GENES = 47, 6
-FACTS = DatasetFacts(
-    reference_genome="GRCh37",
-    channels=[Channel(name="a", definition={}), Channel(name="b", definition={})],
-    covariates=["is_female"],
-    row_group_size=2,
-    row_groups_per_file=2,
-    test_fold=9,
-    seed=5,
-)
 GENES = pd.DataFrame(
     {
         "position": range(N_GENES),
@@ -59,6 +50,22 @@ def make_features():
 
 
 @pytest.fixture
+def facts(tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    return DatasetFacts(
+        reference_genome="GRCh37",
+        channels=[Channel(name="a", definition={}), Channel(name="b", definition={})],
+        covariates=["is_female"],
+        row_group_size=2,
+        row_groups_per_file=2,
+        test_fold=9,
+        seed=5,
+        scratch=str(scratch),
+    )
+
+
+@pytest.fixture
 def spark(hail_session):
     import hail as hl
 
@@ -76,9 +83,9 @@ def features(spark, tmp_path):
     return spark.read.parquet(str(tmp_path / "features"))
 
 
-def test_write_dataset__holds_every_person_and_feature(features, tmp_path):
+def test_write_dataset__holds_every_person_and_feature(features, facts, tmp_path):
     root = str(tmp_path / "dataset")
-    write_dataset(root, make_samples(), features, GENES, facts=FACTS)
+    write_dataset(root, make_samples(), features, GENES, facts=facts)
     manifest = read_manifest(root)
     verify(root, manifest)
     rows = read_samples(root, manifest, range(10)).set_index("sample_index").sort_index()
@@ -92,8 +99,8 @@ def test_write_dataset__holds_every_person_and_feature(features, tmp_path):
     assert read_genes(root)["gene_id"].tolist() == GENES["gene_id"].tolist()
 
 
-def test_write_dataset__folds_files_and_row_groups(features, tmp_path):
-    manifest = write_dataset(str(tmp_path / "dataset"), make_samples(), features, GENES, facts=FACTS)
+def test_write_dataset__folds_files_and_row_groups(features, facts, tmp_path):
+    manifest = write_dataset(str(tmp_path / "dataset"), make_samples(), features, GENES, facts=facts)
     assert [fold.n_samples for fold in manifest.folds] == [6, 6, 5, 5, 5, 5, 5, 5, 5, 0]
     assert [(file.rows, file.row_groups) for file in manifest.fold(0).files] == [(4, 2), (2, 1)]
     assert [(file.rows, file.row_groups) for file in manifest.fold(8).files] == [(4, 2), (1, 1)]
@@ -101,9 +108,9 @@ def test_write_dataset__folds_files_and_row_groups(features, tmp_path):
     assert manifest.fold(9).files == []
 
 
-def test_write_dataset__stats_are_the_sums_of_the_rows(features, tmp_path):
+def test_write_dataset__stats_are_the_sums_of_the_rows(features, facts, tmp_path):
     root = str(tmp_path / "dataset")
-    write_dataset(root, make_samples(), features, GENES, facts=FACTS)
+    write_dataset(root, make_samples(), features, GENES, facts=facts)
     dense, fold = make_features(), make_samples()["fold"].to_numpy()
     stats = read_stats(root)
     for row in stats.itertuples():
@@ -112,39 +119,39 @@ def test_write_dataset__stats_are_the_sums_of_the_rows(features, tmp_path):
     assert stats["sum"].sum() == dense.sum()
 
 
-def test_write_dataset__same_seed_same_bytes_and_another_seed_another_order(features, tmp_path):
+def test_write_dataset__same_seed_same_bytes_and_another_seed_another_order(features, facts, tmp_path):
     first, again = (
-        write_dataset(str(tmp_path / name), make_samples(), features, GENES, facts=FACTS) for name in "ab"
+        write_dataset(str(tmp_path / name), make_samples(), features, GENES, facts=facts) for name in "ab"
     )
     assert first == again
     other = write_dataset(
-        str(tmp_path / "c"), make_samples(), features, GENES, facts=FACTS.model_copy(update={"seed": 6})
+        str(tmp_path / "c"), make_samples(), features, GENES, facts=facts.model_copy(update={"seed": 6})
     )
     assert other.fold(0).files[0].sha256 != first.fold(0).files[0].sha256
 
 
-def test_write_dataset__replaces_what_stood_there(features, tmp_path):
+def test_write_dataset__replaces_what_stood_there(features, facts, tmp_path):
     root = tmp_path / "dataset"
     for _ in range(2):
-        write_dataset(str(root), make_samples(), features, GENES, facts=FACTS)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset", "features"]
+        write_dataset(str(root), make_samples(), features, GENES, facts=facts)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset", "features", "scratch"]
     assert len(list((root / "samples/fold=0").iterdir())) == 2
 
 
-def test_place_samples__random_within_the_fold_and_complete():
-    placed = place_samples(make_samples(), FACTS)
+def test_place_samples__random_within_the_fold_and_complete(facts):
+    placed = place_samples(make_samples(), facts)
     for _, members in placed.groupby("fold"):
         assert sorted(members["place"]) == list(range(len(members)))
     assert (placed.loc[placed["fold"] == 0, "place"].diff().dropna() != 1).any()
 
 
-def test_place_samples__nobody_left():
+def test_place_samples__nobody_left(facts):
     with pytest.raises(
         InputError, match=r"cohort: people after quality control: found none, wanted at least one"
     ):
-        place_samples(make_samples().iloc[:0], FACTS)
+        place_samples(make_samples().iloc[:0], facts)
 
 
-def test_place_samples__gaps():
+def test_place_samples__gaps(facts):
     with pytest.raises(ValueError, match="without gaps"):
-        place_samples(make_samples().iloc[1:], FACTS)
+        place_samples(make_samples().iloc[1:], facts)
