@@ -66,6 +66,13 @@ def build_config(
         raise InputError([_sentence(where, item, within) for item in error.errors()]) from None
 
 
+def config_of(cls: type[ConfigT], overrides: Sequence[str]) -> ConfigT:
+    """A configuration of `key=value` texts alone; see `load_config`."""
+    settings: dict[str, Any] = {}
+    apply_overrides(settings, overrides)
+    return build_config(cls, settings, "command line")
+
+
 def dump_config(config: BaseModel) -> str:
     """The resolved configuration as YAML, keys in their declared order."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)

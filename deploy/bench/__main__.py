@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal, get_args
 import torch
 import typer
 
-from contract.config import build_config
+from contract.config import config_of
 from contract.errors import InputError
 from contract.example import write_example
 from deploy.bench.commands import CommandFailed
 from deploy.bench.etl import measure_etl, simulate
 from deploy.bench.loaders import measure_loaders
-from deploy.bench.machine import key_values, machine
+from deploy.bench.machine import machine
 from deploy.bench.sizes import Sizes
 from deploy.bench.table import figures_table
 from deploy.bench.training import measure_training
@@ -35,7 +35,7 @@ def bench(
     words = settings or []
     parts = [word for word in words if "=" not in word] or list(get_args(Part))
     try:
-        sizes = build_config(Sizes, key_values([word for word in words if "=" in word]), "command line")
+        sizes = config_of(Sizes, [word for word in words if "=" in word])
         unknown = [part for part in parts if part not in get_args(Part)]
         if unknown:
             raise InputError(f"command line: part: found {unknown[0]}, wanted etl or data")

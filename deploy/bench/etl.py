@@ -79,7 +79,7 @@ def run_etl(cohort: Path, out: Path, *overrides: str) -> dict[str, Any]:
 
 def etl_figures(out: Path, whole: Measured) -> dict[str, Any]:
     """Return what a finished run tells of itself, and of the whole of it what was measured from outside."""
-    records = _records(out)
+    records = read_records(out)
     seconds = {name: float(record["seconds"]) for name, record in records.items()}
     kinship = sum(seconds.get(name, 0.0) for name in KINSHIP)
     facts = records[INGEST]["facts"]
@@ -126,7 +126,8 @@ def folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _records(out: Path) -> dict[str, dict[str, Any]]:
+def read_records(out: Path) -> dict[str, dict[str, Any]]:
+    """Return the record of each finished step of a run, by the name of its folder."""
     return {
         path.parent.name: json.loads(path.read_text()) for path in sorted(out.glob("steps/*/record.json"))
     }

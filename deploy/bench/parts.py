@@ -17,6 +17,10 @@ from etl.bgzf import END_OF_FILE, compress
 from etl.ingest.ranges import FileRange, read_text
 
 FIXED_COLUMNS = 9
+_REFERENCE = frozenset(b"0/|.\n")
+"""What genotypes without an alternate allele are made of."""
+
+OF_GENES = ("genes.gtf", "constraint.tsv")
 COMMON = 0.95
 """Share of people without the variant, at most, for a record to be called common here."""
 
@@ -34,17 +38,22 @@ class Part:
 
     None: of all contigs, as many as there are.
     """
+    carried: bool = False
+    """Only records in which somebody of those kept has an alternate allele, as in a person's own file."""
 
 
 def write_part(cohort: Path, part: Part, out: Path) -> None:
-    """Write part of a cohort as a cohort: VCF, samples table, genes."""
+    """Write part of a cohort as a cohort: VCF, samples table, genes and their properties."""
     out.mkdir(parents=True, exist_ok=True)
     header, names = _header(cohort / VCF)
     people = part.people or len(names)
     with (out / VCF).open("wb") as stream:
         columns = header[-1].split(b"\t")[: FIXED_COLUMNS + people]
         stream.write(compress(b"\n".join([*header[:-1], b"\t".join(columns)]) + b"\n"))
-        for packed in _packed(_lines(cohort / VCF, part), people if part.people else None):
+        lines = _lines(cohort / VCF, part)
+        if part.carried:
+            lines = (line for line in lines if _is_carried(line, people))
+        for packed in _packed(lines, people if part.people else None):
             stream.write(packed)
         stream.write(END_OF_FILE)
     rows = (cohort / "samples.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
@@ -52,7 +61,8 @@ def write_part(cohort: Path, part: Part, out: Path) -> None:
     column = rows[0].rstrip("\n").split("\t").index("sample_id")
     chosen = [row for row in rows[1:] if row.rstrip("\n").split("\t")[column] in kept]
     (out / "samples.tsv").write_text("".join([rows[0], *chosen]), encoding="utf-8")
-    shutil.copy(cohort / "genes.gtf", out / "genes.gtf")
+    for name in OF_GENES:
+        shutil.copy(cohort / name, out / name)
 
 
 def _header(vcf: Path) -> tuple[list[bytes], list[bytes]]:
@@ -78,6 +88,11 @@ def _lines(vcf: Path, part: Part) -> Iterator[bytes]:
 def _is_common(line: bytes) -> bool:
     n_people = line.count(b"\t") + 1 - FIXED_COLUMNS
     return line.count(b"\t0/0") < COMMON * n_people
+
+
+def _is_carried(line: bytes, people: int) -> bool:
+    calls = line.split(b"\t", FIXED_COLUMNS + people)[FIXED_COLUMNS : FIXED_COLUMNS + people]
+    return any(not _REFERENCE.issuperset(call.split(b":", 1)[0]) for call in calls)
 
 
 def _choose(common: list[bool], n: int) -> set[int]:

@@ -21,12 +21,22 @@ class Sizes(ConfigModel):
 
 
 class EtlSizes(ConfigModel):
-    """Those of `make bench-etl`; the defaults give over 100,000 variants."""
+    """What benchmarks of the ETL share; the defaults give over 100,000 variants."""
 
     people: int = Field(2_000, ge=100, description="people of the simulated cohort")
     genes: int = Field(3_850, ge=1, description="genes of that cohort")
     small_records: int = Field(1_000, ge=1, description="records of its first contig in the small file")
     scaling: bool = Field(True, description="also measure halves of the cohort and the small file")
+
+
+class GeneSizes(EtlSizes):
+    """Those of `make bench-etl`, which also measures what follows quality control."""
+
+    like: bool = Field(True, description="also describe one new person by the cohort, and by half of it")
+    export_people: tuple[int, ...] = Field(
+        (25_000, 50_000, 100_000), description="people whose drawn features are exported; none: nobody's"
+    )
+    export_density: float = Field(0.01, gt=0, le=1, description="share of their features that are not zero")
 
 
 class QcSizes(EtlSizes):

@@ -8,11 +8,11 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import RenderableType
 
-from contract.config import build_config
+from contract.config import config_of
 from contract.errors import InputError
 from deploy.bench.commands import CommandFailed
 from deploy.bench.etl import measure_etl, simulate
-from deploy.bench.machine import key_values, machine
+from deploy.bench.machine import machine
 from deploy.bench.sizes import EtlSizes
 from deploy.console import FIGURES, console, write_figures
 
@@ -36,7 +36,7 @@ def run_suite(
     of the parts before it stay.
     """
     try:
-        chosen = build_config(sizes, key_values(settings or []), "command line")
+        chosen = config_of(sizes, settings or [])
     except InputError as error:
         console.print(str(error))
         raise typer.Exit(2) from None

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 
 COLUMNS = ("seconds", "people/s", "peak MB", "beside it")
@@ -48,6 +49,44 @@ def etl_alone_table(figures: dict[str, Any]) -> Table:
     for row in (*_etl_times(figures), *_etl_rates(figures), *_etl_scaling(figures)):
         table.add_row(*row)
     return table
+
+
+def gene_tables(figures: dict[str, Any]) -> Group:
+    """Return the table of the ETL, and one of what follows quality control."""
+    table = Table("", "seconds", "", title="from variants to the dataset", title_justify="left")
+    for row in (*_aggregation(figures), *_like(figures), *_export(figures)):
+        table.add_row(*row)
+    return Group(etl_alone_table(figures), table)
+
+
+def _aggregation(figures: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    if "aggregation_seconds" not in figures:
+        return
+    rate = f"{figures['aggregation_people_genes_per_second'] / 1e6:.2f} million people × genes/s"
+    yield "masks, aggregation and dataset", f"{figures['aggregation_seconds']:.1f}", rate
+    slower = f"{figures['aggregation_of_hail']:.1f} times ours"
+    yield "Hail: group_rows_by, entries", f"{figures['hail_aggregation_seconds']:.1f}", slower
+
+
+def _like(figures: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    titles = {
+        "like": "one new person by the cohort",
+        "like_half_the_variants_of_the_person": "  with half the person's variants",
+        "like_half_the_variants_of_the_cohort": "  and half of the cohort's",
+    }
+    for name, title in titles.items():
+        if run := figures.get(name):
+            after = run["seconds"] - run["startup_seconds"]
+            told = f"{run['variants']:,} variants; {run['seconds']:.1f} with start-up"
+            yield title, f"{after:.1f}", told
+
+
+def _export(figures: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    exome = figures.get("exome_export")
+    for run in (*figures.get("export", ()), *([exome] if exome else ())):
+        title = f"export of {run['people']:,} people, {run['non_zeros'] / 1e6:.1f} million non-zeros"
+        size = f"{run['dataset_mb']:,.0f} MB, {run['share_of_dense_int8']:.3f} of dense int8"
+        yield title, f"{run['seconds']:.1f}", f"{run['seconds_per_million']:.1f} s per million; {size}"
 
 
 def _etl_times(figures: dict[str, Any]) -> Iterator[tuple[str, ...]]:

@@ -37,6 +37,7 @@ def cohort(tmp_path: Path) -> Path:
     rows = [f"case\t{name}\tmale" for name in ("C", "A10", "A1", "B")]
     (folder / "samples.tsv").write_text("\n".join(["status\tsample_id\tsex", *rows]) + "\n")
     (folder / "genes.gtf").write_text("genes\n")
+    (folder / "constraint.tsv").write_text("loeuf\n")
     return folder
 
 
@@ -53,6 +54,15 @@ def test_write_part__the_first_people(cohort: Path, tmp_path: Path):
     rows = (tmp_path / "part" / "samples.tsv").read_text().splitlines()
     assert [row.split("\t")[1] for row in rows] == ["sample_id", "A10", "A1"]
     assert (tmp_path / "part" / "genes.gtf").read_text() == "genes\n"
+    assert (tmp_path / "part" / "constraint.tsv").read_text() == "loeuf\n"
+
+
+def test_write_part__records_that_somebody_carries(cohort: Path, tmp_path: Path):
+    # By `records`, the second and fourth person carry an allele everywhere; the first and third nowhere.
+    write_part(cohort, Part(people=1, carried=True), tmp_path / "nobody")
+    assert lines_of(tmp_path / "nobody") == [["#CHROM", *COLUMNS[1:], "A1"]]
+    write_part(cohort, Part(people=2, carried=True), tmp_path / "part")
+    assert len(lines_of(tmp_path / "part")) == 1 + 14
 
 
 def test_write_part__every_second_record_of_all_contigs(cohort: Path, tmp_path: Path):
@@ -139,7 +149,7 @@ def test_etl_alone_table__shows_what_was_measured(tmp_path: Path):
 @pytest.mark.parametrize(
     ("argument", "told"),
     [
-        ("etl", "command line: etl: found no '=', wanted key=value"),
+        ("etl", "command line: override: found 'etl', wanted key=value"),
         ("gene=10", "command line: gene: found an unknown key"),
         ("people=many", "people"),
     ],
