@@ -5,6 +5,7 @@ import yaml
 from contract.config import build_config
 from etl.aggregate.config import Condition, MaskConfig, MasksConfig, ScoreRange
 from etl.aggregate.presets import PRESETS
+from etl.annotate.config import AnnotationConfig
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/masks.md"
 TEXT = PAGE.read_text()
@@ -15,9 +16,12 @@ def blocks() -> list[str]:
 
 
 def test_masks_page__yaml_is_a_valid_configuration():
+    contents = [yaml.safe_load(block) for block in blocks()]
     preset, own, uncalled = (
-        build_config(MasksConfig, yaml.safe_load(block)["masks"], PAGE.name) for block in blocks()
+        build_config(MasksConfig, content["masks"], PAGE.name) for content in contents if "masks" in content
     )
+    (groups,) = (content["annotation"] for content in contents if "annotation" in content)
+    assert build_config(AnnotationConfig, groups, PAGE.name).groups.masks == "cohort.masks"
     assert preset.preset == "bipex"
     assert [mask.coding for mask in uncalled.resolved()] == ["additive", "missing"]
     assert [mask.name for mask in own.resolved()] == ["plof_rare", "damaging", "plof_two_hits", "plof_saige"]
