@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from contract.example import CHANNELS
-from contract.manifest import Manifest
+from contract.manifest import Channel, Manifest
 from tests.train.audit_cohorts import TEST_FOLD, choose_by_status, draw_cohort, make_run
 from tests.train.audit_runs import SIGNAL, clean, failed, look, mark_as_read, moved
 from tests.train.rivals.cohorts import draw_design
+from train.audit.evidence import synonymous_channels
 from train.audit.exchange import _compare_groups
 from train.audit.labels import _narrow_channels
 from train.audit.rules import FALSE_ALARMS, SMALL_DIFFERENCE, STATISTICAL_CHECKS, VARIANCE_RATIO, z_limit
@@ -100,10 +101,20 @@ def test_labels_in_masks__definitions_of_the_etl_pass():
         MaskConfig(name=f"m{place}", classes=("any",), weight=weight)
         for place, weight in enumerate(("none", "madsen_browning", "beta", {"score": "cadd"}))
     ]
+    weighted.append(MaskConfig(name="uncalled", classes=("any",), coding="missing"))
     for masks in (weighted, *(MasksConfig(preset=preset).resolved() for preset in PRESETS)):
         channels = mask_channels(masks)
         manifest = Manifest.model_construct(channels=channels)
         assert _named(manifest) == []
+
+
+def test_synonymous_channels__missing_calls_are_no_alleles():
+    definitions = [{"classes": ["synonymous"]}, {"classes": ["synonymous"], "coding": "missing"}, {}]
+    names = ("one", "two", "synonymous")
+    channels = [
+        Channel(name=name, definition=definition) for name, definition in zip(names, definitions, strict=True)
+    ]
+    assert synonymous_channels(channels) == [0, 2]
 
 
 def test_call_rates_by_status__cases_were_called_less(tmp_path: Path):
