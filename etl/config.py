@@ -16,6 +16,7 @@ from etl.annotate.config import AnnotationConfig, GenesConfig
 from etl.annotate.group_masks import file_masks
 from etl.associate.config import AssociationConfig
 from etl.like.settings import settings_like
+from etl.settings import merged, with_data
 from etl.thresholds import Profile
 
 PROFILES = Path(__file__).resolve().parent.parent / "conf" / "profiles"
@@ -331,7 +332,7 @@ class EtlConfig(ConfigModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_in_data(cls, settings: Any) -> Any:
-        return _replaced(settings, str(settings.get("data", ""))) if isinstance(settings, dict) else settings
+        return with_data(settings, str(settings.get("data", ""))) if isinstance(settings, dict) else settings
 
     @field_validator("covariates")
     @classmethod
@@ -388,23 +389,5 @@ class EtlConfig(ConfigModel):
                 fault(path, "profile", found="no such file", wanted=f"a YAML file or one of {known}")
             )
         profile = load_config(Profile, path)
-        merged = _merged(profile.model_dump(), self.thresholds)
-        return build_config(Profile, merged, "configuration", within="thresholds")
-
-
-def _merged(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(settings)
-    for key, value in changes.items():
-        below = merged.get(key)
-        if isinstance(below, dict) and isinstance(value, dict):
-            value = _merged(below, value)
-        merged[key] = value
-    return merged
-
-
-def _replaced(value: Any, data: str) -> Any:
-    if isinstance(value, dict):
-        return {key: _replaced(inner, data) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_replaced(inner, data) for inner in value]
-    return value.replace("{data}", data) if isinstance(value, str) else value
+        settings = merged(profile.model_dump(), self.thresholds)
+        return build_config(Profile, settings, "configuration", within="thresholds")
