@@ -54,6 +54,11 @@ class Channel(ConfigModel):
     name: str
     definition: dict[str, Any]
 
+    @property
+    def counts_missing_calls(self) -> bool:
+        """Whether it tells where calls are missing, and nothing of alleles."""
+        return self.definition.get("coding") == "missing"
+
 
 class CovariateColumn(ConfigModel):
     """How a column of the samples table became a covariate; another cohort is described by the same rule."""

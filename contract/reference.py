@@ -105,6 +105,7 @@ class Reference(ConfigModel):
     )
     test_fold: int
     n_people: int = Field(description="outside the sealed fold: whom frequencies and distributions are of")
+    n_men: int | None = Field(None, description="of them; null: made before it was kept, half are taken")
     min_cell: int = Field(description="what fewer people share is coarsened or left out")
     small_cells: Literal["coarsen", "suppress"]
     components: list[str] = Field(description="names of the components that are kept")

@@ -21,7 +21,7 @@ from etl.annotate.scores import score_names
 from etl.config import EtlConfig
 from etl.export.covariates import check_columns
 from etl.genome import genome
-from etl.ingest.files import inspect_headers, missing_fields
+from etl.ingest.files import inspect_headers, missing_fields, open_source
 from etl.ingest.intervals import read_intervals, read_low_complexity
 from etl.ingest.kinship_table import read_kinship
 from etl.ingest.samples import match_samples, read_samples
@@ -78,7 +78,13 @@ def _cohort_faults(config: EtlConfig) -> list[str]:
     if config.reference_fasta is not None:
         faults += check_fasta(config.reference_fasta, genome(config.reference))
     if headers and headers[0].samples is not None and samples is not None:
-        faults += match_samples(samples, headers[0].samples, config.samples.path, headers[0].path)
+        faults += match_samples(
+            samples,
+            headers[0].samples,
+            config.samples.path,
+            headers[0].path,
+            people_field=open_source(config.input).people_field,
+        )
     if headers and all(header.first_contig is None for header in headers):
         paths = ", ".join(header.path for header in headers)
         faults.append(fault(paths, "records", found="none", wanted="at least one variant"))

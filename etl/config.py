@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from contract.config import ConfigModel, build_config, load_config
 from contract.errors import InputError, fault
 from etl.aggregate.config import MasksConfig
 from etl.annotate.config import AnnotationConfig, GenesConfig
+from etl.annotate.group_masks import file_masks
 from etl.associate.config import AssociationConfig
 from etl.like.settings import settings_like
+from etl.settings import merged, with_data
 from etl.thresholds import Profile
 
 PROFILES = Path(__file__).resolve().parent.parent / "conf" / "profiles"
@@ -255,7 +258,9 @@ class EtlConfig(ConfigModel):
     samples: SamplesConfig
     genes: GenesConfig
     annotation: AnnotationConfig
-    masks: MasksConfig
+    masks: MasksConfig = Field(
+        description="null: those of `annotation.masks`, regenie's mask definitions, if there are any"
+    )
     profile: str = Field("bipex", description="a name in conf/profiles, or a YAML file")
     thresholds: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="single thresholds that differ from the profile's"
@@ -286,10 +291,26 @@ class EtlConfig(ConfigModel):
     row_group_size: int = Field(64, ge=1, description="rows of a Parquet row group")
     spark: SparkConfig = SparkConfig()
 
+    @field_validator("masks", mode="before")
+    @classmethod
+    def _masks_of_the_group_file(cls, value: Any, info: ValidationInfo) -> Any:
+        annotation = info.data.get("annotation")
+        if value is not None or annotation is None:  # or annotation has a fault, which is told
+            return {"preset": "any"} if value is None else value
+        found = file_masks(annotation.groups) if annotation.groups else None
+        if found is None:
+            raise PydanticCustomError("missing", "masks")
+        return found
+
+    @model_validator(mode="before")
+    @classmethod
+    def _masks_may_be_left_out(cls, settings: Any) -> Any:
+        return {"masks": None, **settings} if isinstance(settings, dict) else settings
+
     @model_validator(mode="before")
     @classmethod
     def _like_another(cls, settings: Any) -> Any:
-        # Runs last of these three: the samples table of PLINK files is known by then.
+        # Runs after those below: the samples table of PLINK files is known by then.
         is_like = isinstance(settings, dict) and settings.get("like")
         return settings_like(settings) if is_like else settings
 
@@ -311,7 +332,7 @@ class EtlConfig(ConfigModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_in_data(cls, settings: Any) -> Any:
-        return _replaced(settings, str(settings.get("data", ""))) if isinstance(settings, dict) else settings
+        return with_data(settings, str(settings.get("data", ""))) if isinstance(settings, dict) else settings
 
     @field_validator("covariates")
     @classmethod
@@ -368,23 +389,5 @@ class EtlConfig(ConfigModel):
                 fault(path, "profile", found="no such file", wanted=f"a YAML file or one of {known}")
             )
         profile = load_config(Profile, path)
-        merged = _merged(profile.model_dump(), self.thresholds)
-        return build_config(Profile, merged, "configuration", within="thresholds")
-
-
-def _merged(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(settings)
-    for key, value in changes.items():
-        below = merged.get(key)
-        if isinstance(below, dict) and isinstance(value, dict):
-            value = _merged(below, value)
-        merged[key] = value
-    return merged
-
-
-def _replaced(value: Any, data: str) -> Any:
-    if isinstance(value, dict):
-        return {key: _replaced(inner, data) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_replaced(inner, data) for inner in value]
-    return value.replace("{data}", data) if isinstance(value, str) else value
+        settings = merged(profile.model_dump(), self.thresholds)
+        return build_config(Profile, settings, "configuration", within="thresholds")

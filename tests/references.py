@@ -16,6 +16,7 @@ def reference(folder: Path, **changes: object) -> Reference:
         "cohort_covariates": ["pc1"],
         "test_fold": 0,
         "n_people": 900,
+        "n_men": 450,
         "min_cell": 5,
         "small_cells": "coarsen",
         "components": ["pc1"],

@@ -87,6 +87,8 @@ def _burden_flags(
     flags: Flags = {}
     burden_MC = person_burdens(people, len(manifest.channels), manifest.n_genes)
     for place, channel in enumerate(manifest.channels):
+        if channel.counts_missing_calls:
+            continue  # nothing missing is no fault; the call rate tells of much that is
         burden_M = burden_MC[:, place]
         far_M = burden_deviations(reference.burdens, channel.name, burden_M, ancestry_M)
         flags[f"missing_{channel.name}"] = (burden_M == 0) & (far_M < -SIGNIFICANT)

@@ -29,8 +29,14 @@ def _definition(mask: MaskConfig) -> dict[str, object]:
         "weight": formula(mask),
         "combined": _COMBINED[mask.combine],
         "frequency_of": f"{counted}, all other people outside the test fold",
-        "missing_call": "0" if missing_is_zero(mask) else "expected value at the allele frequency",
+        "missing_call": _missing_call(mask),
     }
+
+
+def _missing_call(mask: MaskConfig) -> str:
+    if mask.coding == "missing":
+        return "1; a call that was made adds 0"
+    return "0" if missing_is_zero(mask) else "expected value at the allele frequency"
 
 
 def why_empty(mask: MaskConfig, n_meeting: int, classes: Mapping[str, int]) -> str:

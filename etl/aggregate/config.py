@@ -121,8 +121,10 @@ class MaskConfig(ConfigModel):
         None, ge=0, le=1, description="its frequency in a catalogue, up to this; what is not in it has none"
     )
     weight: Weight = Weight()
-    coding: Literal["additive", "dominant", "recessive"] = Field(
-        "additive", description="what a variant adds: alleles carried; 1 for carriers; 1 for homozygotes"
+    coding: Literal["additive", "dominant", "recessive", "missing"] = Field(
+        "additive",
+        description="what a variant adds: alleles carried; 1 for carriers; 1 for homozygotes; 1 for people "
+        "whose call is missing",
     )
     combine: Literal["sum", "max", "comphet", "two_hits"] = Field(
         "sum",
@@ -149,9 +151,19 @@ class MaskConfig(ConfigModel):
             raise ValueError(
                 "coding additive (two alleles) or dominant (two variants) with combine: two_hits"
             )
+        if self.coding == "missing" and not self._counts_calls():
+            raise ValueError(
+                "combine: sum, no weight, no collapse_allele_count and no max_allele_count of 0 with coding: "
+                "missing, which counts calls"
+            )
         if self.combine == "max" and self.collapse_allele_count is not None:
             raise ValueError("no collapse_allele_count with combine: max, which collapses all variants")
         return self
+
+    def _counts_calls(self) -> bool:
+        """Whether nothing else is asked for that only alleles have a meaning for."""
+        counts = self.collapse_allele_count is None and self.max_allele_count != 0
+        return counts and self.combine == "sum" and self.weight.kind == "none"
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -160,8 +172,8 @@ class MaskConfig(ConfigModel):
 
     @property
     def is_synonymous(self) -> bool:
-        """Whether it counts nothing but synonymous variants."""
-        return all(condition.is_synonymous for condition in self.conditions)
+        """Whether it counts nothing but alleles of synonymous variants."""
+        return self.coding != "missing" and all(condition.is_synonymous for condition in self.conditions)
 
 
 class MasksConfig(ConfigModel):

@@ -85,7 +85,8 @@ def mask_features(
     (expected dosage at most 0.02); elsewhere it adds what a person is expected to carry at the allele's
     frequency p: 2p alleles, 1 − (1 − p)² carriers, or p² homozygotes by the mask's coding, p each for a man's
     one allele on X (2p where it counts as two). Where variants are not summed it adds 0, as in regenie: an
-    expected count is no hit.
+    expected count is no hit. With coding `missing` it adds 1, and calls that were made add 0, at variants
+    that somebody outside the test fold carries: those of sealed or of new people alone are not the cohort's.
 
     A variant is as rare for a person as it is in all *other* people outside the test fold. Were a carrier's
     own alleles counted, those of the test fold, who are not, would carry more: variants seen once are rare
@@ -185,7 +186,9 @@ def _contribution(mask: MaskConfig, facts: _Facts, state: State) -> tuple[Values
     collapsed_C = np.full(len(facts.count_C), mask.combine == "max")
     if mask.collapse_allele_count is not None:
         collapsed_C = alleles.count_C <= mask.collapse_allele_count
-    if state.alternate is None:
+    if mask.coding == "missing":
+        value_C = ((facts.count_C > 0) & (state.alternate is None)).astype(np.float64)
+    elif state.alternate is None:
         zero = missing_is_zero(mask)
         value_C = np.where(zero | collapsed_C, 0.0, _expected(mask, state, alleles.frequency_C))
     else:

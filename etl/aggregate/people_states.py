@@ -41,7 +41,7 @@ class PersonStates:
 
 
 def listed_states(calls: Calls, regions: Sequence[str], people: KeptPeople, counted_K: Flags) -> PersonStates:
-    """States of the people who are listed.
+    """States of the people who are listed; on Y women have none, as they have no allele there.
 
     Parameters
     ----------
@@ -54,9 +54,12 @@ def listed_states(calls: Calls, regions: Sequence[str], people: KeptPeople, coun
     counted_K
         By sample_index: whether a person's alleles are among those that frequencies were counted from.
     """
-    counted_E = counted_K[calls.person_E]
-    haploid_V = np.isin(regions, ("x", "y"))
-    haploid_E = haploid_V[calls.variant_E] & (people.sex_K[calls.person_E] == MALE)
+    on_y_V, haploid_V = np.isin(regions, ("y",)), np.isin(regions, ("x", "y"))
+    calls = calls.where(~on_y_V[calls.variant_E] | (people.sex_K[calls.person_E] != FEMALE))
+    man_E = people.sex_K[calls.person_E] == MALE
+    # Frequencies on Y were counted from men alone.
+    counted_E = counted_K[calls.person_E] & (man_E | ~on_y_V[calls.variant_E])
+    haploid_E = haploid_V[calls.variant_E] & man_E
     state_E = np.where(haploid_E, _PLACES[None, 1, False], _PLACES[None, 2, False])
     for code, alternate, ploidy in ((HET, 1, 2), (HOM_ALT, 2, 2), (HAPLOID_ALT, 1, 1)):
         of_code_E = calls.call_E == code
@@ -84,15 +87,19 @@ def unlisted_states(
         return PersonStates(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int64))
     ends = np.searchsorted(calls.variant_E, variants, side="right")
     starts = np.searchsorted(calls.variant_E, variants, side="left")
+    man_K = people.sex_K == MALE
     diploid_K = np.where(counted_K, _PLACES[0, 2, True], _PLACES[0, 2, False])
     haploid_K = np.where(counted_K, _PLACES[0, 1, True], _PLACES[0, 1, False])
-    by_sex_K = np.where(people.sex_K == MALE, haploid_K, diploid_K)
+    by_region = {
+        "x": np.where(man_K, haploid_K, diploid_K),
+        "y": np.where(man_K, haploid_K, _PLACES[0, 2, False]),
+    }
     persons, states = [], []
     for variant, start, end in zip(variants, starts, ends, strict=True):
         region = regions[variant]
         unlisted_K = people.sex_K != FEMALE if region == "y" else np.ones(len(counted_K), dtype=bool)
         unlisted_K[calls.person_E[start:end]] = False
         persons.append(np.flatnonzero(unlisted_K).astype(np.int32))
-        states.append((by_sex_K if region in ("x", "y") else diploid_K)[persons[-1]])
+        states.append(by_region.get(region, diploid_K)[persons[-1]])
     owner_E = np.repeat(variants, [len(person) for person in persons])
     return PersonStates(owner_E, np.concatenate(persons), np.concatenate(states))

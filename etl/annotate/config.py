@@ -96,7 +96,13 @@ class GroupFile(ConfigModel):
         None, description="regenie's set list: genes have its variants alone; null: all of the annotation"
     )
     masks: str | None = Field(
-        None, description="regenie's mask definitions: each annotation that they name must occur in `path`"
+        None, description="regenie's mask definitions: each is a channel where there is no block `masks`"
+    )
+    max_frequency: float = Field(
+        0.01, gt=0, le=1, description="of the masks of `masks`: frequency up to this (regenie's default bin)"
+    )
+    combine: Literal["max", "sum", "comphet"] = Field(
+        "max", description="of the masks of `masks`: regenie's --build-mask, whose default is max"
     )
     ids: str | None = Field(
         None,
@@ -110,6 +116,13 @@ class GroupFile(ConfigModel):
     def _of_regenie(self) -> GroupFile:
         if self.format != "regenie" and (self.set_list or self.masks):
             raise ValueError("set_list and masks with format regenie alone")
+        own = {"max_frequency", "combine"} & self.model_fields_set
+        if (
+            own
+            and self.masks is None
+            and any(getattr(self, name) != type(self).model_fields[name].default for name in own)
+        ):
+            raise ValueError("max_frequency and combine with masks, the file whose masks they are of")
         return self
 
 

@@ -54,11 +54,15 @@ def read_mask_words(path: str) -> dict[str, list[str]]:
     Raises
     ------
     InputError
-        If the file can't be read, or a line has no annotations.
+        If the file can't be read, a line has no annotations, or a mask stands in it twice.
     """
-    masks = {}
+    masks: dict[str, list[str]] = {}
     for number, line in _lines(path):
         name, *words = line.replace(",", " ").split()
+        if name in masks:
+            raise InputError(
+                fault(path, f"line {number}", found=f"mask {name} again", wanted="each mask once")
+            )
         if not words:
             raise InputError(
                 fault(path, f"line {number}", found=f"mask {name} alone", wanted="a name and annotations")

@@ -15,7 +15,8 @@ from etl.annotate.severity import (
     SYNONYMOUS_TERMS,
 )
 
-CLASSES = ("plof", "plof_low_confidence", "damaging_missense", "other_missense", "synonymous", "other")
+LOW_CONFIDENCE = "plof_low_confidence"
+CLASSES = ("plof", LOW_CONFIDENCE, "damaging_missense", "other_missense", "synonymous", "other")
 """Variant classes, the most damaging first."""
 
 BEHIND_A_STOP = "*"
@@ -33,6 +34,8 @@ class Judgement(NamedTuple):
     terms: tuple[str, ...]
     unknown: tuple[str, ...]
     """Those of its terms that have no rank."""
+    unjudged: bool = False
+    """A term of loss of function that nobody called, where calls were made."""
 
 
 @lru_cache(maxsize=4096)
@@ -58,12 +61,15 @@ def judge(
     terms = tuple(term for term in consequence.split("&") if term) or ("sequence_variant",)
     term = min(terms, key=severity)
     name = variant_class(term, call, predictors, called=called)
+    unjudged = called and not call and name == LOW_CONFIDENCE
     return Judgement(
-        order=CLASSES.index(name) * (LEAST_SEVERE + 1) + severity(term),
+        # Of one class, what was called goes before what was not: masks may ask for the call.
+        order=(2 * CLASSES.index(name) + unjudged) * (LEAST_SEVERE + 1) + severity(term),
         term=term,
         variant_class=name,
         terms=terms,
         unknown=tuple(term for term in terms if not _is_known(term)),
+        unjudged=unjudged,
     )
 
 
@@ -79,16 +85,17 @@ def _is_known(term: str) -> bool:
 def variant_class(term: str, call: str, predictors: tuple[str, str], *, called: bool) -> str:
     """Class of an entry from its most severe term.
 
-    Where LOFTEE ran, plof is what it calls high confidence (HC), plof_low_confidence what it calls anything
-    else (LC, OS), and a term that it did not judge is no plof; without LOFTEE the term decides. Damaging
-    missense: PolyPhen probably_damaging and SIFT deleterious (BipEx). In-frame changes, lost starts and stops
-    are other_missense.
+    Where LOFTEE ran, plof is what it calls high confidence (HC). plof_low_confidence is what it calls
+    anything else (LC, OS), and a term of loss of function that it did not judge, as in transcripts that code
+    for no protein: nobody vouches for it, but its gene must not show a milder transcript instead. Without
+    LOFTEE the term decides. Damaging missense: PolyPhen probably_damaging and SIFT deleterious (BipEx).
+    In-frame changes, lost starts and stops are other_missense.
     """
     term = SNPEFF.get(term, term)
     if call == "HC" if called else term in PLOF_TERMS:
         return "plof"
-    if call:
-        return "plof_low_confidence"
+    if call or term in PLOF_TERMS:
+        return LOW_CONFIDENCE
     if term in MISSENSE_TERMS and _are_damaging(*predictors):
         return "damaging_missense"
     if term in MISSENSE_TERMS or term in OTHER_MISSENSE_TERMS:

@@ -34,7 +34,7 @@ PLOF_TERMS = frozenset(
         "frameshift_variant",
     }
 )
-"""Putative loss of function when LOFTEE did not judge: its four classes and whole-transcript loss."""
+"""Putative loss of function by the term alone: LOFTEE's four classes and whole-transcript loss."""
 
 MISSENSE_TERMS = frozenset({"missense_variant"})
 

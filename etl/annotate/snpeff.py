@@ -11,7 +11,7 @@ import pandas as pd
 from contract.errors import InputError, fault
 from etl.annotate.config import LOSS_FIELDS, AnnotationConfig
 from etl.annotate.consequence import Site
-from etl.annotate.dialects import CLASSIC
+from etl.annotate.dialects import CLASSIC, SNPEFF
 from etl.annotate.judgement import Judgement, judge
 from etl.annotate.severity import LEAST_SEVERE, PLOF_TERMS
 from etl.annotate.snpeff_format import normal
@@ -94,7 +94,8 @@ class SnpEffAnnotator(TranscriptAnnotator):
         if is_lost and entry.impact == "HIGH":
             return "HC"
         # SnpEff has looked and not called it.
-        return "LC" if any(term in PLOF_TERMS for term in entry.terms.split("&")) else ""
+        terms = entry.terms.split("&")
+        return "LC" if any(SNPEFF.get(term, term) in PLOF_TERMS for term in terms) else ""
 
     def _own_allele(self, site: Site) -> list[Entry]:
         texts = [text for text in site.annotation or () if not text.startswith(_LOSS_MARKS)]

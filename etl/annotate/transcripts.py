@@ -11,6 +11,12 @@ from etl.annotate.consequence import Annotator, Consequence, Site
 from etl.annotate.genes import GeneLookup
 from etl.annotate.judgement import Judgement
 
+UNJUDGED = (
+    "variants have a term of loss of function that LOFTEE did not judge, in the transcript that counts: "
+    "class plof_low_confidence, no verdict"
+)
+"""Such variants, among an annotator's counts."""
+
 
 class Candidate(NamedTuple):
     """What one transcript's entry says of a gene of the axis."""
@@ -60,9 +66,11 @@ class TranscriptAnnotator(Annotator):
                 best[one.gene] = one
         if unknown:
             self.unknown.update(unknown)
+        if any(one.judgement.unjudged for one in best.values()):
+            self.counts[UNJUDGED] += 1
         return [self._consequence(best[gene]) for gene in sorted(best)]
 
     def _consequence(self, one: Candidate) -> Consequence:
-        _, term, variant_class, terms, _ = one.judgement
+        _, term, variant_class, terms, *_ = one.judgement
         scores = self.scores(one.parts) if self.scores else ()
         return Consequence(one.gene, one.symbol, term or None, variant_class, one.loftee, scores, terms)

@@ -49,7 +49,7 @@ class Kept:
     loadings: pd.DataFrame
     """Of `etl.qc.ancestry.loading_frame`."""
     people: pd.DataFrame
-    """sample_index, fold, ancestry, common_call_rate and the components, of everybody in the dataset."""
+    """sample_index, fold, sex, ancestry, common_call_rate and the components, of everybody in the dataset."""
     comparisons: list[Comparison]
 
 
@@ -94,6 +94,7 @@ def write_reference_folder(
         covariate_columns=manifest.covariate_columns,
         test_fold=manifest.test_fold,
         n_people=len(outside),
+        n_men=int((outside["sex"] == "male").sum()),
         min_cell=rules.min_cell,
         small_cells=rules.small_cells,
         components=components,

@@ -105,27 +105,32 @@ def permuted_status(samples: pd.DataFrame, seed: int) -> pd.Series:
     return status
 
 
-def match_samples(samples: pd.DataFrame, in_vcf: Sequence[str], table_path: str, vcf_path: str) -> list[str]:
-    """Faults where the table and the VCF name different people; counts only, no ids."""
-    in_table, called = set(samples["sample_id"]), set(in_vcf)
+def match_samples(
+    samples: pd.DataFrame, in_calls: Sequence[str], table_path: str, calls_path: str, *, people_field: str
+) -> list[str]:
+    """Faults where the table and the calls name different people; counts only, no ids.
+
+    Parameters
+    ----------
+    samples
+        See `read_samples`.
+    in_calls
+        Names of the people who are called, as the calls have them.
+    table_path, calls_path
+        Named in the messages.
+    people_field
+        Where calls of this format name people, see `etl.ingest.source.Source`.
+    """
+    in_table, called = set(samples["sample_id"]), set(in_calls)
     faults = []
-    if len(called) < len(in_vcf):
-        faults.append(
-            fault(
-                vcf_path,
-                "#CHROM line",
-                found=f"{len(in_vcf) - len(called)} repeated names",
-                wanted="each once",
-            )
-        )
+    if repeated := len(in_calls) - len(called):
+        faults.append(fault(calls_path, people_field, found=f"{repeated} repeated names", wanted="each once"))
     if absent := len(in_table - called):
-        faults.append(
-            fault(vcf_path, "samples", found=f"{absent} people of {table_path} absent", wanted="all of them")
-        )
+        found = f"{absent} people of {table_path} absent"
+        faults.append(fault(calls_path, people_field, found=found, wanted="all of them"))
     if extra := len(called - in_table):
-        faults.append(
-            fault(table_path, "samples", found=f"{extra} people of {vcf_path} absent", wanted="all of them")
-        )
+        found = f"{extra} people of {calls_path} absent"
+        faults.append(fault(table_path, "samples", found=found, wanted="all of them"))
     return faults
 
 

@@ -9,7 +9,7 @@ from etl.annotate.header import annotation_header
 from etl.config import EtlConfig
 from etl.export.covariates import column_names
 from etl.genome import genome
-from etl.ingest.files import inspect_headers, missing_fields
+from etl.ingest.files import inspect_headers, missing_fields, open_source
 from etl.ingest.intervals import read_intervals, read_low_complexity
 from etl.ingest.samples import read_columns
 from etl.ingest.sites import check_fasta
@@ -30,7 +30,12 @@ def check_like(config: EtlConfig) -> list[str]:
         if column_names(config.covariates):
             read_columns(config.samples, column_names(config.covariates))
         if headers and headers[0].samples is not None:
-            read_new_people(config.samples, headers[0].samples, headers[0].path)
+            read_new_people(
+                config.samples,
+                headers[0].samples,
+                headers[0].path,
+                people_field=open_source(config.input).people_field,
+            )
     except InputError as error:
         faults += error.faults
     if config.reference_fasta is not None:

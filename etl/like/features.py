@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from etl.aggregate.masks import FEATURES_SCHEMA
-from etl.cohort.calls import MALE
+from etl.cohort.calls import FEMALE, MALE
 from etl.cohort.people import KeptPeople
 from etl.like.lookup import VariantTable
+from etl.qc.variant_counts import N_SEXES, ploidy
 from etl.qc.variants import VARIANT_SCHEMA
 
 COLUMNS = (
@@ -39,8 +40,10 @@ class VariantJoin:
     people: KeptPeople
     min_call_rate: float | None
     """Of the new people themselves; None: they are too few to measure it."""
-    allele_number: int
-    """Of the first cohort's people outside the sealed fold: it has none of the alleles of unseen variants."""
+    n_people: int
+    """Of the first cohort outside the sealed fold: they have none of the alleles of unseen variants."""
+    n_men: int
+    """Of them: they have one allele on Y and on X, women none on Y."""
     annotated: bool
     """Whether unseen variants count by their annotation, or nowhere."""
 
@@ -48,6 +51,12 @@ class VariantJoin:
         """Variants that pass the rules of sites, and those of them that enough new people are called at."""
         good_V = pc.equal(pc.list_value_length(batch["site_reasons"]), 0).to_numpy(zero_copy_only=False)
         return good_V, good_V & self._called_enough(batch)
+
+    def allele_number(self, regions: Sequence[str]) -> NDArray[np.int64]:
+        """Alleles of the first cohort's people outside the sealed fold, were all of them called."""
+        n_by_sex = np.zeros(N_SEXES, dtype=np.int64)
+        n_by_sex[[FEMALE, MALE]] = self.n_people - self.n_men, self.n_men
+        return ploidy(regions) @ n_by_sex
 
     def _called_enough(self, batch: pa.RecordBatch) -> Flags:
         """On Y the men are asked."""
@@ -104,7 +113,7 @@ def unseen_variants(
         n = unseen.num_rows
         told = {
             "allele_count": pa.array(np.zeros(n, dtype=np.int64)),
-            "allele_number": pa.array(np.full(n, join.allele_number)),
+            "allele_number": pa.array(join.allele_number(unseen["region"].to_pylist())),
             "reasons": pa.array([[]] * n, pa.list_(pa.string())),
             "passes": pa.array(np.ones(n, dtype=bool)),
         }

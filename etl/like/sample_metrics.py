@@ -11,6 +11,7 @@ from contract.errors import InputError
 from contract.manifest import LedgerEntry
 from contract.reference import open_reference
 from etl.cohort.passes import IS_GOOD_SITE, Parts, joined, map_parts
+from etl.ingest.files import open_source
 from etl.like.lookup import VariantTable
 from etl.like.people import METRIC_COLUMNS, sum_calls_by
 from etl.like.samples import read_new_people
@@ -27,11 +28,16 @@ NOT_TOLD = ("n_singleton", "x_copies", "y_copies", "karyotype")
 
 
 def work(run: Run) -> StepResult:
-    """Write metrics.parquet: one row per person, in the order of the VCF."""
+    """Write metrics.parquet: one row per person, in the order of the calls."""
     variants = VariantTable.of(open_reference(str(run.config.like)))
     sums = pd.read_parquet(run.path(INGEST, SUMS))
-    vcf = run.config.input.paths[0]
-    samples = read_new_people(run.config.samples, sums["sample_id"].tolist(), vcf)
+    calls = run.config.input
+    samples = read_new_people(
+        run.config.samples,
+        sums["sample_id"].tolist(),
+        calls.paths[0],
+        people_field=open_source(calls).people_field,
+    )
     where = IS_GOOD_SITE & pc.field("region").isin(["autosome", "x"])
     has_depth = bool((sums["n_dp"] > 0).any())
     summing = partial(sum_calls_by, variants=variants, n_people=len(sums), has_depth=has_depth)
@@ -46,8 +52,8 @@ def work(run: Run) -> StepResult:
     if kept == 0:
         told = ", ".join(f"{reason} {failed.sum()}" for reason, failed in failures.items() if failed.any())
         raise InputError(
-            f"{vcf}: people: found none left after the first cohort's sample quality control ({told}), "
-            "wanted some"
+            f"{calls.paths[0]}: people: found none left after the first cohort's sample quality control "
+            f"({told}), wanted some"
         )
     return StepResult(
         ledger=[

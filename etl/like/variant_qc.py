@@ -43,12 +43,14 @@ def work(run: Run) -> StepResult:
     reference = open_reference(str(run.config.like))
     samples = pd.read_parquet(run.path(ANCESTRY, SAMPLES))
     samples["sex"] = person_sex(samples)
+    n_people = reference.content.n_people
     measures, limit = len(samples) >= MIN_PEOPLE, run.profile.variant.min_call_rate
     join = VariantJoin(
         variants=VariantTable.of(reference),
         people=kept_people(pd.read_parquet(run.path(INGEST, SUMS)), samples),
         min_call_rate=limit if measures else None,
-        allele_number=2 * reference.content.n_people,
+        n_people=n_people,
+        n_men=n_people // 2 if reference.content.n_men is None else reference.content.n_men,
         annotated=run.config.unseen_variants == "annotated",
     )
     cohort = Parts(run.path(INGEST, COHORT), COLUMNS)

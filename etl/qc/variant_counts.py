@@ -8,7 +8,7 @@ of one count by class and stratum for each variant.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from etl.cohort.calls import FEMALE, MALE, Calls, flat, nested, sex_codes
+from etl.cohort.calls import FEMALE, Calls, flat, nested, sex_codes
 from etl.cohort.people import KeptPeople
 from etl.cohort.schema import COHORT_SCHEMA, HAPLOID_ALT, HET, HOM_ALT
 from etl.qc.batch_test import batch_p
@@ -73,8 +73,17 @@ class Strata:
         return values_VG[:, CONTROLS].reshape(len(values_VG), self.n_ancestries, self.n_batches)
 
 
+PLOIDY = {"x": (2, 2, 1), "y": (0, 0, 1)}
+"""Alleles of a called person that frequencies count, by UNKNOWN, FEMALE and MALE; two of each elsewhere."""
+
 CONTROLS, CASES, TRAINING = slice(None, -2), slice(-2, -1), slice(None, -1)
 """Groups of people outside the test fold, and all of them."""
+
+
+def ploidy(regions: Iterable[str]) -> Counts:
+    """PLOIDY of variants × sexes."""
+    counted = [PLOIDY.get(region, (2, 2, 2)) for region in regions]
+    return np.array(counted, dtype=np.int64).reshape(-1, N_SEXES)
 
 
 def make_strata(samples: pd.DataFrame) -> Strata:
@@ -139,15 +148,16 @@ def count_batch(batch: pa.RecordBatch, people: KeptPeople, strata: Strata) -> pa
     pyarrow.RecordBatch
         Columns of COUNTED_SCHEMA. call_rate, call_rate_cases and call_rate_controls, allele_count and
         allele_number are of people outside the test fold, on Y of men alone; n_carriers is of all who stay.
+        A man has one allele on Y and on X, there outside the pseudo-autosomal regions.
         Rates without people are null. Of controls outside the test fold: hom_ref, het and hom_var by ancestry
         group (on X outside the pseudo-autosomal regions of women only; empty on Y and MT), and batch_p: the
         smallest p-value of each batch against the others, see `etl.qc.batch_test`.
     """
-    counts = count_calls(people.calls(batch), strata)
     regions = np.array(batch.column("region").to_pylist(), dtype=object)
+    counts = count_calls(people.calls(batch), strata, ploidy(regions))
     columns = {name: batch.column(name) for name in CARRIED}
-    columns |= _rates(counts, regions == "y") | _alleles(counts, regions == "x") | _genotypes(counts, regions)
-    columns["batch_p"] = _batch_p(counts, regions == "x")
+    columns |= _rates(counts) | _alleles(counts) | _genotypes(counts, regions)
+    columns["batch_p"] = _batch_p(counts)
     return pa.RecordBatch.from_pydict(columns, schema=COUNTED_SCHEMA)
 
 
@@ -156,6 +166,8 @@ class StratumCounts:
     """Calls of each variant by stratum. Reference calls, diploid or haploid, are the rest of a stratum."""
 
     strata: Strata
+    ploidy_VX: Counts
+    """Alleles of a called person; 0 of those who have none, whatever their calls."""
     missing_VXG: Counts
     het_VXG: Counts
     hom_alt_VXG: Counts
@@ -164,15 +176,19 @@ class StratumCounts:
     @cached_property
     def alternate_VG(self) -> Counts:
         """Alternate alleles."""
-        return (self.het_VXG + 2 * self.hom_alt_VXG + self.haploid_alt_VXG).sum(axis=1)
+        return self.of_counted(self.het_VXG + 2 * self.hom_alt_VXG + self.haploid_alt_VXG)
 
-    def alleles_VG(self, on_x_V: Flags) -> Counts:
-        """Alleles of called people: two each, of men on X outside the pseudo-autosomal regions one."""
-        called_VXG = self.strata.size_XG - self.missing_VXG
-        return 2 * called_VXG.sum(axis=1) - on_x_V[:, np.newaxis] * called_VXG[:, MALE]
+    @cached_property
+    def alleles_VG(self) -> Counts:
+        """Alleles of called people."""
+        return (self.ploidy_VX[..., np.newaxis] * (self.strata.size_XG - self.missing_VXG)).sum(axis=1)
+
+    def of_counted(self, values_VXG: Counts) -> Counts:
+        """Sums over the sexes that have an allele: on Y men."""
+        return ((self.ploidy_VX > 0)[..., np.newaxis] * values_VXG).sum(axis=1)
 
 
-def count_calls(calls: Calls, strata: Strata) -> StratumCounts:
+def count_calls(calls: Calls, strata: Strata, ploidy_VX: Counts) -> StratumCounts:
     """Count the calls of each variant by class and stratum, in one array."""
     class_E = np.zeros(len(calls.call_E), dtype=np.int64)  # 0: not called, or failed
     for place, code in enumerate((HET, HOM_ALT, HAPLOID_ALT), start=1):
@@ -181,15 +197,12 @@ def count_calls(calls: Calls, strata: Strata) -> StratumCounts:
     cell_E = cell_E * strata.size_XG.size + strata.stratum_K[calls.person_E]
     shape = (calls.n_variants, N_CLASSES, *strata.size_XG.shape)
     counts_VCXG = np.bincount(cell_E, minlength=math.prod(shape)).reshape(shape)
-    return StratumCounts(strata, *counts_VCXG.swapaxes(0, 1))
+    return StratumCounts(strata, ploidy_VX, *counts_VCXG.swapaxes(0, 1))
 
 
-def _rates(counts: StratumCounts, on_y_V: Flags) -> dict[str, pa.Array]:
-    def of_men_on_y(values_VXG: Counts) -> Counts:
-        return np.where(on_y_V[:, np.newaxis], values_VXG[:, MALE], values_VXG.sum(axis=1))
-
-    missing_VG = of_men_on_y(counts.missing_VXG)
-    size_VG = of_men_on_y(np.broadcast_to(counts.strata.size_XG, counts.missing_VXG.shape))
+def _rates(counts: StratumCounts) -> dict[str, pa.Array]:
+    missing_VG = counts.of_counted(counts.missing_VXG)
+    size_VG = counts.of_counted(counts.strata.size_XG)
     groups = {"": TRAINING, "_cases": CASES, "_controls": CONTROLS}
     with np.errstate(invalid="ignore"):
         return {
@@ -200,12 +213,12 @@ def _rates(counts: StratumCounts, on_y_V: Flags) -> dict[str, pa.Array]:
         }
 
 
-def _alleles(counts: StratumCounts, on_x_V: Flags) -> dict[str, pa.Array]:
+def _alleles(counts: StratumCounts) -> dict[str, pa.Array]:
     carriers_VXG = counts.het_VXG + counts.hom_alt_VXG + counts.haploid_alt_VXG
     return {
         "n_carriers": pa.array(carriers_VXG.sum(axis=(1, 2))),
         "allele_count": pa.array(counts.alternate_VG[:, TRAINING].sum(axis=1)),
-        "allele_number": pa.array(counts.alleles_VG(on_x_V)[:, TRAINING].sum(axis=1)),
+        "allele_number": pa.array(counts.alleles_VG[:, TRAINING].sum(axis=1)),
     }
 
 
@@ -227,12 +240,9 @@ def _genotypes(counts: StratumCounts, regions: NDArray[np.object_]) -> dict[str,
     }
 
 
-def _batch_p(counts: StratumCounts, on_x_V: Flags) -> pa.Array:
+def _batch_p(counts: StratumCounts) -> pa.Array:
     strata = counts.strata
     size_AB = strata.by_batch(strata.size_XG.sum(axis=0, keepdims=True))[0]
-    alternate_VAB, alleles_VAB = (
-        strata.by_batch(counts.alternate_VG),
-        strata.by_batch(counts.alleles_VG(on_x_V)),
-    )
+    alternate_VAB, alleles_VAB = strata.by_batch(counts.alternate_VG), strata.by_batch(counts.alleles_VG)
     p_VB = batch_p(alternate_VAB, alleles_VAB, size_AB)
     return pa.array(np.fmin.reduce(p_VB, axis=1, initial=np.nan), from_pandas=True)

@@ -10,6 +10,7 @@ from etl.aggregate.channels import why_empty
 from etl.aggregate.checks import overlaps
 from etl.aggregate.config import EXTERNAL_FREQUENCY
 from etl.aggregate.masks import FEATURES_SCHEMA, READ_COLUMNS, MaskCounts, mask_variants
+from etl.annotate.group_masks import unused_masks
 from etl.annotate.variants import ANNOTATED_SCHEMA
 from etl.cohort.passes import Parts, rewrite_parts
 from etl.steps.annotation import ANNOTATED, read_gene_axis
@@ -49,7 +50,8 @@ def work(run: Run) -> StepResult:
             for mask in empty.values()
         ],
         facts={f"variants_in_{name}": count for name, count in counts.items()},
-        warnings=[why_empty(mask, found.meeting[number], classes) for number, mask in empty.items()]
+        warnings=unused_masks(run.config.annotation.groups, run.config.masks)
+        + [why_empty(mask, found.meeting[number], classes) for number, mask in empty.items()]
         # Whose preset it is, meant it.
         + (overlaps(masks) if run.config.masks.preset is None else []),
     )

@@ -6,6 +6,7 @@ import pandas as pd
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
+from etl.ingest.files import open_source
 from etl.ingest.samples import match_samples, read_samples
 from etl.qc.person_sums import Measured, sum_over_people
 from etl.qc.sample_metrics import common_call_rate, hard_failures, join_reasons, mean_depth, measure_samples
@@ -20,11 +21,16 @@ METRICS = "metrics.parquet"
 
 
 def work(run: Run) -> StepResult:
-    """Write metrics.parquet: one row per person of the samples table, in the order of the VCF."""
+    """Write metrics.parquet: one row per person of the samples table, in the order of the calls."""
     samples = read_samples(run.config.samples)
     sums = pd.read_parquet(run.path(INGEST, SUMS))
+    calls = run.config.input
     faults = match_samples(
-        samples, sums["sample_id"].tolist(), run.config.samples.path, run.config.input.paths[0]
+        samples,
+        sums["sample_id"].tolist(),
+        run.config.samples.path,
+        calls.paths[0],
+        people_field=open_source(calls).people_field,
     )
     if faults:
         raise InputError(faults)

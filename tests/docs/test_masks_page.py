@@ -5,6 +5,7 @@ import yaml
 from contract.config import build_config
 from etl.aggregate.config import Condition, MaskConfig, MasksConfig, ScoreRange
 from etl.aggregate.presets import PRESETS
+from etl.annotate.config import AnnotationConfig
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/masks.md"
 TEXT = PAGE.read_text()
@@ -15,14 +16,21 @@ def blocks() -> list[str]:
 
 
 def test_masks_page__yaml_is_a_valid_configuration():
-    preset, own = (build_config(MasksConfig, yaml.safe_load(block)["masks"], PAGE.name) for block in blocks())
+    contents = [yaml.safe_load(block) for block in blocks()]
+    preset, own, uncalled = (
+        build_config(MasksConfig, content["masks"], PAGE.name) for content in contents if "masks" in content
+    )
+    (groups,) = (content["annotation"] for content in contents if "annotation" in content)
+    assert build_config(AnnotationConfig, groups, PAGE.name).groups.masks == "cohort.masks"
     assert preset.preset == "bipex"
+    assert [mask.coding for mask in uncalled.resolved()] == ["additive", "missing"]
     assert [mask.name for mask in own.resolved()] == ["plof_rare", "damaging", "plof_two_hits", "plof_saige"]
 
 
 def test_masks_page__names_every_key_and_value():
     keys = {*MaskConfig.model_fields, *Condition.model_fields, *ScoreRange.model_fields} - {"name"}
-    values = {"alternate", "minor", "additive", "dominant", "recessive", "sum", "max", "comphet", "two_hits"}
+    values = {"alternate", "minor", "additive", "dominant", "recessive", "missing"}
+    values |= {"sum", "max", "comphet", "two_hits"}
     values |= {"madsen_browning", "beta", "diploid", "haploid"}
     assert sorted(name for name in keys | values if f"`{name}`" not in TEXT) == []
 

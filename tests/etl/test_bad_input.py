@@ -55,7 +55,7 @@ def contig_length_of_another_build(mini: MiniInputs) -> str:
 
 def sample_in_the_table_alone(mini: MiniInputs) -> str:
     mini.samples.write_text(SAMPLES + "P5\tcase\tmale\n")
-    return f"{mini.vcf}: samples: found 1 people of {mini.samples} absent, wanted all of them"
+    return f"{mini.vcf}: #CHROM line: found 1 people of {mini.samples} absent, wanted all of them"
 
 
 def sample_in_the_vcf_alone(mini: MiniInputs) -> str:

@@ -18,7 +18,7 @@ from contract.manifest import read_manifest
 from etl.check import check
 from etl.config import EtlConfig
 from etl.pipeline import run
-from tests.etl.ingest.sources.cohorts import convert, plink2  # noqa: F401 - a fixture
+from tests.etl.ingest.sources.cohorts import convert, plink2, write_vds  # noqa: F401 - a fixture
 from tests.etl.mini import write_bgzip
 from tests.etl.study import Study
 
@@ -151,6 +151,14 @@ def test_matrix_table(simulated: Study, vcf: Path, folder: Path, of_vcf: tuple[p
     path = str(folder / "cohort.mt")
     hl.import_vcf(str(vcf), reference_genome="GRCh37", force_bgz=True).write(path)
     config = config_of(simulated, folder / "matrix_table", input={"matrix_table": path})
+    assert_same(dataset_of(config), of_vcf)
+    assert list(Path(config.work).rglob("shards*")) == []
+
+
+def test_vds(simulated: Study, vcf: Path, folder: Path, of_vcf: tuple[pd.DataFrame, ...]):
+    path = write_vds(vcf, folder / "cohort.vds", force_bgz=True)
+    config = config_of(simulated, folder / "of_vds", input={"vds": path})
+    # Reference calls come from blocks, missing calls from where none lies; neither shows in the dataset.
     assert_same(dataset_of(config), of_vcf)
     assert list(Path(config.work).rglob("shards*")) == []
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from contract.example import write_example
+from tests.train.audit_cohorts import draw_cohort, make_run
+from tests.train.audit_runs import SIGNAL
 from tests.train.runs import CAUSAL, ConfigMaker, config_maker, fit_quietly
 from train.evaluate import evaluate
 
@@ -31,3 +33,15 @@ def evaluated_run(dataset: str, tmp_path_factory: pytest.TempPathFactory) -> Pat
     # Other tests of the session may have read the sealed fold of the dataset that they all share.
     evaluate(run, again=True)
     return run
+
+
+@pytest.fixture(scope="session")
+def clean_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on a clean cohort with signal. Do not change it: copy it."""
+    return make_run(tmp_path_factory.mktemp("clean"), draw_cohort(1, signal=SIGNAL))
+
+
+@pytest.fixture(scope="session")
+def confounded_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """No effect; batch B holds 80 % of the cases and has 20 % fewer calls. Do not change it: copy it."""
+    return make_run(tmp_path_factory.mktemp("batch"), draw_cohort(1, batch_of_cases=0.8, batch_loss=0.2))

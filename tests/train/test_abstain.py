@@ -113,3 +113,15 @@ def test_abstain_reasons__a_channel_in_which_hardly_anybody_has_nothing(cohort: 
     path = Path(empty) / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"channels": CHANNELS}))
     assert (reasons(empty, read_manifest(empty), content) == "missing_plof").mean() > 0.9
+
+
+def test_abstain_reasons__a_channel_of_missing_calls_tells_nobody_off(cohort: str, tmp_path: Path):
+    uncalled = [
+        {"name": name, "definition": {"classes": ["synonymous"], "coding": "missing"}}
+        for name in ("plof", "synonymous")
+    ]
+    path = Path(cohort) / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"channels": uncalled}))
+    rule = {"ancestry": None, "n": 900, "deviation": 0.01, "mean": 30.0}
+    rules = [rule | {"channel": name} for name in ("plof", "synonymous")]
+    assert (reasons(cohort, read_manifest(cohort), made(tmp_path, burdens=rules)) == "").all()

@@ -212,11 +212,13 @@ def gather(run: Path, null_run: Path | None = None) -> Evidence:
 
 
 def synonymous_channels(channels: list[Channel]) -> list[int]:
-    """Places of the channels that count nothing but synonymous variants."""
+    """Places of the channels that count nothing but alleles of synonymous variants."""
     return [place for place, channel in enumerate(channels) if _is_synonymous(channel)]
 
 
 def _is_synonymous(channel: Channel) -> bool:
+    if channel.counts_missing_calls:
+        return False
     classes = channel.definition.get("classes")
     if classes:
         return all("synonymous" in str(name) for name in classes)

@@ -15,7 +15,13 @@ from etl.ingest.contig_names import contig_of
 from etl.ingest.header import decode, shown
 from etl.ingest.record import Record, RecordSettings
 from etl.ingest.source import CallsHeader, Reference, Source, find_paths
-from etl.ingest.sources.bgen_file import BgenHeader, read_bgen_header, read_variant, variant_starts
+from etl.ingest.sources.bgen_file import (
+    BgenHeader,
+    read_bgen_header,
+    read_variant,
+    size_faults,
+    variant_starts,
+)
 from etl.ingest.sources.hard_calls import hard_calls
 from etl.ingest.sources.plink import variants_per_part
 from etl.ingest.sources.reference_allele import ReferenceChoice
@@ -106,7 +112,7 @@ class BgenSource(Source):
         return self.paths() + ([self.config.sample] if self.config.sample else [])
 
     def read_header(self, path: str, reference: Reference) -> tuple[CallsHeader, list[str]]:
-        """Header block, sample ids and the first variant."""
+        """Header block, sample ids, the first variant and, where that is cheap, the end of the last one."""
         file = read_bgen_header(path)
         header = BgenCallsHeader(
             path=path,
@@ -115,7 +121,7 @@ class BgenSource(Source):
             first_contig=_first_contig(path, file),
             file=file,
         )
-        return header, []
+        return header, size_faults(path, file)
 
     def parts(self, headers: Sequence[CallsHeader], n_parts: int, reference: Reference) -> Sequence[BgenPart]:
         """Runs of variants; finding them reads through each file's variants, not their probabilities."""

@@ -5,10 +5,14 @@ Format: www.chg.ox.ac.uk/~gav/bgen_format/spec/v1.2.html (and v1.3, which adds z
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import struct
 import zlib
+from contextlib import closing
 from dataclasses import dataclass
 from typing import IO
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +26,8 @@ NONE, ZLIB, ZSTD = range(3)
 _NAMES = ("none", "zlib", "zstd")
 WIDTHS: dict[int, str] = {8: "<u1", 16: "<u2", 32: "<u4"}
 """Bits of a probability that are read, and their numpy type."""
+MOST_HOPS = 200_000
+"""Variants that a check of the header hops over: a few seconds."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,40 @@ def variant_starts(url: str, header: BgenHeader, every: int) -> list[int]:
         wanted = f"the {header.n_variants} variants that its header names"
         raise InputError(fault(url, "size", found=found, wanted=wanted))
     return starts
+
+
+def size_faults(url: str, header: BgenHeader) -> list[str]:
+    """Faults of a file that is cut off or goes on behind its last variant, where that is cheap to tell.
+
+    An index (.bgi) beside a file of this machine that agrees with its size is believed. Else its variants
+    are hopped over, as in `variant_starts`, if there are no more than `MOST_HOPS` or the index disagrees; of
+    other files, and of those elsewhere, the step that reads them tells.
+    """
+    if not os.path.exists(url):
+        return []
+    end = _indexed_end(f"{url}.bgi")
+    if end == (header.n_variants, os.path.getsize(url)):
+        return []
+    if end is None and header.n_variants > MOST_HOPS:
+        return []
+    try:
+        variant_starts(url, header, max(header.n_variants, 1))
+    except InputError as error:
+        return error.faults
+    return []
+
+
+def _indexed_end(url: str) -> tuple[int, int] | None:
+    """Variants of bgenix' index, and the byte at which the last one ends; None where none can be read."""
+    if not os.path.exists(url):
+        return None
+    query = "SELECT COUNT(*), MAX(file_start_position + size_in_bytes) FROM Variant"
+    try:
+        with closing(sqlite3.connect(f"file:{quote(url)}?mode=ro&immutable=1", uri=True)) as index:
+            n_variants, end = index.execute(query).fetchone()
+    except sqlite3.Error:
+        return None
+    return n_variants, end
 
 
 def read_variant(url: str, stream: IO[bytes], compression: int) -> BgenVariant:

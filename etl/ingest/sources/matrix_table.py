@@ -30,7 +30,7 @@ SHARDS = "shards"
 class HailSource(Source):
     """What MatrixTables and VDS have in common."""
 
-    people_field: ClassVar[str] = "columns"
+    people_field: ClassVar[str] = "column key"
     needs_hail: ClassVar[bool] = True
 
     def paths(self) -> list[str]:

@@ -22,6 +22,7 @@ from etl.ingest.header import HeaderLines, decode, info_annotation, shown, upper
 from etl.ingest.record import Record, RecordSettings
 from etl.ingest.source import CallsHeader, Reference, Source, find_paths
 from etl.ingest.sources.haploid import as_haploid, packed, unpacked
+from etl.ingest.sources.pgen_size import variants_end
 from etl.ingest.sources.plink import variants_per_part
 from etl.ingest.sources.variant_lines import LineFormat, line_starts, lines_from, summarize
 
@@ -114,7 +115,7 @@ class PgenSource(Source):
         return [file for pgen in self.paths() for file in (pgen, pvar_path(pgen), psam_path(pgen))]
 
     def read_header(self, path: str, reference: Reference) -> tuple[CallsHeader, list[str]]:
-        """People of the .psam, all lines of the .pvar, the numbers that the .pgen begins with."""
+        """People of the .psam, all lines of the .pvar, the numbers that the .pgen begins with, its size."""
         _require_pgenlib(path)
         people = read_people_file(psam_path(path))
         head, lines = _read_pvar_head(pvar_path(path))
@@ -223,7 +224,21 @@ def _pgen_faults(header: PgenHeader) -> list[str]:
         if found_number != wanted_number:
             wanted = f"{wanted_number}, as in the {file}"
             faults.append(fault(header.path, name, found=found_number, wanted=wanted))
-    return faults
+    return faults or _size_faults(header.path)
+
+
+def _size_faults(path: str) -> list[str]:
+    size = os.path.getsize(path)
+    try:
+        with open(path, "rb") as stream:
+            end = variants_end(stream)
+    except EOFError:
+        found, wanted = f"{size} bytes, which end within its index", "a whole .pgen"
+        return [fault(path, "size", found=found, wanted=wanted)]
+    if end is None or size >= end:
+        return []
+    wanted = f"{end}, where its index has the last variant's end"
+    return [fault(path, "size", found=f"{size} bytes", wanted=wanted)]
 
 
 def _open(path: str, header: PgenHeader, n_people: int) -> Any:

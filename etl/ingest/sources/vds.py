@@ -21,6 +21,7 @@ LOCAL = {"GT": "LGT", "AD": "LAD", "PL": "LPL"}
 class VdsSource(HailSource):
     """A VDS as Hail's combiner writes it, not split."""
 
+    people_field: ClassVar[str] = "column key of variant_data"
     metadata: ClassVar[tuple[str, ...]] = tuple(
         f"{part}/{name}"
         for part in ("variant_data", "reference_data")

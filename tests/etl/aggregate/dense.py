@@ -123,6 +123,8 @@ def expected_features(study: Study, mask: MaskConfig, meets_V: NDArray[np.bool_]
     value = np.where(missing & (mask.max_frequency <= 0.01 or mask.combine != "sum"), 0, value)
     value = np.floor(value * weight(study, mask, count, number) * GRID + 0.5) / GRID
     keep = meets_V[:, np.newaxis] & (frequency <= mask.max_frequency)
+    if mask.coding == "missing":
+        value = (missing & np.where(own, alternate, 0).any(axis=1, keepdims=True)).astype(float)
     keep &= (frequency > mask.min_frequency) | (mask.min_frequency == 0)
     keep &= count <= (np.inf if mask.max_allele_count is None else mask.max_allele_count)
     if mask.max_external_frequency is not None:

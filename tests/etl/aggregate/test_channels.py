@@ -12,6 +12,13 @@ def test_mask_channels__definition_tells_the_missing_rule():
     assert common.definition["missing_call"] == "expected value at the allele frequency"
 
 
+def test_mask_channels__definition_of_missing_calls():
+    (channel,) = mask_channels([MaskConfig(name="m", classes=("plof",), coding="missing")])
+    assert channel.counts_missing_calls
+    assert channel.definition["missing_call"] == "1; a call that was made adds 0"
+    assert channel.definition["combined"] == "sum over variants"
+
+
 def test_mask_channels__definition_is_full():
     mask = MaskConfig(
         name="m",

@@ -54,6 +54,11 @@ def test_mask_config__any_of_as_written_in_yaml():
     assert build_config(MaskConfig, mask.model_dump(mode="json"), "run.yaml") == mask
 
 
+def test_mask_config__missing_calls_of_synonymous_variants_are_no_synonymous_channel():
+    assert MaskConfig(name="s", classes=("synonymous",)).is_synonymous
+    assert not MaskConfig(name="s", classes=("synonymous",), coding="missing").is_synonymous
+
+
 @pytest.mark.parametrize("weight", ["none", "madsen_browning", {"beta": [1.0, 25.0]}, {"score": "cadd"}])
 def test_weight__its_short_form_comes_back(weight):
     mask = MaskConfig(name="m", classes=("any",), weight=weight)
@@ -92,6 +97,15 @@ def mask_of(**settings):
         (mask_of(weight={"kind": "score"}), "none, madsen_browning, beta"),
         (mask_of(weight="beta", combine="comphet"), "no weight with combine: comphet"),
         (mask_of(coding="recessive", combine="two_hits"), "coding additive .* with combine: two_hits"),
+        *(
+            (mask_of(coding="missing", **other), "combine: sum, no weight, .* with coding: missing, which")
+            for other in (
+                {"combine": "max"},
+                {"weight": "beta"},
+                {"collapse_allele_count": 10},
+                {"max_allele_count": 0},
+            )
+        ),
         (mask_of(collapse_allele_count=10, combine="max"), "no collapse_allele_count with combine: max"),
     ],
 )

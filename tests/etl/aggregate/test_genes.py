@@ -92,6 +92,27 @@ def test_sum_features__people_who_were_dropped_are_left_out():
     assert rows == [{"sample_index": 0, "index": 0, "value": 2.0, "peak": 0.0}]
 
 
+def test_sum_features__on_y_women_have_neither_a_call_nor_a_missing_one():
+    table = cohort_table(variant("chrY", 7_000_000, "./. 0/1 1 0/0 fail"))
+    added = feature(0, 1.0, 2.0, 0.25) | {"reference": 4.0, "reference_haploid": 8.0}
+    batch = table.append_column("features", features_column([[added]])).to_batches()[0]
+    codes = {"female": 1, "male": 2}
+    sexes = np.array([codes[sex] for sex in ("female", "female", "male", "female", "male")], dtype=np.int8)
+    kept = KeptPeople(np.arange(5, dtype=np.int32), sexes)
+    rows = sum_features(batch, kept, NOBODY[:5]).to_pylist()
+    assert {row["sample_index"]: row["value"] for row in rows} == {2: 2.0, 4: 0.25}
+
+
+def test_sum_features__on_y_alleles_of_unknown_sex_are_not_among_those_counted():
+    table = cohort_table(variant("chrY", 7_000_000, "0/1 1 0/0 0"))
+    added = feature(0, 1.0, 2.0, 0.0, others=10.0)
+    added |= {"reference": 3.0, "others_reference": 30.0, "reference_haploid": 5.0}
+    batch = table.append_column("features", features_column([[added]])).to_batches()[0]
+    kept = KeptPeople(np.arange(4, dtype=np.int32), np.array([0, 2, 0, 2], dtype=np.int8))
+    rows = sum_features(batch, kept, np.array([True, True, True, False])).to_pylist()
+    assert {row["sample_index"]: row["value"] for row in rows} == {0: 1.0, 1: 20.0, 2: 3.0, 3: 5.0}
+
+
 def test_sum_features__people_whose_alleles_were_counted():
     table = cohort_table(variant("chrX", 5_000_000, "0/1 1/1 1 0/1 1/1 1 ./."))
     column = features_column([[feature(0, 1.0, 2.0, 0.5, others=10.0)]])

@@ -102,6 +102,24 @@ def test_mask_features__missing_call_adds_nothing_to_a_rare_mask():
     assert features_of(masks, (1, 100, [(0, "plof")]))[0] == [(0, 1.0, 2.0, 0.0)]
 
 
+def test_mask_features__coding_missing_counts_missing_calls_of_variants_in_range():
+    masks = [MaskConfig(name="a", classes=("plof",), coding="missing", max_frequency=0.01)]
+    one = [(3, "plof")]
+    names = ("index", "missing", "missing_haploid", "reference", "het", "hom", "others_het", "haploid")
+    found = features_of(
+        masks, (1, 100, one), (2, 100, one), (0, 100, one), (1, 100, [(3, "synonymous")]), names=names
+    )
+    # Neither the one above 1 %, nor the one that nobody outside the test fold carries.
+    assert found == {0: [(3, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)]}
+
+
+def test_mask_features__coding_missing_of_common_variants_and_the_rarer_allele():
+    for settings in ({}, {"frequency": "minor", "max_frequency": 0.2}, {"max_allele_count": 90}):
+        masks = [MaskConfig(name="a", classes=("any",), coding="missing", **settings)]
+        names = ("missing", "reference", "others_reference", "hom")
+        assert features_of(masks, (90, 100, [(0, "plof")]), names=names) == {0: [(1.0, 0.0, 0.0, 0.0)]}
+
+
 def test_mask_features__a_variant_s_features_stand_together_by_channel_and_gene():
     masks = [MaskConfig(name="p", classes=("plof",)), MaskConfig(name="a", classes=("any",))]
     found = features_of(masks, (1, 100, [(1, "plof"), (4, "plof")]), (1, 100, [(0, "other")]))

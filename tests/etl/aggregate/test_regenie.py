@@ -7,6 +7,7 @@ of alternate allele frequency up to 0.2. The other rules follow regenie's source
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,12 +15,19 @@ import pytest
 pytest.importorskip("pyspark")
 from pyspark.sql import SparkSession
 
+from contract.config import build_config
 from etl.aggregate.config import MaskConfig
 from etl.aggregate.genes import add_up, sum_features
 from etl.aggregate.masks import FEATURE, READ_COLUMNS, mask_features
+from etl.annotate.consequence import Site
+from etl.annotate.group_table import join_groups
+from etl.annotate.groups import GroupAnnotator
+from etl.annotate.part_rows import PartRows
 from etl.annotate.variants import ANNOTATED_SCHEMA
 from etl.cohort.people import KeptPeople
 from etl.cohort.schema import HET, HOM_ALT
+from etl.config import EtlConfig
+from etl.genome import genome
 
 M1, M2 = ("pLof",), ("pLof", "missense")
 SETS = ("SET1", "SET2")
@@ -69,7 +77,10 @@ def members(regenie: Path) -> dict[str, list[tuple[int, str]]]:
 
 
 def our_masks(masks, genotypes, members, folder: Path) -> np.ndarray:
-    """People × masks × sets, from two tasks; nobody's own alleles are taken out, as in regenie."""
+    """People × masks × sets, from two tasks; nobody's own alleles are taken out, as in regenie.
+
+    Members of a variant: gene, class and word, or one word for both.
+    """
     counts, names, people = genotypes
     rows = [
         {
@@ -77,7 +88,8 @@ def our_masks(masks, genotypes, members, folder: Path) -> np.ndarray:
             "allele_count": int(counts[place].sum()),
             "allele_number": 2 * len(people),
             "consequences": [
-                {"gene": gene, "variant_class": category} for gene, category in members.get(name, [])
+                {"gene": gene, "variant_class": words[0], "terms": [words[-1]]}
+                for gene, *words in members.get(name, [])
             ],
         }
         for place, name in enumerate(names)
@@ -123,6 +135,55 @@ def test_masks__equal_those_that_regenie_wrote(regenie, genotypes, members, tmp_
     for place, (mask, gene) in enumerate([(0, "SET1"), (1, "SET2")]):
         assert len(np.unique(written[place])) == 3
         assert np.array_equal(ours[:, mask, SETS.index(gene)], written[place])
+
+
+def annotation_config(regenie: Path, folder: Path) -> EtlConfig:
+    """The example as a user would name it, without a block of masks; its alleles D and d become bases."""
+    lines = [line.split() for line in (regenie / "example_3chr.bim").read_text().splitlines()]
+    ids = folder / "ids.bim"
+    ids.write_text("".join("\t".join([*fields[:4], "C", "A"]) + "\n" for fields in lines))
+    files = {name: str(regenie / f"example_3chr.{end}") for name, end in
+             {"path": "annotations", "set_list": "setlist", "masks": "masks"}.items()}  # fmt: skip
+    settings = {
+        "out": str(folder / "out"),
+        "reference": "GRCh37",
+        "input": {"plink": str(regenie / "example_3chr.bed")},
+        "genes": {"path": str(folder / "genes.bed")},
+        "annotation": {"kind": "groups", "format": "regenie", "ids": str(ids), "max_frequency": 0.2, **files},
+    }
+    return build_config(EtlConfig, settings, "test")
+
+
+def test_masks__of_regenie_s_own_definitions(regenie, genotypes, tmp_path, hail_session):
+    config = annotation_config(regenie, tmp_path)
+    masks = config.masks.resolved()
+    assert [mask.name for mask in masks] == ["M1", "M2", "M3"]
+    # Its variants as a cohort has them, and what the group file says of each.
+    fields = [line.split() for line in (regenie / "example_3chr.bim").read_text().splitlines()]
+    variants = [
+        {"variant": place, "contig": row[0], "position": int(row[3]), "ref": "A", "alt": "C"}
+        for place, row in enumerate(fields)
+    ]
+    genes = pd.DataFrame({"position": range(2), "gene_id": SETS, "symbol": [None, None]})
+    frame = SparkSession.builder.getOrCreate().createDataFrame(pd.DataFrame(variants))
+    out = str(tmp_path / "groups")
+    _, warnings = join_groups(config.annotation.groups, genes, genome("GRCh37"), frame, out)
+    assert [text.rpartition("masks: ")[2] for text in warnings[-2:]] == [
+        f"mask {name}, which {regenie}/example_3chr.annotations gives to no variant"
+        for name in ("M2 counts unknown1", "M3 counts unknown1, unknown2")
+    ]
+    annotator = GroupAnnotator(genes, PartRows(out))
+    sites = [Site("1", 1, "A", "C", ["A", "C"], 1, None, row["variant"]) for row in variants]
+    members = {
+        row[1]: [(one.gene, one.variant_class, *one.terms) for one in annotator(site)]
+        for row, site in zip(fields, sites, strict=True)
+    }
+    ours = our_masks(masks, genotypes, members, tmp_path)
+    written, _, people = read_bed(regenie / "example_3chr_masks.bed")
+    written = written[:, [people.index(person) for person in genotypes[2]]]
+    assert np.array_equal(ours[:, 0, 0], written[0])
+    assert np.array_equal(ours[:, 1, 1], written[1])
+    assert not ours[:, 2].any()
 
 
 def test_masks__sum_comphet_and_bins_as_in_regenie_s_source(genotypes, members, tmp_path, hail_session):

@@ -20,6 +20,8 @@ RULES = [
     {},
     {"coding": "dominant"},
     {"coding": "recessive"},
+    {"coding": "missing"},
+    {"coding": "missing", "frequency": "minor", "max_frequency": 0.05},
     {"max_frequency": 0.05},
     {"max_frequency": 0.01},
     {"min_frequency": 0.05, "max_frequency": 0.6},

@@ -1,6 +1,7 @@
 """VEP's CSQ: transcripts, LOFTEE, scores, and every record of files that others wrote."""
 
 import math
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -76,6 +77,48 @@ def test_candidates__a_flag_of_loftee_lowers_its_call_where_that_is_wanted():
     assert [(one.variant_class, one.loftee) for one in lowered] == [("plof_low_confidence", "HC")]
     kept = annotate(entry("stop_gained", loftee="HC"), loftee_flags="low_confidence")
     assert [one.variant_class for one in kept] == ["plof"]
+
+
+MISSENSE, UNJUDGED_STOP = entry("missense_variant"), entry("stop_gained")
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        # It is no high confidence call, and does not hide behind the missense change of another transcript.
+        ((MISSENSE, UNJUDGED_STOP), ("stop_gained", "plof_low_confidence", None)),
+        ((UNJUDGED_STOP, entry("splice_donor_variant", loftee="HC")), ("splice_donor_variant", "plof", "HC")),
+        # A verdict goes before none, though a stop is the graver term.
+        (
+            (UNJUDGED_STOP, entry("frameshift_variant", loftee="LC")),
+            ("frameshift_variant", "plof_low_confidence", "LC"),
+        ),
+    ],
+)
+def test_candidates__loss_of_function_that_loftee_did_not_judge(entries, expected):
+    for ordered in (entries, entries[::-1]):
+        (found,) = annotate(*ordered)
+        assert (found.consequence, found.variant_class, found.loftee) == expected
+
+
+def test_candidates__an_unjudged_transcript_that_codes_for_no_protein():
+    unjudged = UNJUDGED_STOP.replace("protein_coding", "processed_transcript")
+    assert [one.variant_class for one in annotate(MISSENSE, unjudged)] == ["other_missense"]
+    every = annotate(MISSENSE, unjudged, protein_coding_only=False)
+    assert [one.variant_class for one in every] == ["plof_low_confidence"]
+    preferred = annotate(entry("missense_variant", canonical="YES"), UNJUDGED_STOP, transcripts="canonical")
+    assert [one.variant_class for one in preferred] == ["other_missense"]
+
+
+def test_candidates__variants_that_loftee_did_not_judge_are_counted():
+    annotator = make_annotator(
+        GENES, AnnotationConfig(), genome("GRCh37"), header=AnnotationHeader(tuple(FIELDS))
+    )
+    for entries in ((UNJUDGED_STOP,), (UNJUDGED_STOP, WORST), (MISSENSE,)):
+        annotator(Site("1", 110, "A", "T", ["A", "T"], 1, list(entries)))
+    ((text, number),) = annotator.counts.items()
+    assert number == 1
+    assert re.match(r"variants have a term of loss of function that LOFTEE did not judge, in the tr", text)
 
 
 def test_candidates__all_terms_of_the_transcript():

@@ -71,6 +71,14 @@ def test_ann__worst_of_each_gene_for_the_own_allele():
     assert brief(find(site(*entries, alts=("T", "G"), index=2))) == [(0, "stop_gained", "plof")]
 
 
+def test_ann__a_lost_feature_in_snpeffs_own_word_that_it_did_not_call():
+    find = annotator("ann", ANN, lof=True)
+    assert brief(find(site(ann("T", "feature_ablation", "HIGH")))) == [
+        (0, "feature_ablation", "plof_low_confidence")
+    ]
+    assert find.counts == {}
+
+
 def test_ann__calls_of_loss_decide_where_snpeff_made_them():
     find = annotator("ann", ANN, lof=True)
     stop, other = ann("T", "stop_gained", "HIGH"), ann("T", "frameshift_variant", "HIGH", gene="B|ENSG2")

@@ -99,7 +99,9 @@ def test_annotate_variants__loftee_decides_where_it_ran():
     consequences = annotate(
         "T|stop_gained|ENSG1|HC", "T|stop_gained|ENSG2|LC", "T|stop_gained|ENSG3|", fields=fields
     )
-    assert [item[2] for item in consequences] == ["plof", "plof_low_confidence", "other"]
+    assert [item[2] for item in consequences] == ["plof", "plof_low_confidence", "plof_low_confidence"]
+    # What LOFTEE never judges stays what its term says.
+    assert annotate("T|intron_variant|ENSG1|", fields=fields) == [(0, "intron_variant", "other")]
 
 
 def test_annotate_variants__multi_allelic_by_notation():

@@ -22,6 +22,7 @@ from etl.ingest.header import VcfHeader, read_header
 from etl.ingest.ranges import FileRange, plan_ranges
 from etl.ingest.samples import match_samples
 from etl.ingest.sites import RECORD_REASONS
+from etl.ingest.sources.vcf import VcfSource
 from etl.ingest.vcf import Reading, Totals
 from etl.steps.ingest import read_settings
 from etl.thresholds import Profile
@@ -73,7 +74,9 @@ def outcome(
         (header,) = read_headers(config.input, reference)
         # The samples table is taken to name the people of the file, each once.
         table = pd.DataFrame({"sample_id": list(dict.fromkeys(header.samples))})
-        if faults := match_samples(table, header.samples, "samples.tsv", header.path):
+        if faults := match_samples(
+            table, header.samples, "samples.tsv", header.path, people_field=VcfSource.people_field
+        ):
             raise InputError(faults)
         if genotype_qc == "apply" and (faults := missing_fields(header.format_fields, header.path)):
             raise InputError(faults)

@@ -7,7 +7,8 @@ import pytest
 
 from contract.config import build_config
 from contract.errors import InputError
-from etl.config import SamplesConfig
+from etl.config import Format, SamplesConfig
+from etl.ingest.files import SOURCES
 from etl.ingest.samples import match_samples, permuted_status, read_samples
 
 TABLE = """\
@@ -168,11 +169,27 @@ def test_read_samples__absent_empty_and_binary(tmp_path: Path):
 
 def test_match_samples__counts_and_no_ids():
     samples = pd.DataFrame({"sample_id": ["A", "B", "C"]})
-    assert match_samples(samples, ["C", "A", "B"], "t.tsv", "c.vcf") == []
-    assert match_samples(samples, ["A", "D", "D"], "t.tsv", "c.vcf") == [
-        "c.vcf: #CHROM line: found 1 repeated names, wanted each once",
-        "c.vcf: samples: found 2 people of t.tsv absent, wanted all of them",
-        "t.tsv: samples: found 1 people of c.vcf absent, wanted all of them",
+    assert match_samples(samples, ["C", "A", "B"], "t.tsv", "c.vcf", people_field="#CHROM line") == []
+
+
+@pytest.mark.parametrize(
+    ("format", "field"),
+    [
+        ("vcf", "#CHROM line"),
+        ("plink", ".fam"),
+        ("pgen", ".psam"),
+        ("bgen", "sample ids"),
+        ("matrix_table", "column key"),
+        ("vds", "column key of variant_data"),
+    ],
+)
+def test_match_samples__names_where_a_format_has_its_people(format: Format, field: str):
+    samples = pd.DataFrame({"sample_id": ["A", "B", "C"]})
+    own = SOURCES[format].people_field
+    assert match_samples(samples, ["A", "D", "D"], "t.tsv", "calls", people_field=own) == [
+        f"calls: {field}: found 1 repeated names, wanted each once",
+        f"calls: {field}: found 2 people of t.tsv absent, wanted all of them",
+        "t.tsv: samples: found 1 people of calls absent, wanted all of them",
     ]
 
 

@@ -48,7 +48,7 @@ def run(
 ) -> tuple[dict[int, list], Counter[str], list[dict]]:
     """Features of known variants, what was counted, and rows of the others."""
     people = KeptPeople(np.arange(4, dtype=np.int32), sex_codes(["female", "male", "male", "female"]))
-    settings = {"min_call_rate": None, "allele_number": 200, "annotated": True} | changes
+    settings = {"min_call_rate": None, "n_people": 100, "n_men": 40, "annotated": True} | changes
     join = VariantJoin(variants=variants, people=people, **settings)
     batches = cohort_table(*rows).select(list(COLUMNS)).to_batches()
     features: dict[int, list] = {}
@@ -78,6 +78,14 @@ def test_unseen_variants__nobody_there_carries_them(variants: VariantTable):
     assert (row["variant"], row["position"], row["a_index"]) == (7, 150, 1)
     assert (row["allele_count"], row["allele_number"], row["passes"]) == (0, 200, True)
     assert row["call_rate"] is None
+
+
+def test_unseen_variants__alleles_there_by_region_and_sex(variants: VariantTable):
+    places = (("chr1", 150), ("chrX", 5_000_000), ("chrX", 20_000), ("chrY", 10_000_000))
+    rows = [variant(contig, position, "0/0 0/0 1/1 0/0") for contig, position in places]
+    _, _, unseen = run(variants, *rows)
+    # Of 60 women and 40 men; the third lies in a pseudo-autosomal region.
+    assert [row["allele_number"] for row in unseen] == [200, 160, 200, 40]
 
 
 def test_unseen_variants__may_count_nowhere(variants: VariantTable):

@@ -105,8 +105,10 @@ EVERY_RULE = [
     {"name": "weighted", "classes": ["any"], "weight": "beta"},
     {"name": "recessive", "classes": ["any"], "coding": "recessive", "weight": "beta"},
     {"name": "counted", "classes": ["any"], "max_allele_count": 3},
+    {"name": "uncalled", "classes": ["any"], "coding": "missing"},
 ]
-"""Masks whose features depend on exact frequencies: weights, and expected values of missing calls."""
+"""Masks whose features depend on exact frequencies: weights, and expected values of missing calls; and on
+which calls are missing."""
 
 
 def test_run__weights_and_expected_values_are_exact(finished: Study, tmp_path: Path):
@@ -118,6 +120,10 @@ def test_run__weights_and_expected_values_are_exact(finished: Study, tmp_path: P
     check_same(found, wanted)
     values = np.concatenate(found["values"].tolist())
     assert (values % 1 != 0).sum() > 20, "of weights and of missing calls"
+    place, n_genes = len(EVERY_RULE) - 1, read_manifest(str(first.out / "dataset")).n_genes
+    uncalled = np.concatenate(found["indices"].tolist()) // n_genes == place
+    assert uncalled.sum() > 5
+    assert (values[uncalled] % 1 == 0).all()
 
 
 def config_again(study: Study, folder: Path) -> EtlConfig:

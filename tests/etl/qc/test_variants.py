@@ -149,6 +149,35 @@ def test_count_batch__calls_that_a_woman_cannot_have_are_none():
     assert by_position()[7000000]["het"] == [], "no test of equilibrium on Y"
 
 
+def test_count_batch__frequencies_on_y_are_those_of_men():
+    row = by_position()[7000000]
+    # Training: of the men P1 1, P2 0, P4 failed. Three women have no allele, whatever their calls are.
+    assert (row["allele_count"], row["allele_number"]) == (1, 2)
+    # A woman's sex is not known: her call stands, but tells no frequency.
+    unknown = by_position(PEOPLE.assign(sex=PEOPLE["sex"].where(PEOPLE["sample_id"] != "P0", "unknown")))
+    row = unknown[7000000]
+    assert (row["n_carriers"], row["allele_count"], row["allele_number"]) == (2, 1, 2)
+    assert row["call_rate"] == pytest.approx(2 / 3)
+
+
+def test_count_batch__batches_on_y_are_compared_by_their_men():
+    people = pd.DataFrame(
+        {
+            "sample_id": [f"P{number}" for number in range(6)],
+            "sample_index": range(6),
+            "is_case": 0,
+            "sex": ["male", "male", "male", "male", "female", "female"],
+            "ancestry": "group1",
+            "batch": ["w1", "w1", "w2", "w2", "w2", "w2"],
+            "training": True,
+        }
+    )
+    batch = counted(people, [variant("chrY", 7000000, "1 1 0 0 0/0 0/0")])
+    # Of four alleles, two in each batch, both alternate ones are in w1: 2, where 1 is expected.
+    variance = 2 * 2 * 2 * 2 / (4**3 - 4**2)
+    assert batch.column("batch_p")[0].as_py() == pytest.approx(chi2.sf(0.5**2 / variance, 1))
+
+
 def test_count_batch__labels_of_test_people_change_nothing():
     swapped = PEOPLE.assign(is_case=PEOPLE["is_case"].where(PEOPLE["training"], 1 - PEOPLE["is_case"]))
     assert counted().equals(counted(swapped))

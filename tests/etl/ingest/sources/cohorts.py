@@ -139,3 +139,28 @@ def convert(plink2: str, vcf: Path, *command: str, people: dict[str, str] = PEOP
     ]
     subprocess.run([plink2, *map(str, arguments)], check=True, capture_output=True, timeout=60)
     return prefix
+
+
+def write_vds(vcf: Path, path: Path, **settings: Any) -> str:
+    """The VCF's calls as a VDS: reference calls as blocks of one base, the alleles of other calls local.
+
+    `settings` are further ones of `hl.import_vcf`.
+    """
+    import hail as hl
+
+    table = hl.import_vcf(str(vcf), reference_genome="GRCh37", **settings).drop("rsid")
+    call = table.GT
+    alleles = hl.sorted(hl.array(hl.set(hl.array([0]).extend(hl.range(call.ploidy).map(lambda n: call[n])))))
+    local = hl.if_else(
+        call.ploidy == 1,
+        hl.call(alleles.index(call[0])),
+        hl.call(alleles.index(call[0]), alleles.index(call[1])),
+    )
+    is_reference = call.n_alt_alleles() == 0
+    table = table.select_entries(
+        END=hl.or_missing(is_reference, table.locus.position),
+        LA=hl.or_missing(~is_reference, alleles),
+        LGT=local,
+    )
+    hl.vds.VariantDataset.from_merged_representation(table).write(str(path))
+    return str(path)

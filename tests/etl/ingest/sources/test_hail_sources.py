@@ -18,6 +18,7 @@ from tests.etl.ingest.sources.cohorts import (
     rows,
     run_config,
     write_vcf,
+    write_vds,
 )
 
 UNCOVERED = SimpleNamespace(GT=None, DP=None, GQ=None)
@@ -135,28 +136,6 @@ def test_vds__calls_of_reference_blocks_and_local_alleles(
             assert depth == (missing if entry.DP is None else entry.DP)
             if genotype_qc == "apply":
                 assert quality == (missing if entry.GQ is None else entry.GQ)
-
-
-def write_vds(vcf: Path, path: Path) -> str:
-    """The VCF's calls as a VDS: reference calls as blocks of one base, the alleles of other calls local."""
-    import hail as hl
-
-    table = hl.import_vcf(str(vcf), reference_genome="GRCh37").drop("rsid")
-    call = table.GT
-    alleles = hl.sorted(hl.array(hl.set(hl.array([0]).extend(hl.range(call.ploidy).map(lambda n: call[n])))))
-    local = hl.if_else(
-        call.ploidy == 1,
-        hl.call(alleles.index(call[0])),
-        hl.call(alleles.index(call[0]), alleles.index(call[1])),
-    )
-    is_reference = call.n_alt_alleles() == 0
-    table = table.select_entries(
-        END=hl.or_missing(is_reference, table.locus.position),
-        LA=hl.or_missing(~is_reference, alleles),
-        LGT=local,
-    )
-    hl.vds.VariantDataset.from_merged_representation(table).write(str(path))
-    return str(path)
 
 
 def test_vds__equals_the_vcf_that_it_was_made_of(tmp_path: Path):

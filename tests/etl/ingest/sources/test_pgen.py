@@ -1,10 +1,13 @@
+import io
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from etl.ingest.sources import pgen
+from etl.ingest.sources.pgen_size import variants_end
 from tests.etl.ingest.reading import calls
 from tests.etl.ingest.sources.cohorts import (
     RECORDS,
@@ -121,6 +124,52 @@ def spoilt(folder: Path, kind: str) -> Path:
 def test_pgen__one_fault_for_a_bad_set(tmp_path: Path, kind: str, wanted: str):
     prefix = spoilt(tmp_path, kind)
     assert faults_of({"pgen": str(prefix)}) == [f"{prefix}{wanted}"]
+
+
+@pytest.mark.usefixtures("pgenlib")
+def test_pgen__a_file_that_is_cut(tmp_path: Path, shared_data: Path):
+    prefix = write_set(tmp_path)
+    path = prefix.with_suffix(".pgen")
+    path.write_bytes(path.read_bytes()[:-1])
+    assert faults_of({"pgen": str(prefix)}) == [
+        f"{path}: size: found 13 bytes, wanted 14, where its index has the last variant's end"
+    ]
+    for end in ("pgen", "pvar", "psam"):
+        shutil.copyfile(shared_data / f"02_regenie/example.{end}", tmp_path / f"example.{end}")
+    path = tmp_path / "example.pgen"
+    assert faults_of({"pgen": str(path)}) == []
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    assert faults_of({"pgen": str(path)}) == [
+        f"{path}: size: found 83825 bytes, wanted 83826, where its index has the last variant's end"
+    ]
+    path.write_bytes(whole[:600])
+    assert faults_of({"pgen": str(path)}) == [
+        f"{path}: size: found 600 bytes, which end within its index, wanted a whole .pgen"
+    ]
+
+
+def indexed(n_variants: int, starts: list[int], rest: bytes, *, control: int, mode: int = 0x10) -> io.BytesIO:
+    head = bytes([0x6C, 0x1B, mode]) + struct.pack("<2I", n_variants, 5) + bytes([control])
+    return io.BytesIO(head + struct.pack(f"<{len(starts)}Q", *starts) + rest)
+
+
+def test_variants_end__by_the_lengths_of_the_last_block():
+    # Types of four bits, lengths of one byte: 3 variants of 2, 1 and 4 bytes from byte 25 on.
+    assert variants_end(indexed(3, [25], bytes(2) + bytes([2, 1, 4]), control=0x40)) == 32
+    # Types of eight bits, lengths of two bytes, counts of alleles and flags of provisional references.
+    rest = bytes(1) + struct.pack("<H", 515) + bytes(2)
+    assert variants_end(indexed(1, [100], rest, control=0b11_01_0101)) == 615
+    # A block of 65,536 variants before the last one of one variant.
+    first = bytes(2**16 // 2 + 2**16)
+    assert variants_end(indexed(2**16 + 1, [99, 5000], first + bytes([7, 9]), control=0x40)) == 5009
+
+
+def test_variants_end__of_other_modes_and_of_a_file_that_ends_before():
+    assert variants_end(indexed(3, [], bytes(2), control=0x40, mode=0x03)) is None
+    assert variants_end(indexed(3, [25], b"", control=0x48)) is None
+    with pytest.raises(EOFError, match="the file is cut off"):
+        variants_end(indexed(3, [25], bytes(2) + bytes([2, 1]), control=0x40))
 
 
 @pytest.mark.usefixtures("pgenlib")

@@ -299,7 +299,7 @@ def test_check__plink_without_genotype_fields_and_with_other_people(mini: MiniIn
     mini.settings |= {"input": {"plink": str(prefix)}, "annotation": {"kind": "intervals"}}
     mini.settings["masks"] = {"preset": "any"}
     assert check(build_config(EtlConfig, mini.settings, "test")) == [
-        f"{prefix}.bed: samples: found 4 people of {mini.samples} absent, wanted all of them",
+        f"{prefix}.bed: .fam: found 4 people of {mini.samples} absent, wanted all of them",
         f"{mini.samples}: samples: found 5 people of {prefix}.bed absent, wanted all of them",
         f"{prefix}.bed: FORMAT: found GT, wanted also AD, DP, GQ, PL for genotype quality control "
         "(genotype_qc: skip does without it)",
