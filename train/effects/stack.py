@@ -40,6 +40,9 @@ DOUBT = 20.0
 """Priors are averaged by their evidence on people left out, to the power 1 / DOUBT: it differs by chance by
 more than its sum over people would have it."""
 
+LEAST_WEIGHT = 0.05
+"""Share of the average below which a prior is left out: fits behind gates then need not be made for it."""
+
 FAR_BEHIND = 150.0
 """A prior whose bound lies so far below the best one's is not fitted again for those left out."""
 
@@ -248,7 +251,7 @@ def _weigh(cohort: Cohort, columns: GeneColumns, fits: Mapping[str, list[Effects
     scores = [left_out_scores(cohort, columns, effect_KGC) for effect_KGC in effect_JKGC]
     score_MJ = np.column_stack([score_M for score_M, _ in scores])
     centre_JK = np.stack([centre_K for _, centre_K in scores])
-    used = _family(cohort, list(fits), score_MJ)
+    used = _worth_having(cohort, list(fits), score_MJ)
     blends = [_blend(cohort, score_MJ[:, used], _seen(cohort, k)) for k in range(n_fits)]
     heads = [head for _, head in blends]
     weight_KJ = np.zeros((n_fits, len(fits)))
@@ -288,6 +291,13 @@ def losses(cohort: Cohort, logit_M: Floats) -> Floats:
 
 def _seen(cohort: Cohort, fit: int) -> NDArray[np.bool_]:
     return ~np.isin(cohort.group_M, cohort.unseen(fit))
+
+
+def _worth_having(cohort: Cohort, names: list[str], score_MJ: Floats) -> list[int]:
+    """Priors of the chosen family that count for something in its average."""
+    family = _family(cohort, names, score_MJ)
+    weight_J, _ = _blend(cohort, score_MJ[:, family], cohort.training_M)
+    return [j for j, weight in zip(family, weight_J, strict=True) if weight >= LEAST_WEIGHT * weight_J.sum()]
 
 
 def _family(cohort: Cohort, names: list[str], score_MJ: Floats) -> list[int]:
@@ -336,6 +346,7 @@ def _told(fitted: Effects) -> dict[str, Any]:
         "genes_expected": float(fitted.inclusion_G.sum()),
         "bound": fitted.bound,
         "sweeps": fitted.sweeps,
+        "slab_shares": fitted.prior.share_K.tolist(),
         "channel_deviation": np.sqrt(np.diag(fitted.prior.covariance_CC)).tolist(),
         "channel_mean": fitted.prior.mean_C.tolist(),
     }
