@@ -5,17 +5,17 @@ genes with an effect is still on its way after fifty. What a gene is pulled by, 
 with what all others leave of the outcome, hardly changes with the prior, though. So many steps are made on
 the pulls that one pass has left, at the cost of a few numbers a gene, and the next pass brings new pulls.
 
-Axes in names: V genes that vary, C channels, D columns of the properties' basis.
+Axes in names: V genes that vary, C channels, K slabs, D columns of the properties' basis.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from train.effects.prior import PROPERTY_PENALTY, RIDGE, Floats, Prior, fit_inclusion
 
@@ -27,6 +27,9 @@ STEADY = 3e-4
 
 FARTHEST = 32.0
 """Longest leap ahead, in steps."""
+
+LEAST_SHARE = 1e-6
+"""Of a slab that no gene asks for: it may come back."""
 
 
 @dataclass(frozen=True)
@@ -83,19 +86,20 @@ def prior_change(before: Prior, after: Prior) -> float:
 
 
 def _second_moment(prior: Prior) -> float:
-    return float(np.trace(prior.covariance_CC) + prior.mean_C @ prior.mean_C)
+    size = prior.share_K @ prior.scale_K**2
+    return float(size * (np.trace(prior.covariance_CC) + prior.mean_C @ prior.mean_C))
 
 
 def _step(prior: Prior, pulls: Pulls, basis_VD: Floats | None, *, sparse: bool) -> tuple[Prior, float]:
     """One step of expectation maximisation, and the log evidence of the prior that it starts from."""
     vary_V, share_V = pulls.vary_V, prior.inclusion_G[pulls.vary_V]
-    precision_CC = np.linalg.inv(prior.covariance_CC)
-    pull_C = precision_CC @ prior.mean_C
-    constant = -0.5 * float(np.linalg.slogdet(prior.covariance_CC)[1] + pull_C @ prior.mean_C)
-    inclusion_V, first_C, second_CC, evidence = _moments(
-        (pulls.pull_VC, pulls.product_VCC), (precision_CC, pull_C, share_V, constant, prior.noise)
+    slabs = prior.slabs()
+    constant_K = slabs.constant_K + np.log(prior.share_K)
+    inclusion_V, count_K, first_C, second_CC, evidence = _moments(
+        (pulls.pull_VC, pulls.product_VCC),
+        (slabs.precision_KCC, slabs.pull_KC, share_V, constant_K, prior.scale_K, prior.noise),
     )
-    total = max(float(inclusion_V.sum()), 1e-6)
+    total = max(float(count_K.sum()), 1e-6)
     mean_C = first_C / total
     covariance_CC = second_CC / total - np.outer(mean_C, mean_C)
     covariance_CC += np.diag(RIDGE * np.diag(covariance_CC))
@@ -107,7 +111,16 @@ def _step(prior: Prior, pulls: Pulls, basis_VD: Floats | None, *, sparse: bool) 
         evidence -= 0.5 * PROPERTY_PENALTY * float(weight_D[1:] @ weight_D[1:])
         inclusion_G = inclusion_G.copy()
         inclusion_G[vary_V], weight_D = fit_inclusion(inclusion_V, basis_VD, weight_D)
-    return Prior(inclusion_G, mean_C, covariance_CC, prior.noise, weight_D), float(evidence)
+    share_K = np.maximum(count_K / total, LEAST_SHARE)
+    learned = replace(
+        prior,
+        inclusion_G=inclusion_G,
+        mean_C=mean_C,
+        covariance_CC=covariance_CC,
+        weight_D=weight_D,
+        share_K=share_K / share_K.sum(),
+    )
+    return learned, float(evidence)
 
 
 def _leap(priors: tuple[Prior, Prior, Prior], pulls: Pulls, basis_VD: Floats | None) -> Prior:
@@ -129,12 +142,15 @@ def _coordinates(prior: Prior) -> Floats:
     share = np.clip(prior.inclusion_G.mean(), 1e-12, 1 - 1e-12)
     inclusion = prior.weight_D if len(prior.weight_D) else [np.log(share) - np.log1p(-share)]
     below = root_CC[np.tril_indices_from(root_CC, -1)]
+    slabs = np.log(prior.share_K[1:] / prior.share_K[0])
     # The mean counts relative to the deviation, so that channels of rare and of common variants weigh alike.
-    return np.concatenate([inclusion, prior.mean_C / scale_C, np.log(np.diag(root_CC)), below])
+    return np.concatenate([slabs, inclusion, prior.mean_C / scale_C, np.log(np.diag(root_CC)), below])
 
 
 def _prior_at(coordinates: Floats, like: Prior, pulls: Pulls, basis_VD: Floats | None) -> Prior:
     n, n_weights = len(like.mean_C), max(1, len(like.weight_D))
+    slabs, coordinates = np.split(coordinates, [len(like.share_K) - 1])
+    share_K = np.maximum(softmax(np.r_[0.0, slabs]), LEAST_SHARE)
     inclusion, mean_C, log_C, below = np.split(coordinates, [n_weights, n_weights + n, n_weights + 2 * n])
     root_CC = np.diag(np.exp(log_C))
     root_CC[np.tril_indices_from(root_CC, -1)] = below
@@ -145,32 +161,47 @@ def _prior_at(coordinates: Floats, like: Prior, pulls: Pulls, basis_VD: Floats |
         inclusion_G[pulls.vary_V] = np.clip(expit(basis_VD @ weight_D), 1e-6, 1 - 1e-6)
     elif (inclusion_G < 1).all():
         inclusion_G = np.full(len(inclusion_G), np.clip(expit(inclusion[0]), 1e-6, 1 - 1e-6))
-    return Prior(inclusion_G, mean_C * np.sqrt(np.diag(covariance_CC)), covariance_CC, like.noise, weight_D)
+    return replace(
+        like,
+        inclusion_G=inclusion_G,
+        mean_C=mean_C * np.sqrt(np.diag(covariance_CC)),
+        covariance_CC=covariance_CC,
+        weight_D=weight_D,
+        share_K=share_K / share_K.sum(),
+    )
 
 
 @njit(cache=True, nogil=True)
 def _moments(genes, prior):  # type: ignore[no-untyped-def]
-    """Inclusion of each gene, sums over genes of inclusion × effect and × its outer product, log evidence.
+    """Inclusion of each gene, genes by slab, sums over genes of effect and its outer product, log evidence.
 
-    Given the pulls, a gene's effects have precision A = X'X / noise + the prior's, and the mean
-    A⁻¹(pull / noise + the prior's pull). The evidence is that of all genes side by side, up to a constant.
+    Given the pulls, a gene's effects in a slab have precision A = X'X / noise + the slab's, and the mean
+    A⁻¹(pull / noise + the slab's pull). Sums weigh by the probability of the slab, and are of effects divided
+    by its scale. The evidence is that of all genes side by side, up to a constant.
     """
     pull_VC, product_VCC = genes
-    precision_CC, pull_C, share_V, constant, noise = prior
+    precision_KCC, pull_KC, share_V, constant_K, scale_K, noise = prior
     n_genes, n_channels = pull_VC.shape
-    inclusion_V, evidence = np.empty(n_genes), 0.0
+    n_slabs = len(scale_K)
+    inclusion_V, count_K, evidence = np.empty(n_genes), np.zeros(n_slabs), 0.0
     first_C, second_CC = np.zeros(n_channels), np.zeros((n_channels, n_channels))
-    inverse_CC, work_CC = np.zeros((n_channels, n_channels)), np.zeros((n_channels + 1, n_channels))
-    slab_C = np.zeros(n_channels)
+    inverse_KCC, work_CC = (
+        np.zeros((n_slabs, n_channels, n_channels)),
+        np.zeros((n_channels + 1, n_channels)),
+    )
+    slab_KC, for_K = np.zeros((n_slabs, n_channels)), np.zeros(n_slabs)
     for v in range(n_genes):
-        log_root = _invert(product_VCC[v] / noise + precision_CC, inverse_CC, work_CC)
-        gain = 0.0
-        for c in range(n_channels):
-            slab_C[c] = 0.0
-            for d in range(n_channels):
-                slab_C[c] += inverse_CC[c, d] * (pull_VC[v, d] / noise + pull_C[d])
-            gain += slab_C[c] * (pull_VC[v, c] / noise + pull_C[c])
-        for_effect = min(max(constant + 0.5 * gain - log_root, -600.0), 600.0)
+        for k in range(n_slabs):
+            log_root = _invert(product_VCC[v] / noise + precision_KCC[k], inverse_KCC[k], work_CC)
+            gain = 0.0
+            for c in range(n_channels):
+                slab_KC[k, c] = 0.0
+                for d in range(n_channels):
+                    slab_KC[k, c] += inverse_KCC[k, c, d] * (pull_VC[v, d] / noise + pull_KC[k, d])
+                gain += slab_KC[k, c] * (pull_VC[v, c] / noise + pull_KC[k, c])
+            for_K[k] = min(max(constant_K[k] + 0.5 * gain - log_root, -600.0), 600.0)
+        largest = for_K.max()
+        for_effect = largest + np.log(np.exp(for_K - largest).sum())
         inclusion = 1.0
         if share_V[v] < 1.0:
             odds = np.log(share_V[v]) - np.log1p(-share_V[v]) + for_effect
@@ -179,11 +210,15 @@ def _moments(genes, prior):  # type: ignore[no-untyped-def]
         else:
             evidence += for_effect
         inclusion_V[v] = inclusion
-        for c in range(n_channels):
-            first_C[c] += inclusion * slab_C[c]
-            for d in range(n_channels):
-                second_CC[c, d] += inclusion * (slab_C[c] * slab_C[d] + inverse_CC[c, d])
-    return inclusion_V, first_C, second_CC, evidence
+        for k in range(n_slabs):
+            weight = inclusion * np.exp(for_K[k] - for_effect)
+            count_K[k] += weight
+            for c in range(n_channels):
+                first_C[c] += weight * slab_KC[k, c] / scale_K[k]
+                for d in range(n_channels):
+                    moment = slab_KC[k, c] * slab_KC[k, d] + inverse_KCC[k, c, d]
+                    second_CC[c, d] += weight * moment / scale_K[k] ** 2
+    return inclusion_V, count_K, first_C, second_CC, evidence
 
 
 @njit(cache=True, nogil=True)

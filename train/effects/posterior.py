@@ -113,7 +113,8 @@ def fit_effects(
     sweeps
         Most passes over the genes; the fit ends when a pass hardly moves the prediction.
     """
-    state = _State.begin(outcome, left_out)
+    n_slabs = len(start.share_K) if isinstance(start, Prior) else len(start.scales)
+    state = _State.begin(outcome, left_out, n_slabs)
     learned, sparse = isinstance(start, Start) and len(state.vary_G) > 0, _is_sparse(start)
     tolerance = TOLERANCE["sparse" if sparse else "polygenic"]
     prior = start if isinstance(start, Prior) else state.first_prior(start)
@@ -128,9 +129,7 @@ def fit_effects(
             settled = prior_change(before, prior) < SETTLED
         if whole and settled and moved < tolerance and sweep >= SETTLING_SWEEPS:
             break
-    inclusion_G = np.zeros(outcome.columns.n_genes)
-    inclusion_G[state.vary_G] = state.inclusion_G[state.vary_G]
-    return Effects(state.mean_GC, inclusion_G, prior, state.bound(prior), sweep + 1)
+    return Effects(state.mean_GC, state.inclusion_G, prior, state.bound(prior), sweep + 1)
 
 
 def _is_sparse(start: Start | Prior) -> bool:
@@ -150,13 +149,13 @@ class _State:
     fixed_GCP: Floats
     vary_G: NDArray[np.int64]
     mean_GC: Floats
-    slab_GC: Floats
-    inclusion_G: Floats
-    covariance_GCC: Floats
+    slab_GKC: Floats
+    share_GK: Floats
+    covariance_GKCC: Floats
     pull_GC: Floats
 
     @classmethod
-    def begin(cls, outcome: Outcome, left_out: Collection[int]) -> _State:
+    def begin(cls, outcome: Outcome, left_out: Collection[int], n_slabs: int) -> _State:
         columns = outcome.columns
         inside_M = (~np.isin(outcome.group_M, list(left_out))).astype(np.float64)
         groups = [k for k in range(outcome.n_groups) if k not in left_out]
@@ -179,11 +178,16 @@ class _State:
             fixed_GCP,
             np.flatnonzero((diagonal_GC > 1e-6).any(axis=1)),
             np.zeros((n_genes, n_channels)),
-            np.zeros((n_genes, n_channels)),
-            np.zeros(n_genes),
-            np.zeros((n_genes, n_channels, n_channels)),
+            np.zeros((n_genes, n_slabs, n_channels)),
+            np.zeros((n_genes, n_slabs)),
+            np.zeros((n_genes, n_slabs, n_channels, n_channels)),
             np.zeros((n_genes, n_channels)),
         )
+
+    @property
+    def inclusion_G(self) -> Floats:
+        """Probability that a gene has any effect."""
+        return np.asarray(self.share_GK.sum(axis=1))
 
     @property
     def n_inside(self) -> float:
@@ -200,23 +204,21 @@ class _State:
 
     def sweep(self, prior: Prior, order: NDArray[np.int64]) -> float:
         """Update genes once each; returns how far the prediction moved, relative to the noise."""
-        precision_CC = np.linalg.inv(prior.covariance_CC)
-        self.covariance_GCC = np.linalg.inv(self.product_GCC / prior.noise + precision_CC)
-        pull_C = precision_CC @ prior.mean_C
+        slabs = prior.slabs()
+        precision_GKCC = self.product_GCC[:, None] / prior.noise + slabs.precision_KCC
+        self.covariance_GKCC = np.linalg.inv(precision_GKCC)
+        constant_GK = (
+            slabs.constant_K + np.log(prior.share_K) + 0.5 * np.linalg.slogdet(self.covariance_GKCC)[1]
+        )
         with np.errstate(divide="ignore"):
             odds_G = np.log(prior.inclusion_G) - np.log1p(-prior.inclusion_G)
-        odds_G = odds_G + 0.5 * (
-            np.linalg.slogdet(self.covariance_GCC)[1]
-            - np.linalg.slogdet(prior.covariance_CC)[1]
-            - pull_C @ prior.mean_C
-        )
         columns = self.outcome.columns
         moved = _sweep(
             order,
             (columns.start_F, columns.person_N, columns.value_N),
             (self.inside_M, self.residual_M, self.fixed_P, self.fixed_GCP),
-            (self.product_GCC, self.covariance_GCC, pull_C, odds_G, prior.noise),
-            (self.mean_GC, self.slab_GC, self.inclusion_G, self.pull_GC),
+            (self.product_GCC, self.covariance_GKCC, slabs.pull_KC, constant_GK, odds_G, prior.noise),
+            (self.mean_GC, self.slab_GKC, self.share_GK, self.pull_GC),
         )
         return float(moved) / self.n_inside / (prior.noise + 1e-12)
 
@@ -240,55 +242,64 @@ class _State:
 
     def bound(self, prior: Prior) -> float:
         """Lower bound of the log evidence, up to constants of the data."""
-        vary, a_G = self.vary_G, self.inclusion_G[self.vary_G]
-        precision_CC = np.linalg.inv(prior.covariance_CC)
-        spread_GC = self.slab_GC[vary] - prior.mean_C
-        second_GCC = spread_GC[:, :, None] * spread_GC[:, None, :] + self.covariance_GCC[vary]
-        slab_G = 0.5 * (
-            np.einsum("cd,gcd->g", precision_CC, second_GCC)
-            - len(precision_CC)
-            + np.linalg.slogdet(prior.covariance_CC)[1]
-            - np.linalg.slogdet(self.covariance_GCC[vary])[1]
+        vary, slabs = self.vary_G, prior.slabs()
+        share_GK, slab_GKC = self.share_GK[vary], self.slab_GKC[vary]
+        spread_GKC = slab_GKC - prior.scale_K[:, None] * prior.mean_C
+        second_GKCC = spread_GKC[..., :, None] * spread_GKC[..., None, :] + self.covariance_GKCC[vary]
+        log_size_K = np.linalg.slogdet(prior.covariance_CC)[1] + 2 * len(prior.mean_C) * np.log(prior.scale_K)
+        slab_GK = 0.5 * (
+            np.einsum("kcd,gkcd->gk", slabs.precision_KCC, second_GKCC)
+            - len(prior.mean_C)
+            + log_size_K
+            - np.linalg.slogdet(self.covariance_GKCC[vary])[1]
         )
-        inside_G = np.clip(a_G, 1e-12, 1 - 1e-12)
         wanted_G = np.clip(prior.inclusion_G[vary], 1e-12, 1 - 1e-12)
-        divergence = a_G @ slab_G + np.sum(
-            inside_G * np.log(inside_G / wanted_G) + (1 - inside_G) * np.log((1 - inside_G) / (1 - wanted_G))
-        )
+        inside_GK = np.clip(share_GK, 1e-12, 1.0)
+        out_G = np.clip(1 - share_GK.sum(axis=1), 1e-12, 1.0)
+        divergence = np.sum(
+            share_GK * (slab_GK + np.log(inside_GK / (wanted_G[:, None] * prior.share_K)))
+        ) + np.sum(out_G * np.log(out_G / (1 - wanted_G)))
         n = self.n_inside
         return float(
             -0.5 * n * np.log(2 * np.pi * prior.noise) - 0.5 * n * self.noise() / prior.noise - divergence
         )
 
     def _second_moment(self, genes: NDArray[np.int64]) -> Floats:
-        slab_GC = self.slab_GC[genes]
-        moment_GCC = slab_GC[:, :, None] * slab_GC[:, None, :] + self.covariance_GCC[genes]
-        return np.asarray(moment_GCC * self.inclusion_G[genes, None, None])
+        slab_GKC, share_GK = self.slab_GKC[genes], self.share_GK[genes]
+        moment_GKCC = slab_GKC[..., :, None] * slab_GKC[..., None, :] + self.covariance_GKCC[genes]
+        return np.asarray(np.einsum("gk,gkcd->gcd", share_GK, moment_GKCC))
 
 
 @njit(cache=True, nogil=True)
 def _sweep(order, entries, people, genes, state):  # type: ignore[no-untyped-def]
     """One pass of coordinate ascent over genes; changes the arrays of `state` and the residuals in place."""
-    product_GCC, covariance_GCC, pull_C, odds_G, noise = genes
-    mean_GC, slab_GC, inclusion_G, pull_GC = state
-    n_channels = mean_GC.shape[1]
-    pull, step = np.zeros(n_channels), np.zeros(n_channels)
+    product_GCC, covariance_GKCC, pull_KC, constant_GK, odds_G, noise = genes
+    mean_GC, slab_GKC, share_GK, pull_GC = state
+    n_slabs, n_channels = pull_KC.shape
+    pull, step, for_K = np.zeros(n_channels), np.zeros(n_channels), np.zeros(n_slabs)
     moved = 0.0
     for g in order:
         _pull(g, entries, people, (product_GCC, mean_GC), pull)
-        gain = 0.0
         for c in range(n_channels):
             pull_GC[g, c] = pull[c]
-            pull[c] = pull[c] / noise + pull_C[c]
+            step[c] = -mean_GC[g, c]
+        for k in range(n_slabs):
+            gain = 0.0
+            for c in range(n_channels):
+                slab_GKC[g, k, c] = 0.0
+                for d in range(n_channels):
+                    slab_GKC[g, k, c] += covariance_GKCC[g, k, c, d] * (pull[d] / noise + pull_KC[k, d])
+                gain += slab_GKC[g, k, c] * (pull[c] / noise + pull_KC[k, c])
+            for_K[k] = constant_GK[g, k] + 0.5 * gain
+        largest = for_K.max()
+        for_effect = largest + np.log(np.exp(for_K - largest).sum())
+        odds = min(max(odds_G[g] + for_effect, -700.0), 700.0)
+        inclusion = 1.0 / (1.0 + np.exp(-odds))
+        for k in range(n_slabs):
+            share_GK[g, k] = inclusion * np.exp(for_K[k] - for_effect)
+            for c in range(n_channels):
+                step[c] += share_GK[g, k] * slab_GKC[g, k, c]
         for c in range(n_channels):
-            slab_GC[g, c] = 0.0
-            for d in range(n_channels):
-                slab_GC[g, c] += covariance_GCC[g, c, d] * pull[d]
-            gain += slab_GC[g, c] * pull[c]
-        odds = min(max(odds_G[g] + 0.5 * gain, -700.0), 700.0)
-        inclusion_G[g] = 1.0 / (1.0 + np.exp(-odds))
-        for c in range(n_channels):
-            step[c] = inclusion_G[g] * slab_GC[g, c] - mean_GC[g, c]
             mean_GC[g, c] += step[c]
             moved += step[c] * step[c] * product_GCC[g, c, c]
         _move(g, entries, people, step)

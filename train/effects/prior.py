@@ -1,14 +1,16 @@
 """What is believed of gene effects before the labels are seen, and how the labels change it.
 
-The effects of a gene on the channels, a vector, are zero with some probability; else they are drawn from one
-normal distribution over the channels, N(mean_C, covariance_CC), which all genes share. Where properties of
-the genes are given, the probability is a smooth function of them. Everything is learned by expectation
-maximisation. (Spike and slab: Mitchell and Beauchamp 1988; variational form: Carbonetto and Stephens 2012.)
+The effects of a gene on the channels, a vector, are zero with some probability; else they are drawn from a
+mixture of slabs, normal distributions over the channels that all genes share: N(mean_C, covariance_CC), and
+the same shrunk by given factors, so that few large effects may stand among many small ones. Where properties
+of the genes are given, the probability is a smooth function of them. Everything is learned by expectation
+maximisation. (Spike and slab: Mitchell and Beauchamp 1988; variational form: Carbonetto and Stephens 2012;
+slabs of several sizes: Moser et al. 2015.)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -35,6 +37,15 @@ PROPERTY_PENALTY = 1.0
 
 
 @dataclass(frozen=True)
+class Slabs:
+    """Precision, precision × mean, and logarithm of what normalises the density, by slab."""
+
+    precision_KCC: Floats
+    pull_KC: Floats
+    constant_K: Floats
+
+
+@dataclass(frozen=True)
 class Prior:
     """Prior of the effects: inclusion probability by gene, mean and covariance of what is not zero.
 
@@ -48,6 +59,9 @@ class Prior:
         Variance of the outcome that is left.
     weight_D
         Weights of the properties' basis; empty without properties.
+    scale_K, share_K
+        Size of each slab relative to the first one, which is largest; and how likely each is where effects
+        are not zero, which sums to 1.
     """
 
     inclusion_G: Floats
@@ -55,17 +69,32 @@ class Prior:
     covariance_CC: Floats
     noise: float
     weight_D: Floats
+    scale_K: Floats = field(default_factory=lambda: np.ones(1))
+    share_K: Floats = field(default_factory=lambda: np.ones(1))
+
+    def slabs(self) -> Slabs:
+        """What a gene's posterior needs of each slab: N(scale mean, scale² covariance)."""
+        precision_CC = np.linalg.inv(self.covariance_CC)
+        pull_C = precision_CC @ self.mean_C
+        log_size = np.linalg.slogdet(self.covariance_CC)[1]
+        return Slabs(
+            precision_CC / self.scale_K[:, None, None] ** 2,
+            pull_C / self.scale_K[:, None],
+            -0.5 * (log_size + 2 * len(pull_C) * np.log(self.scale_K) + pull_C @ self.mean_C),
+        )
 
 
 @dataclass(frozen=True)
 class Start:
     """Where expectation maximisation begins.
 
-    `inclusion` is a share of genes, `heritability` the share of the outcome's variance that they explain.
+    `inclusion` is a share of genes, `heritability` the share of the outcome's variance that they explain,
+    `scales` the sizes of the slabs, which are equally likely.
     """
 
     inclusion: float
     heritability: float = 0.3
+    scales: tuple[float, ...] = (1.0,)
 
 
 def first_prior(start: Start, variance_C: Floats, outcome_variance: float, n_genes: int) -> Prior:
@@ -87,13 +116,17 @@ def first_prior(start: Start, variance_C: Floats, outcome_variance: float, n_gen
     scale_C = 1 / np.sqrt(np.where(variance_C > HARDLY_VARIES * most, variance_C, most))
     shape_CC = 0.5 * np.outer(scale_C, scale_C) + 0.5 * np.diag(scale_C**2)
     explained = start.heritability * outcome_variance
-    covariance_CC = shape_CC * explained / (start.inclusion * n_genes * len(scale_C))
+    scale_K, share_K = np.array(start.scales), np.full(len(start.scales), 1 / len(start.scales))
+    size = float(share_K @ scale_K**2)
+    covariance_CC = shape_CC * explained / (start.inclusion * n_genes * len(scale_C) * size)
     return Prior(
         np.full(n_genes, start.inclusion),
         np.zeros(len(scale_C)),
         covariance_CC,
         outcome_variance - explained,
         np.empty(0),
+        scale_K,
+        share_K,
     )
 
 

@@ -14,15 +14,34 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from train.effects.columns import GeneColumns, weighted_sums
 from train.effects.head import Head, fit_head
 from train.effects.posterior import Effects, Outcome, fit_effects, prepare_outcome
 from train.effects.prior import Floats, Start
 
-SPARSE_START, POLYGENIC_START = Start(inclusion=0.1), Start(inclusion=1.0)
-"""Where a sparse fit begins does not matter, once expectation maximisation has come to its end; under the
-polygenic prior every gene keeps an effect."""
+SLABS = (1.0, 0.3, 0.1)
+"""Sizes of effects, where they may be of several: their variances are about a tenth apart, as in BayesR
+(Moser et al. 2015)."""
+
+STARTS = {
+    "sparse": Start(inclusion=0.1),
+    "slabs": Start(inclusion=0.1, scales=SLABS),
+    "polygenic": Start(inclusion=1.0, scales=SLABS),
+}
+"""Where a fit begins does not matter, once expectation maximisation has come to its end; under the polygenic
+prior every gene keeps an effect, if a small one."""
+
+WITH_PROPERTIES = "_with_properties"
+"""Ends the names of priors under which the probability of an effect depends on properties."""
+
+DOUBT = 20.0
+"""Priors are averaged by their evidence on people left out, to the power 1 / DOUBT: it differs by chance by
+more than its sum over people would have it."""
+
+LEAST_WEIGHT = 0.05
+"""Share of the average below which a prior is left out: fits behind gates then need not be made for it."""
 
 FAR_BEHIND = 150.0
 """A prior whose bound lies so far below the best one's is not fitted again for those left out."""
@@ -153,7 +172,7 @@ def fit_stack(
         What the fit without a group of training people reads in place of `columns`, where that differs.
     """
     outcome, last = _outcome(cohort, columns), cohort.n_groups + 1
-    names = [name for name in _bases(cohort) if polygenic or name != "polygenic"]
+    names = [name for name in _names(cohort) if polygenic or name != "polygenic"]
 
     def fit(name: str) -> Effects:
         return _fit(cohort, outcome, name, cohort.unseen(last - 1))
@@ -197,9 +216,7 @@ def fit_pairs(cohort: Cohort, stack: Stack, threads: int) -> dict[tuple[int, int
 
     def fit(unseen: tuple[int, ...]) -> Floats:
         seen_M = ~np.isin(cohort.group_M, unseen)
-        weight_J = regress(cohort, stack.score_MJ, seen_M=seen_M, bounded=(True,) * len(stack.used)).weight_P[
-            cohort.n_covariates :
-        ]
+        weight_J, _ = _blend(cohort, stack.score_MJ, seen_M)
         effects = [_fit(cohort, outcome, name, unseen).mean_GC for name in stack.used]
         return np.asarray(np.tensordot(weight_J, np.stack(effects), 1))
 
@@ -211,21 +228,22 @@ def _outcome(cohort: Cohort, columns: GeneColumns) -> Outcome:
     return prepare_outcome(columns, cohort.is_case_M.astype(np.float64), cohort.covariates_MP, cohort.group_M)
 
 
-def _bases(cohort: Cohort) -> dict[str, Floats | None]:
-    """Priors by name, with the properties that they depend on."""
-    with_properties = {} if cohort.basis_GD is None else {"sparse_with_properties": cohort.basis_GD}
-    return {"sparse": None, **with_properties, "polygenic": None}
+def _names(cohort: Cohort) -> list[str]:
+    sparse = [name for name in STARTS if name != "polygenic"]
+    with_properties = [] if cohort.basis_GD is None else [name + WITH_PROPERTIES for name in sparse]
+    return [*sparse, *with_properties, "polygenic"]
 
 
 def _fit(cohort: Cohort, outcome: Outcome, name: str, unseen: tuple[int, ...]) -> Effects:
-    start = POLYGENIC_START if name == "polygenic" else SPARSE_START
-    return fit_effects(outcome, start, basis_GD=_bases(cohort)[name], left_out=unseen, sweeps=SWEEPS)
+    start = STARTS[name.removesuffix(WITH_PROPERTIES)]
+    basis_GD = cohort.basis_GD if name.endswith(WITH_PROPERTIES) else None
+    return fit_effects(outcome, start, basis_GD=basis_GD, left_out=unseen, sweeps=SWEEPS)
 
 
 def _weigh(cohort: Cohort, columns: GeneColumns, fits: Mapping[str, list[Effects]]) -> Stack:
-    """Weigh the priors by what they say of people left out, for each fit among those whom it has seen.
+    """Average the priors by what they say of people left out, for each fit among those whom it has seen.
 
-    That priors are chosen, and no weight is negative, lifts left-out scores a little above chance where
+    That priors are weighed, and no weight is negative, lifts left-out scores a little above chance where
     nothing is to be found: docs/network.md has the figure.
     """
     n_covariates, n_fits = cohort.n_covariates, cohort.n_groups + 2
@@ -233,13 +251,11 @@ def _weigh(cohort: Cohort, columns: GeneColumns, fits: Mapping[str, list[Effects
     scores = [left_out_scores(cohort, columns, effect_KGC) for effect_KGC in effect_JKGC]
     score_MJ = np.column_stack([score_M for score_M, _ in scores])
     centre_JK = np.stack([centre_K for _, centre_K in scores])
-    used = _worth_having(cohort, score_MJ)
-    heads = [
-        regress(cohort, score_MJ[:, used], seen_M=_seen(cohort, k), bounded=(True,) * len(used))
-        for k in range(n_fits)
-    ]
+    used = _worth_having(cohort, list(fits), score_MJ)
+    blends = [_blend(cohort, score_MJ[:, used], _seen(cohort, k)) for k in range(n_fits)]
+    heads = [head for _, head in blends]
     weight_KJ = np.zeros((n_fits, len(fits)))
-    weight_KJ[:, used] = [head.weight_P[n_covariates:] for head in heads]
+    weight_KJ[:, used] = [weight_J for weight_J, _ in blends]
     score_M = np.einsum("mj,mj->m", score_MJ, weight_KJ[cohort.group_M])
     intercept_K = np.array([head.intercept for head in heads])
     covariate_KP = np.stack([head.weight_P[:n_covariates] for head in heads])
@@ -277,27 +293,43 @@ def _seen(cohort: Cohort, fit: int) -> NDArray[np.bool_]:
     return ~np.isin(cohort.group_M, cohort.unseen(fit))
 
 
-def _worth_having(cohort: Cohort, score_MJ: Floats) -> list[int]:
-    """Priors whose scores pay for their weight (Schwarz 1978), the best one first."""
-    used: list[int] = []
-    deviance = math.inf
-    while len(used) < score_MJ.shape[1]:
-        with_one_more = {
-            j: regress(
-                cohort,
-                score_MJ[:, [*used, j]],
-                seen_M=cohort.training_M,
-                bounded=(True,) * (len(used) + 1),
-            ).deviance
+def _worth_having(cohort: Cohort, names: list[str], score_MJ: Floats) -> list[int]:
+    """Priors of the chosen family that count for something in its average."""
+    family = _family(cohort, names, score_MJ)
+    weight_J, _ = _blend(cohort, score_MJ[:, family], cohort.training_M)
+    return [j for j, weight in zip(family, weight_J, strict=True) if weight >= LEAST_WEIGHT * weight_J.sum()]
+
+
+def _family(cohort: Cohort, names: list[str], score_MJ: Floats) -> list[int]:
+    """Priors to average: those that know properties, if their average pays for itself, else the others."""
+    plain = [j for j, name in enumerate(names) if not name.endswith(WITH_PROPERTIES)]
+    knowing = [j for j, name in enumerate(names) if name.endswith(WITH_PROPERTIES) or name == "polygenic"]
+    if len(plain) == len(names):
+        return plain
+    if not any(name.endswith(WITH_PROPERTIES) for name in names) or not plain:
+        return plain or knowing
+    deviance, with_properties = (
+        _blend(cohort, score_MJ[:, of_family], cohort.training_M)[1].deviance
+        for of_family in (plain, knowing)
+    )
+    return knowing if deviance - with_properties > math.log(len(score_MJ)) else plain
+
+
+def _blend(cohort: Cohort, score_MJ: Floats, seen_M: NDArray[np.bool_]) -> tuple[Floats, Head]:
+    """Weights of the priors' scores in logits, by the left-out scores of the people seen.
+
+    Scores that are hardly worse than the best one's are averaged with it: which of them is best is chance,
+    and their errors differ. (Weights from left-out evidence: pseudo-BMA, Yao et al. 2018.)
+    """
+    deviance_J = np.array(
+        [
+            regress(cohort, score_MJ[:, [j]], seen_M=seen_M, bounded=(True,)).deviance
             for j in range(score_MJ.shape[1])
-            if j not in used
-        }
-        best = min(with_one_more, key=lambda j: with_one_more[j])
-        if used and deviance - with_one_more[best] < math.log(len(score_MJ)):
-            break
-        used.append(best)
-        deviance = with_one_more[best]
-    return used
+        ]
+    )
+    share_J = softmax(-(deviance_J - deviance_J.min()) / (2 * DOUBT))
+    head = regress(cohort, (score_MJ @ share_J)[:, None], seen_M=seen_M, bounded=(True,))
+    return head.weight_P[-1] * share_J, head
 
 
 def regress(
@@ -314,6 +346,7 @@ def _told(fitted: Effects) -> dict[str, Any]:
         "genes_expected": float(fitted.inclusion_G.sum()),
         "bound": fitted.bound,
         "sweeps": fitted.sweeps,
+        "slab_shares": fitted.prior.share_K.tolist(),
         "channel_deviation": np.sqrt(np.diag(fitted.prior.covariance_CC)).tolist(),
         "channel_mean": fitted.prior.mean_C.tolist(),
     }
