@@ -16,6 +16,7 @@ from scipy.stats import norm
 
 from deploy.evidence.settings import (
     CLASS_EFFECTS,
+    FEW,
     NEIGHBOURHOOD,
     PATHWAY_GENES,
     RATES,
@@ -24,6 +25,9 @@ from deploy.evidence.settings import (
 )
 
 Floats = NDArray[np.float64]
+
+HEAVY_TAILS = 2.5
+"""Degrees of freedom of effects with heavy tails."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,9 @@ def draw_gene_truth(settings: CohortSettings) -> GeneTruth:
     elif settings.form == "polygenic":
         causal = np.arange(n)
         effect_GC = rng.normal(0, 1, n)[:, None] * np.array(CLASS_EFFECTS)
+    elif settings.form in ("heavy_tails", "few_among_many"):
+        causal = np.arange(n)
+        effect_GC = _of_all_sizes(settings, rng, rate_GC)[:, None] * np.array(CLASS_EFFECTS)
     elif settings.form == "null":
         causal, effect_GC = causal[:0], np.zeros((n, 4))
     return GeneTruth(rate_GC, effect_GC, np.sort(causal))
@@ -144,6 +151,16 @@ def _pairs(total: Floats, squares: Floats) -> Floats:
 def _signs(rng: np.random.Generator, size: int | tuple[int, ...]) -> NDArray[np.int64]:
     """Three of four effects raise the risk."""
     return np.asarray(rng.choice([1, 1, 1, -1], size))
+
+
+def _of_all_sizes(settings: CohortSettings, rng: np.random.Generator, rate_GC: Floats) -> Floats:
+    """Sizes of effects of all genes: drawn from Student's t, or few large ones that explain a half."""
+    if settings.form == "heavy_tails":
+        return np.asarray(rng.standard_t(HEAVY_TAILS, settings.n_genes))
+    small_G, large_G = rng.normal(0, 1, settings.n_genes), np.zeros(settings.n_genes)
+    large_G[rng.choice(settings.n_genes, FEW, replace=False)] = rng.normal(0, 1, FEW)
+    weight_G = rate_GC @ np.array(CLASS_EFFECTS) ** 2
+    return np.asarray(small_G + large_G * np.sqrt(weight_G @ small_G**2 / (weight_G @ large_G**2)))
 
 
 def _pathways(

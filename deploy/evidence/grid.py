@@ -69,6 +69,8 @@ PLANNED = (
     Planned(name="heritability_0.1", cohort={"form": "shared", "n_people": 12_000, "heritability": 0.1}),
     Planned(name="polygenic_4000", cohort={"form": "polygenic", "n_people": 4_000}),
     Planned(name="polygenic_12000", cohort={"form": "polygenic", "n_people": 12_000}),
+    Planned(name="heavy_tails_4000", cohort={"form": "heavy_tails", "n_people": 4_000}),
+    Planned(name="few_among_many_4000", cohort={"form": "few_among_many", "n_people": 4_000}),
     *(_constraint(percent) for percent in (33, 13, 5)),
     Planned(
         name="batch_without_effect",

@@ -19,8 +19,12 @@ PATHWAY_GENES = 10
 NEIGHBOURHOOD = 16
 """Pathways of neighbours are ten genes among sixteen."""
 
+FEW = 40
+"""Genes of large effect among many of small ones."""
+
 Form = Literal[
-    "shared", "free", "free_equal", "path_near", "path_far", "polygenic", "constraint", "null"
+    "shared", "free", "free_equal", "path_near", "path_far", "polygenic", "heavy_tails", "few_among_many",
+    "constraint", "null",
 ]  # fmt: skip
 
 
@@ -100,6 +104,8 @@ class CohortSettings(ConfigModel):
             raise ValueError(f"n_causal is no multiple of {PATHWAY_GENES}, the genes of a pathway")
         if self.form == "path_near" and self.n_causal // PATHWAY_GENES > self.n_genes // NEIGHBOURHOOD:
             raise ValueError(f"n_causal needs more stretches of {NEIGHBOURHOOD} genes than there are")
+        if self.form == "few_among_many" and self.n_genes < FEW:
+            raise ValueError(f"n_genes is less than {FEW}, the genes of large effect")
         if self.form == "constraint":
             self._check_architecture()
         return self

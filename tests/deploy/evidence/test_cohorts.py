@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from contract.dataset import read_genes, read_samples, read_stats, verify
 from contract.manifest import read_manifest
 from deploy.evidence.cohorts import read_truth, write_cohort
+from deploy.evidence.gene_truth import draw_gene_truth
 from deploy.evidence.settings import CohortSettings
 
 TINY = {"n_people": 180, "n_judges": 60, "n_genes": 64, "n_causal": 20}
@@ -109,6 +110,21 @@ def test_write_cohort__pathways_stand_among_sets_without_effect(tmp_path):
     assert (number.groupby(sets["gene_set"]).apply(np.ptp) < 16).all()
 
 
+def test_draw_gene_truth__forty_genes_explain_half_among_many_small_ones():
+    truth = draw_gene_truth(CohortSettings(form="few_among_many"))
+    variance_G = np.sort((truth.rate_GC * truth.effect_GC**2).sum(axis=1))[::-1]
+    assert 0.5 < variance_G[:40].sum() / variance_G.sum() < 0.6
+    assert len(truth.causal) == (variance_G > 0).sum() == 2000
+
+
+def test_draw_gene_truth__heavy_tails_hold_more_than_a_normal_distribution_would():
+    top = {}
+    for form in ("heavy_tails", "polygenic"):
+        size_G = np.abs(draw_gene_truth(CohortSettings(form=form)).effect_GC[:, 0])
+        top[form] = np.sort(size_G**2)[-20:].sum() / (size_G**2).sum()
+    assert top["polygenic"] < 0.1 < 0.2 < top["heavy_tails"]
+
+
 def test_write_cohort__families_stay_in_a_fold_and_share_alleles(tmp_path):
     relatives = {"share": 1.0, "shared_alleles": 0.5, "liability_correlation": 0.5}
     truth = write_cohort(tiny(relatives=relatives), tmp_path)
@@ -168,6 +184,7 @@ def test_write_cohort__constraint(tmp_path):
     ("settings", "message"),
     [
         ({"n_causal": 65}, "n_causal is more than n_genes"),
+        ({"form": "few_among_many", "n_genes": 39, "n_causal": 5}, "n_genes is less than 40"),
         ({"form": "path_far", "n_causal": 15}, "no multiple of 10"),
         ({"form": "path_near", "n_causal": 50}, "needs more stretches of 16"),
         ({"form": "constraint"}, "n_constrained lies not between"),
