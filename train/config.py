@@ -28,7 +28,11 @@ class DataConfig(ConfigModel):
     held_out_folds: tuple[int, ...] = Field(
         (), description="folds that the fit does not see, beside the sealed one: those of a cross-validation"
     )
-    batch_size: int = Field(64, ge=1, description="people per optimizer step, over all ranks together")
+    batch_size: int = Field(
+        64,
+        ge=1,
+        description="people per optimizer step, over all ranks; rounded to a multiple of the streams",
+    )
     streams: int = Field(
         8,
         ge=1,

@@ -19,6 +19,7 @@ from contract.errors import InputError, fault
 from train.chosen_sets import ChosenSets
 from train.config import GeneCNNConfig, PaperCNNConfig
 from train.effects.neighbours import neighbours_within
+from train.layers import PersonDropout, SharedBatchNorm
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class GenomeConvolution(nn.Module):
         super().__init__()
         padding = (0, kernel_size // 2)
         self.convolution = nn.Conv2d(n_in, n_out, (1, kernel_size), padding=padding, bias=not batch_norm)
-        self.norm = nn.BatchNorm2d(n_out) if batch_norm else nn.Identity()
+        self.norm = SharedBatchNorm(n_out) if batch_norm else nn.Identity()
 
     @override
     def forward(self, x_BF1L: Tensor, present_L: Tensor) -> Tensor:
@@ -196,7 +197,7 @@ class GenomeConvolutions(nn.Module):
             for n_in, n_out in itertools.pairwise(widths)
         )
         self.pool = nn.AvgPool2d((1, config.window))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = PersonDropout(config.dropout)
         self.hidden = nn.Linear(config.filters * (n_places // config.window), config.hidden)
 
     def attend(self, order_G: Tensor, relevance_G: Tensor, contigs: Sequence[str]) -> None:
@@ -251,7 +252,7 @@ class GeneCNN(nn.Module):
         self.register_buffer("convolving", torch.tensor(config.convolution))
         self.direct = DirectPath(shape, config.effects.neighbours)
         self.rest = GenomeConvolutions(config, shape) if config.convolution else None
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = PersonDropout(config.dropout)
         self.head = nn.Linear(config.hidden, 1, bias=False) if config.convolution else None
         self.intercept = nn.Parameter(torch.zeros(()))
         self.covariate_P = nn.Parameter(torch.zeros(shape.n_covariates), requires_grad=shape.n_covariates > 0)
@@ -318,8 +319,8 @@ class PaperCNN(nn.Module):
         blocks: list[nn.Module] = []
         for n_in in (shape.n_channels, config.filters):
             blocks += [nn.Conv1d(n_in, config.filters, config.kernel_size), nn.ReLU()]
-            blocks += [nn.BatchNorm1d(config.filters)] if config.batch_norm else []
-            blocks += [nn.MaxPool1d(2), nn.Dropout(config.dropout)]
+            blocks += [SharedBatchNorm(config.filters)] if config.batch_norm else []
+            blocks += [nn.MaxPool1d(2), PersonDropout(config.dropout)]
             n_left = (n_left - config.kernel_size + 1) // 2
         if n_left < 1:
             found = f"{shape.n_genes} genes for the paper's network with kernel_size {config.kernel_size}"
@@ -327,8 +328,8 @@ class PaperCNN(nn.Module):
             raise InputError(fault("configuration", "model", found=found, wanted=wanted))
         self.convolutions = nn.Sequential(*blocks)
         self.dense = nn.Linear(config.filters * n_left, config.dense)
-        self.norm = nn.BatchNorm1d(config.dense) if config.batch_norm else nn.Identity()
-        self.dropout = nn.Dropout(config.dropout)
+        self.norm = SharedBatchNorm(config.dense) if config.batch_norm else nn.Identity()
+        self.dropout = PersonDropout(config.dropout)
         self.head = nn.Linear(config.dense, 1)
 
     @override

@@ -121,6 +121,7 @@ class Densifier:
     """
 
     def __init__(self, scaler: Scaler, n_channels: int, device: torch.device) -> None:
+        self.device = device
         self._n_channels = n_channels
         self._mean_F = torch.from_numpy(scaler.mean_F).to(device)
         self._factor_F = torch.from_numpy(scaler.factor_F).to(device)

@@ -13,7 +13,7 @@ from train.config import GeneCNNConfig, ModelConfig, PaperCNNConfig, TrainConfig
 from train.data import open_reader
 from train.direct import fit_effects_of_run
 from train.distributed import Comm
-from train.engine import Trainer, case_loss, score, seed_step
+from train.engine import Trainer, case_loss, score
 from train.ensemble import Ensemble, build_model, members_of
 from train.fit import BUNDLE_NAME, build_trainer, scoring_batches, training_batches
 from train.model import GeneCNN, InputShape, PaperCNN
@@ -42,8 +42,7 @@ def steps_of(config: TrainConfig, n: int) -> tuple[Trainer, list[Batch]]:
 
 def take(trainer: Trainer, batches: list[Batch]) -> None:
     trainer.model.train()
-    for step, batch in enumerate(batches):
-        seed_step(1, step, 0)
+    for batch in batches:
         trainer.train_step(batch)
         trainer.progress.total_steps += 1
 
