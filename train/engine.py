@@ -117,7 +117,9 @@ class Trainer:
     def logits(self, network: nn.Module, batch: Batch) -> Tensor:
         """Logits of a batch that is on the device (B); of an ensemble in training each member's (K, B)."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
-            logit_B: Tensor = network(self.densify(batch), batch.covariates_BP, batch.group_B)
+            # Where nothing is convolved, a person is scored once: as a bundle scores, to the last bit.
+            x = self.densify.sparse(batch) if self.model.has_rest else self.densify(batch)
+            logit_B: Tensor = network(x, batch.covariates_BP, batch.group_B)
         return logit_B.float()
 
     def train_step(self, batch: Batch) -> tuple[float, float]:

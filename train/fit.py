@@ -24,6 +24,7 @@ from train.bundle import Bundle, BundleFacts, genes_digest, save_bundle
 from train.calibration import NO_CALIBRATION, fit_out_of_fold
 from train.checkpoint import load_state, save_state
 from train.config import GeneCNNConfig, TrainConfig
+from train.convolutions import InputShape
 from train.data import RowGroupReader, open_reader, prefetch, scoring_rows, training_rows
 from train.direct import (
     OUT_OF_FOLD_NAME,
@@ -40,7 +41,7 @@ from train.effects.crossfit import DirectPath
 from train.engine import Scores, Trainer, run_epochs, score
 from train.ensemble import build_model, members_of
 from train.memory import keep_freed_memory
-from train.model import GeneCNN, InputShape
+from train.model import GeneCNN
 from train.order import RowGroup
 from train.people import UNKNOWN
 from train.prepare import Prepared, prepare

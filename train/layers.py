@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 from typing_extensions import override
 
+TILE = 16
+"""Rows of channels that are summed side by side."""
 AddUp = Callable[[Tensor], None]
 """Replaces a tensor by its sum over ranks; all ranks must call it."""
 
@@ -61,57 +63,71 @@ class SharedBatchNorm(nn.BatchNorm1d):
     @override
     def forward(self, input: Tensor) -> Tensor:
         """Normalised activations."""
-        if self.training:
-            self.num_batches_tracked.add_(1)
         if self.add_up is None or not self.training:
+            if self.training:
+                self.num_batches_tracked.add_(1)
             state = (self.running_mean, self.running_var, self.weight, self.bias)
             return batch_norm(input, *state, self.training, self.memory, self.eps)
-        normalised: Tensor
-        normalised, mean_F, variance_F = _Normalise.apply(input, self.weight, self.bias, self)  # type: ignore[no-untyped-call]
-        with torch.no_grad():
-            self.running_mean.lerp_(mean_F, self.memory)
-            self.running_var.lerp_(variance_F, self.memory)
-        return normalised
+        scale_F, shift_F = self._scale_and_shift(input)
+        along = (-1, *[1] * (input.dim() - 2))
+        return torch.addcmul(shift_F.view(along), input, scale_F.view(along))
+
+    def scale_and_shift(self, input_BLF: Tensor) -> tuple[Tensor, Tensor]:
+        """Factor of activations with channels last, and what is added then, of each channel (F)."""
+        rows = input_BLF.numel() // (TILE * len(self.weight))
+        tiled = rows * TILE * len(self.weight) == input_BLF.numel()
+        return self._scale_and_shift(input_BLF.view(rows if tiled else -1, -1 if tiled else len(self.weight)))
+
+    def _scale_and_shift(self, input: Tensor) -> tuple[Tensor, Tensor]:
+        mean_F, variance_F = self.running_mean, self.running_var
+        if self.training:
+            mean_F, variance_F, n = _Moments.apply(input, len(self.weight), self.add_up)  # type: ignore[no-untyped-call]
+            with torch.no_grad():
+                self.num_batches_tracked.add_(1)
+                self.running_mean.lerp_(mean_F, self.memory)
+                self.running_var.lerp_((variance_F * (n / (n - 1))).float(), self.memory)
+        scale_F = self.weight * torch.rsqrt(variance_F + self.eps)
+        return scale_F, self.bias - mean_F * scale_F
 
 
-class _Normalise(torch.autograd.Function):
-    """(x - mean) / deviation × weight + bias, where mean and deviation are those of all ranks' people."""
+class _Moments(torch.autograd.Function):
+    """Mean and variance of each channel over all ranks' people, and how many numbers they are of.
+
+    The second axis holds the channels, or runs through them over and over: sums over long rows are faster.
+    """
 
     @staticmethod
-    def forward(
-        ctx: Any, input: Tensor, weight_F: Tensor, bias_F: Tensor, layer: SharedBatchNorm
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        x = input.float()
+    def forward(ctx: Any, input: Tensor, n_channels: int, add_up: AddUp | None) -> tuple[Tensor, ...]:
+        x, repeats = input.float(), input.shape[1] // n_channels
         others = [axis for axis in range(x.dim()) if axis != 1]
-        n_own = x.numel() // x.shape[1]
-        variance_F, mean_F = (moment.double() for moment in torch.var_mean(x, others, correction=0))
-        sums = torch.cat([mean_F * n_own, (variance_F + mean_F.square()) * n_own, mean_F.new_tensor([n_own])])
-        assert layer.add_up is not None
-        layer.add_up(sums)
+        along = (-1, *[1] * (x.dim() - 2))
+        n_own = x.numel() // n_channels
+        mean_F = (_by_channel(x.sum(others), n_channels) / n_own).float()
+        centred = x - mean_F.repeat(repeats).view(along)
+        square_F = _by_channel(centred.square_().sum(others), n_channels)
+        mean_F = mean_F.double()
+        sums = torch.cat([mean_F * n_own, square_F + mean_F.square() * n_own, mean_F.new_tensor([n_own])])
+        if add_up is not None:
+            add_up(sums)
         n = sums[-1]
         mean_F, square_F = (sums[:-1] / n).chunk(2)
         variance_F = (square_F - mean_F.square()).clamp(min=0)
-        scale_F = (variance_F + layer.eps).rsqrt().float()
-        unbiased_F, mean_F = (variance_F * (n / (n - 1))).float(), mean_F.float()
-        ctx.save_for_backward(input, weight_F, mean_F, scale_F)
-        ctx.others, ctx.n, ctx.add_up = others, n, layer.add_up
-        ctx.mark_non_differentiable(mean_F, unbiased_F)
-        factor_F = scale_F * weight_F
-        result = x * _along(factor_F, x) + _along(bias_F - mean_F * factor_F, x)
-        return result.to(input.dtype), mean_F, unbiased_F
+        ctx.save_for_backward(input, mean_F, n)
+        ctx.repeats, ctx.along, ctx.add_up = repeats, along, add_up
+        ctx.mark_non_differentiable(n)
+        return mean_F.float(), variance_F.float(), n
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        input, weight_F, mean_F, scale_F = ctx.saved_tensors
-        gradient = gradients[0].float()
-        unit = (input.float() - _along(mean_F, input)) * _along(scale_F, input)
-        bias_gradient_F, weight_gradient_F = gradient.sum(ctx.others), (gradient * unit).sum(ctx.others)
-        sums = torch.cat([bias_gradient_F, weight_gradient_F]).double()
-        ctx.add_up(sums)
-        mean_gradient_F, mean_product_F = (sums / ctx.n).float().chunk(2)
-        centred = gradient - _along(mean_gradient_F, input) - unit * _along(mean_product_F, input)
-        input_gradient = centred * _along(scale_F * weight_F, input)
-        return input_gradient.to(input.dtype), weight_gradient_F, bias_gradient_F, None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        input, mean_F, n = ctx.saved_tensors
+        sums = torch.cat(gradients[:2]).double()
+        if ctx.add_up is not None:
+            ctx.add_up(sums)
+        constant_F, slope_F = (sums / n).chunk(2)
+        slope_F = 2 * slope_F
+        constant_F = constant_F - slope_F * mean_F
+        constant, slope = (g.float().repeat(ctx.repeats).view(ctx.along) for g in (constant_F, slope_F))
+        return torch.addcmul(constant, input.float(), slope).to(input.dtype), None, None
 
 
 def begin_step(model: nn.Module, key_B: NDArray[np.uint64], add_up: AddUp | None) -> None:
@@ -162,9 +178,9 @@ def _mixed(number: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return number ^ (number >> np.uint64(31))
 
 
-def _along(value_F: Tensor, x: Tensor) -> Tensor:
-    """Channels on the second axis of x."""
-    return value_F.view(-1, *[1] * (x.dim() - 2))
+def _by_channel(sums: Tensor, n_channels: int) -> Tensor:
+    """Sums of columns that run through the channels over and over (F)."""
+    return sums.double().view(-1, n_channels).sum(0)
 
 
 def _device_of(model: nn.Module) -> torch.device:

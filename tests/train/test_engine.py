@@ -6,12 +6,13 @@ import torch
 
 from tests.train.runs import ConfigMaker
 from train.config import OptimizerConfig, TrainConfig
+from train.convolutions import InputShape
 from train.direct import fit_effects_of_run
 from train.distributed import Comm
 from train.engine import Scores, Trainer, case_loss, make_optimizer, person_losses, score
 from train.errors import TrainingError
 from train.fit import build_trainer, open_reader, training_batches
-from train.model import GeneCNN, InputShape
+from train.model import GeneCNN
 from train.prepare import prepare
 from train.scaling import Batch
 

@@ -10,13 +10,14 @@ from tests.train.runs import ConfigMaker, fit_interrupted, fit_quietly, history_
 from train.bundle import load_bundle
 from train.calibration import load_calibration
 from train.config import GeneCNNConfig, ModelConfig, PaperCNNConfig, TrainConfig
+from train.convolutions import InputShape
 from train.data import open_reader
 from train.direct import fit_effects_of_run
 from train.distributed import Comm
 from train.engine import Trainer, case_loss, score
 from train.ensemble import Ensemble, build_model, members_of
 from train.fit import BUNDLE_NAME, build_trainer, scoring_batches, training_batches
-from train.model import GeneCNN, InputShape, PaperCNN
+from train.model import GeneCNN, PaperCNN
 from train.prepare import prepare
 from train.scaling import Batch
 
