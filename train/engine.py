@@ -26,6 +26,7 @@ from train.errors import Stopped, TrainingError
 from train.layers import begin_step, person_keys
 from train.metrics import auroc
 from train.people import UNKNOWN
+from train.saving import SavePlan
 from train.scaling import Batch, Densifier
 
 Batches = Callable[[int, int], Iterator[Batch]]
@@ -335,6 +336,7 @@ def run_steps(
     if not comm.is_leader and progress.step:
         progress.loss_sum = 0.0  # of a resumed epoch, the leader carries the sum over ranks
     trainer.model.train()
+    plan = SavePlan(comm, trainer.config.run, progress.total_steps)
     started = mark = time.perf_counter()
     for batch in batches:
         timing.waited += time.perf_counter() - mark
@@ -345,6 +347,9 @@ def run_steps(
         timing.people += len(batch.sample_B)
         if progress.step % trainer.config.run.agree_steps == 0 and comm.any(request.made):
             _save_and_stop(trainer, save)
+        if plan.due(progress.total_steps):
+            _save_within_epoch(trainer, save)
+            plan.saved(progress.total_steps)
         mark = time.perf_counter()
     timing.seconds = time.perf_counter() - started
     if comm.any(request.made):
@@ -352,11 +357,18 @@ def run_steps(
     return timing
 
 
-def _save_and_stop(trainer: Trainer, save: Callable[[], None]) -> NoReturn:
+def _save_within_epoch(trainer: Trainer, save: Callable[[], None]) -> None:
+    """Save with the epoch's loss so far, which the leader carries on for all ranks."""
     comm, progress = trainer.comm, trainer.progress
     progress.loss_sum = float(comm.sum(np.array([progress.loss_sum]))[0])
     save()
-    comm.barrier()  # a rank that ends first makes launchers end the others
+    if not comm.is_leader:
+        progress.loss_sum = 0.0
+
+
+def _save_and_stop(trainer: Trainer, save: Callable[[], None]) -> NoReturn:
+    _save_within_epoch(trainer, save)
+    trainer.comm.barrier()  # a rank that ends first makes launchers end the others
     raise Stopped
 
 

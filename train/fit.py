@@ -95,7 +95,7 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
         _announce(console, prepared, comm, trainer)
 
     def write_state() -> None:
-        save_state(out, trainer.state())
+        save_state(out, trainer.state(), config.run.keep_checkpoints)
         _write_json(out / HISTORY_NAME, trainer.progress.history)
 
     def save() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.train.ranks import horovodrun, launch, torchrun
-from tests.train.runs import ConfigMaker, fit_quietly
+from tests.train.runs import ConfigMaker, fit_interrupted, fit_quietly, series_of
 from train.config import TrainConfig
 from train.engine import Trainer
 from train.scaling import Batch
@@ -145,3 +145,15 @@ def test_fit__same_run_on_any_number_of_ranks(
             config = config_of(make_config, f"{name}{n}", model=model, data={"reader": reader})
             found = steps_of(config, launcher, tmp_path / f"{name}{n}", monkeypatch)
             assert_same_run(alone, found, (name, n))
+
+
+def test_fit__goes_on_with_another_number_of_ranks(
+    make_config: ConfigMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # The signal comes in the second epoch; three ranks take up what one left.
+    whole = fit_quietly(config_of(make_config, "whole"))
+    config = config_of(make_config, "resumed")
+    fit_interrupted(config, 16, monkeypatch)
+    done = launch(torchrun(3), config, tmp_path)
+    assert "going on from epoch 2" in done.stdout, done.stderr
+    np.testing.assert_allclose(series_of(Path(config.run.out)), series_of(whole), rtol=0, atol=1e-6)
