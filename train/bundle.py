@@ -23,8 +23,8 @@ from contract.errors import InputError, fault
 from contract.manifest import Channel, Manifest
 from train.calibration import NO_CALIBRATION, Calibration, load_calibration, save_calibration
 from train.config import ModelConfig
+from train.convolutions import InputShape
 from train.ensemble import Network, build_model
-from train.model import InputShape
 from train.scaling import Scaler
 
 FACTS_NAME = "bundle.json"

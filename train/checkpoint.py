@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from contract.errors import InputError, fault
 CHECKPOINT_NAME = "checkpoint.pt"
 
 
-def save_state(folder: Path, state: dict[str, Any]) -> None:
+def save_state(folder: Path, state: dict[str, Any], keep: int = 1) -> None:
     """Replace the checkpoint of a run; a reader finds the old one or the new one, whole.
 
     Parameters
@@ -23,6 +24,8 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
         The run's folder.
     state
         Tensors, numbers, texts, lists and mappings of them.
+    keep
+        Checkpoints to keep; the ones before the last are checkpoint.1.pt (the newer), checkpoint.2.pt …
     """
     path = folder / CHECKPOINT_NAME
     partial = path.with_suffix(".partial")
@@ -30,6 +33,13 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
         torch.save(state, stream)
         stream.flush()
         os.fsync(stream.fileno())
+    older = [folder / f"{path.stem}.{number}{path.suffix}" for number in range(1, keep)]
+    for newer, name in zip(older[-2::-1], older[:0:-1], strict=True):
+        if newer.exists():
+            newer.replace(name)
+    if older and path.exists():
+        shutil.copyfile(path, older[0].with_suffix(".partial"))
+        older[0].with_suffix(".partial").replace(older[0])
     partial.replace(path)
 
 
@@ -48,7 +58,7 @@ def load_state(folder: Path) -> dict[str, Any] | None:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError):
         found = "a damaged file, or more than plain numbers and tensors"
-        raise InputError(
-            fault(path, "whole file", found=found, wanted="a checkpoint of this trainer")
-        ) from None
+        older = sorted(file.name for file in folder.glob(f"{path.stem}.[0-9]*{path.suffix}"))
+        wanted = "a checkpoint of this trainer" + (f", such as {older[0]} under this name" if older else "")
+        raise InputError(fault(path, "whole file", found=found, wanted=wanted)) from None
     return dict(state)

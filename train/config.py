@@ -28,7 +28,11 @@ class DataConfig(ConfigModel):
     held_out_folds: tuple[int, ...] = Field(
         (), description="folds that the fit does not see, beside the sealed one: those of a cross-validation"
     )
-    batch_size: int = Field(64, ge=1, description="people per optimizer step, over all ranks together")
+    batch_size: int = Field(
+        64,
+        ge=1,
+        description="people per optimizer step, over all ranks; rounded to a multiple of the streams",
+    )
     streams: int = Field(
         8,
         ge=1,
@@ -201,6 +205,15 @@ class RunConfig(ConfigModel):
     )
     agree_steps: int = Field(
         20, ge=1, description="ranks ask each other this often (steps) whether to stop and save"
+    )
+    checkpoint_steps: int | None = Field(
+        None, ge=1, description="save after so many steps, beside the end of every epoch; null: any number"
+    )
+    checkpoint_seconds: float | None = Field(
+        600.0, gt=0, description="save after so much time, beside the end of every epoch; null: any time"
+    )
+    keep_checkpoints: int = Field(
+        1, ge=1, description="checkpoints kept: the last one, and the ones before it as checkpoint.N.pt"
     )
 
 

@@ -30,7 +30,7 @@ from contract.errors import InputError, fault
 from contract.manifest import Manifest
 from contract.storage import open_storage
 from train.config import DataConfig
-from train.order import RowGroup, Schedule, deal, groups_to_score, streams_of
+from train.order import RowGroup, Schedule, deal, groups_to_score, share_of
 from train.sparse import SparseRows, empty_rows, join_rows
 
 COLUMNS = ("sample_index", "indices", "values")
@@ -70,12 +70,14 @@ def open_reader(root: str, manifest: Manifest, config: DataConfig) -> RowGroupRe
 def training_rows(
     reader: RowGroupReader, schedule: Schedule, epoch: int, *, rank: int, world_size: int
 ) -> Iterator[SparseRows]:
-    """Rows of each step of an epoch for this rank: `schedule.steps` items of equal length on every rank.
+    """Rows of each step of an epoch for this rank: `schedule.steps` items, all of one length.
 
-    Every row is taken at most once; what is left at the end of a stream waits for another epoch.
+    Lengths differ by at most one between ranks, see `train.order.share_of`. Every row is taken at most once;
+    what is left at the end of a stream waits for another epoch.
     """
     streams = deal(schedule.groups, schedule.n_streams, schedule.seed, epoch)
-    mine = {stream: streams[stream] for stream in streams_of(rank, world_size, schedule.n_streams)}
+    share = share_of(rank, world_size, schedule)
+    mine = {stream: streams[stream] for stream in share}
     windows = [
         {stream: groups[start : start + schedule.window] for stream, groups in mine.items()}
         for start in range(0, max(map(len, mine.values())), schedule.window)
@@ -97,7 +99,8 @@ def training_rows(
         rows = join_rows(parts)
         n_ready = min(min(map(len, orders.values())) // size, steps_left)
         for start in range(0, n_ready * size, size):
-            yield rows.take(np.concatenate([order[start : start + size] for order in orders.values()]))
+            steps = [order[start : start + size][share[stream]] for stream, order in orders.items()]
+            yield rows.take(np.concatenate(steps))
         steps_left -= n_ready
         orders = {stream: order[n_ready * size :] for stream, order in orders.items()}
 

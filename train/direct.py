@@ -27,7 +27,7 @@ from train.effects.prior import property_basis
 from train.effects.sets import SetGate
 from train.effects.stack import Cohort
 from train.gene_sets import ReadSets, read_gene_sets
-from train.model import GeneCNN
+from train.model import Fits, GeneCNN
 from train.order import list_row_groups
 from train.people import UNKNOWN
 from train.prepare import Prepared
@@ -190,7 +190,7 @@ def install(model: GeneCNN, path: DirectPath, prepared: Prepared) -> None:
     safe_CG = np.where(factor_CG > 0, factor_CG, 1.0)
     mean_CG = scaler.mean_F.astype(np.float64).reshape(shape)
 
-    def tensors(k: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def tensors(k: int) -> list[Tensor]:
         scout_CG, reader_CG = (
             np.where(factor_CG > 0, effects[k].T, 0.0) for effects in (path.scout_KGC, path.reader_KGC)
         )
@@ -198,12 +198,11 @@ def install(model: GeneCNN, path: DirectPath, prepared: Prepared) -> None:
         if path.centred:
             constant_G, centre = np.zeros_like(constant_G), centre - constant_G.sum()
         arrays = (scout_CG / safe_CG, reader_CG / safe_CG, constant_G, centre, path.sets.weights(k))
-        scout, reader, constant, centre, weight_S = (
-            torch.as_tensor(array, dtype=torch.float32, device=direct.scale.device) for array in arrays
-        )
-        return scout, reader, constant, centre, weight_S
+        device = direct.scale.device
+        return [torch.as_tensor(array, dtype=torch.float32, device=device) for array in arrays]
 
-    direct.left_out = [tensors(k) for k in range(len(path.centre_K) - 1)]
+    left_out = (tensors(k) for k in range(len(path.centre_K) - 1))
+    direct.left_out = Fits(*map(torch.stack, zip(*left_out, strict=True)))
     *last, weight_S = tensors(-1)
     gene_U, member_US = path.sets.members()
     direct.sets.choose(torch.from_numpy(gene_U), torch.from_numpy(member_US).float(), weight_S)

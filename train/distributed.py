@@ -7,14 +7,15 @@ none (one process). A collective that only some ranks enter waits for ever: ever
 from __future__ import annotations
 
 import os
+import pickle
+import time
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
-from torch.optim import Optimizer
+from torch import Tensor, nn
 from typing_extensions import override
 
 from contract.errors import InputError, fault
@@ -23,6 +24,8 @@ from train.launch import launcher
 
 Backend = Literal["auto", "horovod", "ddp", "none"]
 Result = TypeVar("Result")
+SHORTEST_PAUSE, LONGEST_PAUSE = 5e-5, 2e-3
+"""Seconds between two looks at an operation of Horovod: short at first, then longer with the wait."""
 
 
 class Comm:
@@ -44,19 +47,15 @@ class Comm:
         """Whether this rank prints and writes."""
         return self.rank == 0
 
-    def wrap(self, model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
-        """Model and optimizer to train with: after `average_gradients` all ranks hold the same gradients.
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """Model to train with: after `average_gradients` all ranks hold the same gradients."""
+        return model
 
-        Only the optimizer returned steps and keeps momentum: the one handed over is not to be used again.
-        """
-        return model, optimizer
-
-    def average_gradients(self, optimizer: Optimizer) -> None:
+    def average_gradients(self, model: nn.Module) -> None:
         """Wait until the gradients are the mean over ranks."""
 
-    def step(self, optimizer: Optimizer) -> None:
-        """Take the optimizer's step with the gradients as they are."""
-        optimizer.step()
+    def add_up(self, values: Tensor) -> None:
+        """Replace a tensor by its sum over ranks."""
 
     def share(self, value: Any) -> Any:
         """The leader's value, on every rank."""
@@ -81,24 +80,9 @@ class Comm:
         """Wait for all ranks."""
         self.sum(np.zeros(1))
 
-    def average_buffers(self, model: nn.Module) -> None:
-        """Give all ranks the mean of the running statistics that each has kept of its own people.
-
-        The statistics are exponential averages, hence the mean over ranks is that of the whole batches.
-        """
-        buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
-        if self.size == 1 or not buffers:
-            return
-        flat = torch.cat([buffer.flatten() for buffer in buffers])
-        mean = torch.from_numpy(self.sum(flat.double().cpu().numpy()) / self.size).to(flat)
-        for buffer, part in zip(
-            buffers, torch.split(mean, [buffer.numel() for buffer in buffers]), strict=True
-        ):
-            buffer.copy_(part.view_as(buffer))
-
 
 class HorovodComm(Comm):
-    """Under horovodrun. `broadcast_optimizer_state` is avoided: on a fresh optimizer it takes a step."""
+    """Under horovodrun."""
 
     backend = "horovod"
 
@@ -116,34 +100,52 @@ class HorovodComm(Comm):
         return bool(self._hvd.nccl_built())
 
     @override
-    def wrap(self, model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
-        return model, self._hvd.DistributedOptimizer(optimizer, named_parameters=model.named_parameters())
+    def average_gradients(self, model: nn.Module) -> None:
+        gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+        # One buffer for all: a wait for each weight would take longer than the sums.
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        self._wait(self._hvd.allreduce_async_(flat, name="gradients", op=self._hvd.Average))
+        parts = torch.split(flat, [gradient.numel() for gradient in gradients])
+        torch._foreach_copy_(gradients, [part.view_as(g) for part, g in zip(parts, gradients, strict=True)])
 
     @override
-    def average_gradients(self, optimizer: Any) -> None:
-        optimizer.synchronize()
-
-    @override
-    def step(self, optimizer: Any) -> None:
-        with optimizer.skip_synchronize():
-            optimizer.step()
+    def add_up(self, values: Tensor) -> None:
+        name = f"sum of {len(values)} {values.dtype}"
+        self._wait(self._hvd.allreduce_async_(values, name=name, op=self._hvd.Sum))
 
     @override
     def share(self, value: Any) -> Any:
-        return self._hvd.broadcast_object(value, root_rank=0)
+        content = torch.frombuffer(bytearray(pickle.dumps(value)), dtype=torch.uint8)
+        length = torch.tensor([len(content)])
+        self._wait(self._hvd.broadcast_async_(length, root_rank=0, name="length"))
+        if not self.is_leader:
+            content = torch.empty(int(length), dtype=torch.uint8)
+        self._wait(self._hvd.broadcast_async_(content, root_rank=0, name="content"))
+        return value if self.is_leader else pickle.loads(content.numpy().tobytes())
 
     @override
     def sum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        total = self._hvd.allreduce(torch.from_numpy(values.copy()), op=self._hvd.Sum)
-        return np.asarray(total.numpy())
+        total = torch.from_numpy(values.copy())
+        self.add_up(total)
+        return total.numpy()
 
     @override
     def gather(self, values: NDArray[Any]) -> NDArray[Any]:
-        return np.concatenate(self._hvd.allgather_object(values))
+        joined = self._wait(self._hvd.allgather_async(torch.from_numpy(values), name=f"all {values.dtype}"))
+        return np.asarray(joined.numpy())
 
     @override
     def close(self) -> None:
         self._hvd.shutdown()
+
+    def _wait(self, handle: int) -> Tensor:
+        """Result of an operation. Horovod's own wait spins on a core that another rank may need."""
+        pause = SHORTEST_PAUSE
+        while not self._hvd.poll(handle):
+            time.sleep(pause)
+            pause = min(1.2 * pause, LONGEST_PAUSE)
+        result: Tensor = self._hvd.synchronize(handle)
+        return result
 
 
 class DdpComm(Comm):
@@ -161,8 +163,12 @@ class DdpComm(Comm):
         self.local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
     @override
-    def wrap(self, model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
-        return nn.parallel.DistributedDataParallel(model, forward_sync_buffers=False), optimizer
+    def wrap(self, model: nn.Module) -> nn.Module:
+        return nn.parallel.DistributedDataParallel(model, forward_sync_buffers=False)
+
+    @override
+    def add_up(self, values: Tensor) -> None:
+        self._group.all_reduce(values)
 
     @override
     def share(self, value: Any) -> Any:

@@ -23,8 +23,10 @@ from train.config import OptimizerConfig, TrainConfig
 from train.distributed import Comm
 from train.ensemble import Network, members_of
 from train.errors import Stopped, TrainingError
+from train.layers import begin_step, person_keys
 from train.metrics import auroc
 from train.people import UNKNOWN
+from train.saving import SavePlan
 from train.scaling import Batch, Densifier
 
 Batches = Callable[[int, int], Iterator[Batch]]
@@ -70,13 +72,15 @@ class Scores:
 
 
 class Trainer:
-    """A model, its optimizer and schedule on one rank, and how to save, load and step them."""
+    """A model, its optimizer and schedule on one rank, and how to save, load and step them.
 
-    def __init__(
-        self, model: Network, config: TrainConfig, comm: Comm, densify: Densifier, device: torch.device
-    ):
-        self.model, self.config, self.comm, self.densify, self.device = model, config, comm, densify, device
-        self.replica, self.optimizer = comm.wrap(model, make_optimizer(model, config.optimizer))
+    `batch_size` counts the people of a step over all ranks.
+    """
+
+    def __init__(self, model: Network, config: TrainConfig, comm: Comm, densify: Densifier, batch_size: int):
+        self.model, self.config, self.comm, self.densify = model, config, comm, densify
+        self.batch_size, self.device = batch_size, densify.device
+        self.replica, self.optimizer = comm.wrap(model), make_optimizer(model, config.optimizer)
         self.full_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.schedule = ReduceLROnPlateau(
             self.optimizer,
@@ -88,7 +92,7 @@ class Trainer:
         self.best_weights = _copy(model.state_dict())
         self.start_loss_M: NDArray[np.float64] = np.empty(0)
         self.autocast = (
-            config.run.mixed_precision and device.type == "cuda" and torch.cuda.is_bf16_supported()
+            config.run.mixed_precision and self.device.type == "cuda" and torch.cuda.is_bf16_supported()
         )
 
     def state(self) -> dict[str, Any]:
@@ -114,15 +118,19 @@ class Trainer:
     def logits(self, network: nn.Module, batch: Batch) -> Tensor:
         """Logits of a batch that is on the device (B); of an ensemble in training each member's (K, B)."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
-            logit_B: Tensor = network(self.densify(batch), batch.covariates_BP, batch.group_B)
+            # Where nothing is convolved, a person is scored once: as a bundle scores, to the last bit.
+            x = self.densify.sparse(batch) if self.model.has_rest else self.densify(batch)
+            logit_B: Tensor = network(x, batch.covariates_BP, batch.group_B)
         return logit_B.float()
 
     def train_step(self, batch: Batch) -> tuple[float, float]:
-        """One optimizer step on this rank's people; returns its loss and the norm of the averaged gradient.
+        """One optimizer step on this rank's people; returns its part of the loss and the gradient's norm.
+
+        The parts of all ranks add up to the mean loss of the step's people.
 
         Members of an ensemble each take the step that they would take alone: losses are added, not averaged,
         which would divide their rates, and gradients are clipped one member at a time. The loss returned is
-        the mean, the norm the largest.
+        the members' mean, the norm the largest.
 
         Raises
         ------
@@ -130,19 +138,23 @@ class Trainer:
             On every rank, before the weights move, if the gradient is not finite anywhere.
         """
         self._warm_up()
+        keys = person_keys(self.config.seed, self.progress.total_steps, batch.sample_B.numpy())
+        begin_step(self.model, keys, self.comm.add_up if self.comm.size > 1 else None)
+        share = len(batch.sample_B) / self.batch_size
         batch = batch.to(self.device)
         self.optimizer.zero_grad()
-        loss = case_loss(self.logits(self.replica, batch), batch.is_case_B)
+        loss = share * case_loss(self.logits(self.replica, batch), batch.is_case_B)
         members = members_of(self.model)
-        (len(members) * loss + self._penalty()).backward()  # type: ignore[no-untyped-call]
-        self.comm.average_gradients(self.optimizer)
+        # Gradients are averaged over ranks, which may have unequal shares of the step.
+        (self.comm.size * len(members) * loss + self._penalty()).backward()  # type: ignore[no-untyped-call]
+        self.comm.average_gradients(self.model)
         limit = self.config.optimizer.clip_norm or math.inf
         norms = [nn.utils.clip_grad_norm_(member.parameters(), limit) for member in members]
         norm = torch.stack(norms).max().item()
         if not math.isfinite(norm):
             found = f"gradient norm {norm}, loss {loss.item()} on rank {self.comm.rank}"
             raise TrainingError(self._blame(found, wanted="finite numbers; the weights were not changed"))
-        self.comm.step(self.optimizer)
+        self.optimizer.step()
         return loss.item(), norm
 
     def begin(self, scores: Scores, is_case_M: NDArray[np.int8]) -> None:
@@ -294,12 +306,11 @@ def run_epochs(
         while not progress.finished:
             started = time.perf_counter()
             timing = run_steps(trainer, training(progress.epoch, progress.step), request, save)
-            trainer.comm.average_buffers(trainer.model)
             local = np.array([progress.loss_sum, timing.waited, timing.people])
             loss_sum, waited, people = map(float, trainer.comm.sum(local))
             scores, is_case_M = validate()
             n_steps, n_ranks = max(progress.step, 1), trainer.comm.size
-            entry = trainer.finish_epoch(loss_sum / n_steps / n_ranks, scores, is_case_M)
+            entry = trainer.finish_epoch(loss_sum / n_steps, scores, is_case_M)
             entry["seconds"] = time.perf_counter() - started
             entry["people_per_second"] = people / timing.seconds
             entry["waiting_share"] = waited / n_ranks / timing.seconds
@@ -325,10 +336,10 @@ def run_steps(
     if not comm.is_leader and progress.step:
         progress.loss_sum = 0.0  # of a resumed epoch, the leader carries the sum over ranks
     trainer.model.train()
+    plan = SavePlan(comm, trainer.config.run, progress.total_steps)
     started = mark = time.perf_counter()
     for batch in batches:
         timing.waited += time.perf_counter() - mark
-        seed_step(trainer.config.seed, progress.total_steps, comm.rank)
         loss, _ = trainer.train_step(batch)
         progress.loss_sum += loss
         progress.step += 1
@@ -336,6 +347,9 @@ def run_steps(
         timing.people += len(batch.sample_B)
         if progress.step % trainer.config.run.agree_steps == 0 and comm.any(request.made):
             _save_and_stop(trainer, save)
+        if plan.due(progress.total_steps):
+            _save_within_epoch(trainer, save)
+            plan.saved(progress.total_steps)
         mark = time.perf_counter()
     timing.seconds = time.perf_counter() - started
     if comm.any(request.made):
@@ -343,18 +357,19 @@ def run_steps(
     return timing
 
 
-def _save_and_stop(trainer: Trainer, save: Callable[[], None]) -> NoReturn:
+def _save_within_epoch(trainer: Trainer, save: Callable[[], None]) -> None:
+    """Save with the epoch's loss so far, which the leader carries on for all ranks."""
     comm, progress = trainer.comm, trainer.progress
     progress.loss_sum = float(comm.sum(np.array([progress.loss_sum]))[0])
-    comm.average_buffers(trainer.model)
     save()
-    comm.barrier()  # a rank that ends first makes launchers end the others
+    if not comm.is_leader:
+        progress.loss_sum = 0.0
+
+
+def _save_and_stop(trainer: Trainer, save: Callable[[], None]) -> NoReturn:
+    _save_within_epoch(trainer, save)
+    trainer.comm.barrier()  # a rank that ends first makes launchers end the others
     raise Stopped
-
-
-def seed_step(seed: int, step: int, rank: int) -> None:
-    """Dropout of a step depends on nothing before it, so that a resumed run draws the same."""
-    torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint32)[0]))
 
 
 def score(trainer: Trainer, batches: Iterator[Batch]) -> Scores:

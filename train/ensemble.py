@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from train.config import GeneCNNConfig, ModelConfig
-from train.model import GeneCNN, InputShape, PaperCNN
+from train.convolutions import InputShape
+from train.features import Features
+from train.model import GeneCNN, PaperCNN
 
 Member = GeneCNN | PaperCNN
 
@@ -30,10 +32,10 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(members)
 
     @override
-    def forward(self, x_BCG: Tensor, covariates_BP: Tensor, group_B: Tensor | None = None) -> Tensor:
+    def forward(self, x: Features, covariates_BP: Tensor, group_B: Tensor | None = None) -> Tensor:
         """Mean logit of each person (B); while training, the logits of each member (K, B)."""
         # In mixed precision members may answer in 8 bits of mantissa: the mean is taken of full numbers.
-        logit_KB = torch.stack([member(x_BCG, covariates_BP, group_B).float() for member in self.members])
+        logit_KB = torch.stack([member(x, covariates_BP, group_B).float() for member in self.members])
         return logit_KB if self.training else logit_KB.mean(0)
 
     @property

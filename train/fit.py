@@ -24,6 +24,7 @@ from train.bundle import Bundle, BundleFacts, genes_digest, save_bundle
 from train.calibration import NO_CALIBRATION, fit_out_of_fold
 from train.checkpoint import load_state, save_state
 from train.config import GeneCNNConfig, TrainConfig
+from train.convolutions import InputShape
 from train.data import RowGroupReader, open_reader, prefetch, scoring_rows, training_rows
 from train.direct import (
     OUT_OF_FOLD_NAME,
@@ -40,7 +41,7 @@ from train.effects.crossfit import DirectPath
 from train.engine import Scores, Trainer, run_epochs, score
 from train.ensemble import build_model, members_of
 from train.memory import keep_freed_memory
-from train.model import GeneCNN, InputShape
+from train.model import GeneCNN
 from train.order import RowGroup
 from train.people import UNKNOWN
 from train.prepare import Prepared, prepare
@@ -94,7 +95,7 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
         _announce(console, prepared, comm, trainer)
 
     def write_state() -> None:
-        save_state(out, trainer.state())
+        save_state(out, trainer.state(), config.run.keep_checkpoints)
         _write_json(out / HISTORY_NAME, trainer.progress.history)
 
     def save() -> None:
@@ -159,7 +160,7 @@ def build_trainer(prepared: Prepared, comm: Comm, path: DirectPath | None) -> Tr
             install(member, path, prepared)
     model.load_state_dict(comm.share(model.state_dict()))
     densify = Densifier(prepared.scaler, shape.n_channels, device)
-    return Trainer(model, config, comm, densify, device)
+    return Trainer(model, config, comm, densify, prepared.schedule.batch_size)
 
 
 def choose_device(config: TrainConfig, comm: Comm) -> torch.device:
@@ -230,7 +231,7 @@ def _open_run(out: Path, prepared: Prepared, comm: Comm) -> dict[str, Any] | Non
     identity = {
         "config_digest": training_digest(config),
         "manifest_digest": digest(prepared.manifest),
-        "n_streams": prepared.schedule.n_streams,
+        "batch_size": prepared.schedule.batch_size,
     }
     if out.exists() and not out.is_dir():
         raise InputError(fault(out, "run.out", found="a file", wanted="a folder, or a name that is free"))
@@ -246,10 +247,9 @@ def _open_run(out: Path, prepared: Prepared, comm: Comm) -> dict[str, Any] | Non
         elif not config.run.overwrite:
             found = f"a run with another {' and '.join(changed)}"
             wanted = "an empty folder, or run.overwrite=true"
-            if changed == ["n_streams"]:
-                dealt = f"{before.get('n_streams')} streams on {before.get('ranks')} ranks"
-                found = f"a run whose rows were dealt to {dealt}"
-                wanted = f"{identity['n_streams']} as on {comm.size} ranks; the ranks it began with, {wanted}"
+            if changed == ["batch_size"]:
+                found = f"a run with {before.get('batch_size')} people a step, on {before.get('ranks')} ranks"
+                wanted = f"{identity['batch_size']} as on {comm.size} ranks; fewer ranks, {wanted}"
             raise InputError(fault(out, RUN_NAME, found=found, wanted=wanted))
         _clear(out, keep_reads="manifest_digest" not in changed)
     elif out.exists() and any(path.name not in BEFORE_NAMES for path in out.iterdir()):
@@ -361,6 +361,11 @@ def _announce(console: Console, prepared: Prepared, comm: Comm, trainer: Trainer
     )
     if torch.cuda.is_available() and not comm.averages_on_gpu:
         console.print("the GPU waits: Horovod is built for CPUs, see deploy/horovod/build.sh")
+    if schedule.batch_size != prepared.config.data.batch_size:
+        console.print(
+            f"{schedule.batch_size} people a step instead of {prepared.config.data.batch_size}: the nearest "
+            f"multiple of {schedule.n_streams} streams that gives each rank someone"
+        )
     progress = trainer.progress
     if progress.finished:
         console.print(f"finished before, after {progress.epoch} epochs: nothing to do")

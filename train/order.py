@@ -1,8 +1,10 @@
 """Which rank reads which row groups, in which order, for how many steps: arithmetic on the manifest alone.
 
 Row groups are dealt anew each epoch to a fixed number of streams, and every step takes the same number of
-rows from every stream. A rank serves whole streams. The people of a step therefore depend on seed, epoch and
-the number of streams, not on the number of ranks, and all ranks take equally many steps.
+rows from every stream. Ranks share these rows as equally as whole people allow, each taking a stretch of
+neighbouring streams; two ranks may share a stream, whose row groups both then read. The people of a step
+therefore depend on seed, epoch and the number of streams, not on the number of ranks, and all ranks take
+equally many steps.
 """
 
 from __future__ import annotations
@@ -75,31 +77,29 @@ def plan_schedule(groups: Sequence[RowGroup], world_size: int, data: DataConfig,
     world_size
         Number of ranks.
     data
-        `batch_size`, `shuffle_window` and `streams` are looked at; there are fewer streams where there are
-        fewer row groups, always a multiple of the ranks.
+        `batch_size`, `shuffle_window` and `streams` are looked at. There are fewer streams where there are
+        fewer row groups, and the batch is the nearest multiple of them that gives every rank someone.
     seed
         Of the order.
 
     Raises
     ------
     InputError
-        If there are fewer row groups than ranks, the batch cannot be shared equally, or an epoch has no step.
+        If there is no row group, or an epoch has no step of that size.
     """
-    if len(groups) < world_size:
-        found = f"{len(groups)} row groups in the training folds for {world_size} ranks"
-        raise InputError(fault(MANIFEST_NAME, "row groups", found=found, wanted="at least one for each rank"))
-    n_streams = world_size * max(1, min(data.streams, len(groups)) // world_size)
-    if data.batch_size % n_streams:
-        nearest = -(-data.batch_size // n_streams) * n_streams
-        wanted = f"a multiple of {n_streams} ({n_streams} streams on {world_size} ranks), such as {nearest}"
-        raise InputError(fault("configuration", "data.batch_size", found=data.batch_size, wanted=wanted))
+    n_streams = min(data.streams, len(groups))
+    if not n_streams:
+        raise InputError(fault(MANIFEST_NAME, "row groups", found=0, wanted="some in the training folds"))
     loads = [sum(group.rows for group in stream) for stream in deal(groups, n_streams, seed, 0)]
-    per_stream = data.batch_size // n_streams
-    if min(loads) < per_stream:
+    least = -(-world_size // n_streams)
+    if max(data.batch_size, least * n_streams) > min(loads) * n_streams:
+        found = f"{data.batch_size} on {world_size} rank(s)" if least > min(loads) else data.batch_size
         wanted = (
             f"at most {min(loads) * n_streams} (the smallest of {n_streams} streams has {min(loads)} rows)"
         )
-        raise InputError(fault("configuration", "data.batch_size", found=data.batch_size, wanted=wanted))
+        raise InputError(fault("configuration", "data.batch_size", found=found, wanted=wanted))
+    per_stream = max(least, (data.batch_size + n_streams // 2) // n_streams)
+    per_stream = min(per_stream, min(loads))
     return Schedule(tuple(groups), n_streams, per_stream, min(loads) // per_stream, data.shuffle_window, seed)
 
 
@@ -120,9 +120,14 @@ def deal(groups: Sequence[RowGroup], n_streams: int, seed: int, epoch: int) -> l
     return [[stream[i] for i in rng.permutation(len(stream))] for stream in streams]
 
 
-def streams_of(rank: int, world_size: int, n_streams: int) -> range:
-    """Streams that a rank serves."""
-    return range(rank, n_streams, world_size)
+def share_of(rank: int, world_size: int, schedule: Schedule) -> dict[int, slice]:
+    """Streams that a rank reads, and which of a stream's rows of each step are the rank's."""
+    size = schedule.rows_per_stream
+    first, last = (end * schedule.batch_size // world_size for end in (rank, rank + 1))
+    return {
+        stream: slice(max(first - stream * size, 0), min(last - stream * size, size))
+        for stream in range(first // size, -(-last // size))
+    }
 
 
 def groups_to_score(groups: Sequence[RowGroup], rank: int, world_size: int) -> list[RowGroup]:

@@ -50,7 +50,7 @@ def prepare(config: TrainConfig, world_size: int) -> Prepared:
     training, validation = choose_folds(manifest, config.data.validation_folds, config.data.held_out_folds)
     groups = list_row_groups(manifest, training)
     schedule = plan_schedule(groups, world_size, config.data, config.seed)
-    check_batch(config, manifest.n_genes, world_size)
+    check_batch(config, manifest.n_genes, schedule.batch_size)
     people = read_people(root, manifest, (*training, *validation), covariates=config.data.covariates)
     if config.data.permute_labels:
         people = permute_labels(people, config.seed)
@@ -63,12 +63,12 @@ def prepare(config: TrainConfig, world_size: int) -> Prepared:
     return Prepared(config, manifest, genes, training, validation, people, scaler, schedule, group_of_fold)
 
 
-def check_batch(config: TrainConfig, n_genes: int, world_size: int) -> None:
-    """Refuse one person per rank where batch normalisation would have nothing to take a variance of.
+def check_batch(config: TrainConfig, n_genes: int, batch_size: int) -> None:
+    """Refuse one person a step where batch normalisation would have nothing to take a variance of.
 
-    Each rank normalises by its own people. The published network's dense layer is normalised over people
-    alone. The project's convolutions are normalised over people and places on the gene axis, so that one
-    person suffices, but where there is a single place. Every step has as many people on every rank.
+    The published network's dense layer is normalised over people alone. The project's convolutions are
+    normalised over people and places on the gene axis, so that one person suffices, but where there is a
+    single place.
 
     Parameters
     ----------
@@ -76,13 +76,13 @@ def check_batch(config: TrainConfig, n_genes: int, world_size: int) -> None:
         The run.
     n_genes
         Length of the dataset's gene axis.
-    world_size
-        Number of ranks.
+    batch_size
+        People of a step, over all ranks.
 
     Raises
     ------
     InputError
-        If the network has batch normalisation and a rank would have one person, who does not suffice.
+        If the network has batch normalisation and a step would have one person, who does not suffice.
     """
     model = config.model
     if isinstance(model, GeneCNNConfig):
@@ -90,13 +90,9 @@ def check_batch(config: TrainConfig, n_genes: int, world_size: int) -> None:
         needs_two = model.convolution and one_place
     else:
         needs_two = True
-    if model.batch_norm and needs_two and config.data.batch_size < 2 * world_size:
-        found = f"{config.data.batch_size} on {world_size} rank(s)"
-        wanted = (
-            f"at least 2 people per rank ({2 * world_size}), as each rank normalises its own, or "
-            "model.batch_norm=false"
-        )
-        raise InputError(fault("configuration", "data.batch_size", found=found, wanted=wanted))
+    if model.batch_norm and needs_two and batch_size < 2:
+        wanted = "at least 2 people to normalise by, or model.batch_norm=false"
+        raise InputError(fault("configuration", "data.batch_size", found=batch_size, wanted=wanted))
 
 
 def choose_folds(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contract.manifest import Manifest
+from train.features import SparseFeatures
 from train.people import People
 from train.sparse import SparseRows
 
@@ -121,6 +122,7 @@ class Densifier:
     """
 
     def __init__(self, scaler: Scaler, n_channels: int, device: torch.device) -> None:
+        self.device = device
         self._n_channels = n_channels
         self._mean_F = torch.from_numpy(scaler.mean_F).to(device)
         self._factor_F = torch.from_numpy(scaler.factor_F).to(device)
@@ -128,6 +130,13 @@ class Densifier:
         self._x_RF = self._zero_F.new_empty(0, len(self._zero_F))
         self._written = torch.empty(0, dtype=torch.int64, device=device)
         self._zero_N = self._zero_F[self._written]
+
+    def sparse(self, batch: Batch) -> SparseFeatures:
+        """The same features, made dense where a model asks for that; then valid until the next time."""
+        change_N = batch.value_N * self._factor_F.index_select(0, batch.index_N)
+        zero_CG = self._zero_F.view(self._n_channels, -1)
+        n_people = len(batch.sample_B)
+        return SparseFeatures(n_people, batch.row_N, batch.index_N, change_N, zero_CG, lambda: self(batch))
 
     def __call__(self, batch: Batch) -> Tensor:
         """x_BCG: people × channels × genes, scaled; valid until the next call."""

@@ -22,7 +22,8 @@ from torch.nn import functional
 
 from contract.config import ConfigModel
 from train.config import PaperCNNConfig
-from train.model import InputShape, PaperCNN
+from train.convolutions import InputShape
+from train.model import PaperCNN
 
 Values = NDArray[np.float64]
 Rows = NDArray[np.int64]

@@ -47,3 +47,21 @@ def test_load_state__never_executes_what_it_reads(tmp_path: Path, write: Callabl
     write(tmp_path / CHECKPOINT_NAME)
     with pytest.raises(InputError, match=r"wanted a checkpoint"):
         load_state(tmp_path)
+
+
+def test_save_state__last_ones_are_kept(tmp_path: Path):
+    for epoch in range(1, 6):
+        save_state(tmp_path, {"epoch": epoch}, keep=3)
+    names = [CHECKPOINT_NAME, "checkpoint.1.pt", "checkpoint.2.pt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    assert [torch.load(tmp_path / name)["epoch"] for name in names] == [5, 4, 3]
+
+
+def test_load_state__damaged_file_beside_an_older_one(tmp_path: Path):
+    for epoch in (1, 2):
+        save_state(tmp_path, {"epoch": epoch}, keep=2)
+    (tmp_path / CHECKPOINT_NAME).write_bytes(b"no checkpoint")
+    with pytest.raises(
+        InputError, match=r"wanted .* of this trainer, such as checkpoint.1.pt under this name"
+    ):
+        load_state(tmp_path)

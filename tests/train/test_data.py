@@ -102,15 +102,15 @@ def test_training_rows__equal_steps_without_repeats(dataset: str, window: int):
     assert len(np.unique(samples)) == len(samples)
 
 
-@pytest.mark.parametrize("world_size", [2, 4])
+@pytest.mark.parametrize("world_size", [2, 3, 4, 7, 20])
 def test_training_rows__ranks_share_the_batches_of_one_process(dataset: str, world_size: int):
     reader = reader_of(dataset, "arrow")
     alone = epoch_samples(reader, schedule_of(dataset), 3)
     schedule = schedule_of(dataset, world_size)
     shares = [epoch_samples(reader, schedule, 3, rank, world_size) for rank in range(world_size)]
     for together, parts in zip(alone, zip(*shares, strict=True), strict=True):
-        assert {len(part) for part in parts} == {64 // world_size}
-        assert set(together) == set(np.concatenate(parts))
+        assert {len(part) for part in parts} <= {64 // world_size, -(-64 // world_size)}
+        np.testing.assert_array_equal(np.concatenate(parts), together)
 
 
 def test_training_rows__people_left_out_take_part_later(dataset: str):

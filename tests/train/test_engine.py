@@ -6,12 +6,13 @@ import torch
 
 from tests.train.runs import ConfigMaker
 from train.config import OptimizerConfig, TrainConfig
+from train.convolutions import InputShape
 from train.direct import fit_effects_of_run
 from train.distributed import Comm
-from train.engine import Scores, Trainer, case_loss, make_optimizer, person_losses, score, seed_step
+from train.engine import Scores, Trainer, case_loss, make_optimizer, person_losses, score
 from train.errors import TrainingError
 from train.fit import build_trainer, open_reader, training_batches
-from train.model import GeneCNN, InputShape
+from train.model import GeneCNN
 from train.prepare import prepare
 from train.scaling import Batch
 
@@ -112,15 +113,6 @@ def test_finish_epoch__not_finite_says_nothing_of_the_weights(make_config: Confi
     scores = Scores(np.array([0, 1]), np.array([0.0, np.nan]))
     with pytest.raises(TrainingError, match=r"validation loss nan, wanted finite numbers\. Try a lower"):
         trainer.finish_epoch(0.7, scores, np.array([0, 1], np.int8))
-
-
-def test_seed_step__differs_by_step_and_rank():
-    draws = []
-    for step, rank in ((0, 0), (1, 0), (0, 1), (0, 0)):
-        seed_step(1, step, rank)
-        draws.append(torch.rand(1).item())
-    assert len(set(draws)) == 3
-    assert draws[0] == draws[3]
 
 
 def test_begin__training_has_to_beat_gene_effects_by_more_than_chance(make_config: ConfigMaker):

@@ -3,16 +3,10 @@ import torch
 
 from contract.errors import InputError
 from train.config import GeneCNNConfig, PaperCNNConfig
+from train.convolutions import GenomeConvolution, GenomeConvolutions, InputShape, padded_layout
 from train.ensemble import build_model
-from train.model import (
-    DirectPath,
-    GeneCNN,
-    GenomeConvolution,
-    GenomeConvolutions,
-    InputShape,
-    PaperCNN,
-    padded_layout,
-)
+from train.features import SparseFeatures
+from train.model import DirectPath, Fits, GeneCNN, PaperCNN
 
 
 def test_padded_layout__by_hand():
@@ -42,14 +36,89 @@ def test_genome_convolution__never_crosses_chromosome_ends():
     layout = torch.tensor(padded_layout(["1"] * 6 + ["2"] * 6, window=1, gap=2))
     present_L = (layout >= 0).float()
     layers = [GenomeConvolution(n_in, 3, 5, batch_norm=False) for n_in in (1, 3, 3)]
-    x_BF1L = (torch.rand(1, 1, 1, 12)[..., layout.clamp(min=0)] * present_L).requires_grad_()
-    y_BF1L = x_BF1L
+    x_BLI = (torch.rand(1, 12)[:, layout.clamp(min=0)] * present_L)[:, :, None].requires_grad_()
+    y_BLF = x_BLI
     for layer in layers:
-        y_BF1L = layer(y_BF1L, present_L)
+        y_BLF = layer(y_BLF, present_L)
     first, second = (layout >= 0) & (layout < 6), layout >= 6
-    (gradient,) = torch.autograd.grad(y_BF1L[..., first].sum(), x_BF1L)
-    assert gradient[..., first].abs().sum() > 0
-    assert gradient[..., second].abs().sum() == 0
+    (gradient,) = torch.autograd.grad(y_BLF[:, first].sum(), x_BLI)
+    assert gradient[:, first].abs().sum() > 0
+    assert gradient[:, second].abs().sum() == 0
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_genome_convolution__is_torchs_convolution_norm_and_relu(training: bool):
+    torch.manual_seed(0)
+    layer, norm = GenomeConvolution(3, 4, 5, batch_norm=True), torch.nn.BatchNorm2d(4)
+    for state in (layer.norm.weight, layer.norm.bias, layer.norm.running_mean):
+        torch.nn.init.normal_(state)
+    norm.load_state_dict(layer.norm.state_dict())
+    layer.train(training), norm.train(training)
+    present_L = (torch.rand(30) > 0.2).float()
+    x_BLI = torch.randn(6, 30, 3, requires_grad=True)
+    upstream_BLF = torch.randn(6, 30, 4)
+    found = layer(x_BLI, present_L)
+    expected = torch.relu(norm(layer.convolution(x_BLI.transpose(1, 2).unsqueeze(2)))) * present_L
+    expected = expected.squeeze(2).transpose(1, 2)
+    torch.testing.assert_close(found, expected)
+    inputs = [x_BLI, layer.convolution.weight]
+    one = torch.autograd.grad(found, [*inputs, layer.norm.weight, layer.norm.bias], upstream_BLF)
+    two = torch.autograd.grad(expected, [*inputs, norm.weight, norm.bias], upstream_BLF)
+    for gradient, wanted in zip(one, two, strict=True):
+        torch.testing.assert_close(gradient, wanted, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(dict(layer.norm.named_buffers()), dict(norm.named_buffers()))
+
+
+def test_genome_convolutions__mixtures_are_laid_out_nowhere():
+    # The same as mixing the channels first: relevance scales mixtures, not the score.
+    torch.manual_seed(0)
+    config = GeneCNNConfig(window=4, kernel_size=3, attended_genes=16)
+    rest = GenomeConvolutions(config, InputShape(5, 0, ("1",) * 20)).eval()
+    x_BLI = torch.randn(2, len(rest.gene_L), 6)
+    mixed_BLI = torch.cat([x_BLI[:, :, :5] @ rest.mix.weight.T, x_BLI[:, :, 5:]], dim=2)
+    y_BLF = rest.convolutions[0](mixed_BLI, rest.present_L)
+    window_BFW = torch.nn.functional.avg_pool1d(y_BLF.transpose(1, 2), 4)
+    torch.testing.assert_close(rest(x_BLI), torch.relu(rest.hidden(window_BFW.flatten(1))))
+
+
+@pytest.mark.parametrize("left_out", [False, True])
+@pytest.mark.parametrize(("gate", "n_sets"), [(0.0, 0), (0.1, 0), (0.1, 2)])
+def test_gene_cnn__sparse_features_are_the_dense_ones(left_out: bool, gate: float, n_sets: int):
+    torch.manual_seed(0)
+    contigs = ("1",) * 25 + ("2",) * 15
+    model = GeneCNN(GeneCNNConfig(window=4, attended_genes=20), InputShape(3, 1, contigs)).eval()
+    fill_direct(model.direct, n_sets, gate)
+    model.rest.attend(model.direct.order_G, torch.rand(40), contigs)
+    torch.nn.init.normal_(model.head.weight)
+    zero_CG, value_BF = torch.randn(3, 40), torch.randn(6, 120) * (torch.rand(6, 120) < 0.2)
+    row_N, index_N = torch.nonzero(value_BF, as_tuple=True)
+    x_BCG = (zero_CG.flatten() + value_BF).view(6, 3, 40)
+    sparse = SparseFeatures(6, row_N, index_N, value_BF[row_N, index_N], zero_CG, lambda: x_BCG)
+    group_B = torch.tensor([1, 0, 1, 2, 0, 1]) if left_out else None
+    covariates_BP = torch.randn(6, 1)
+    expected_B = model(x_BCG, covariates_BP, group_B)
+    torch.testing.assert_close(model(sparse, covariates_BP, group_B), expected_B, rtol=1e-5, atol=1e-4)
+    assert expected_B.std() > 1
+
+
+def fill_direct(direct: DirectPath, n_sets: int, gate: float) -> None:
+    """Random gene effects in three fits, with chosen sets of genes."""
+    n_channels, n_genes = direct.scout_CG.shape
+    fits = Fits(
+        torch.randn(3, n_channels, n_genes),
+        torch.randn(3, n_channels, n_genes),
+        torch.randn(3, n_genes),
+        torch.randn(3),
+        torch.randn(3, n_sets) / 10,
+    )
+    direct.left_out = fits
+    direct.scout_CG.copy_(fits.scout_KCG[0])
+    direct.reader_CG.copy_(fits.reader_KCG[0])
+    direct.constant_G.copy_(fits.constant_KG[0])
+    direct.gate.fill_(gate)
+    direct.order_G.copy_(torch.cat([torch.randperm(25), 25 + torch.randperm(15)]))
+    if n_sets:
+        direct.sets.choose(torch.arange(5), (torch.rand(5, n_sets) < 0.5).float(), fits.set_weight_KS[0])
 
 
 def test_genome_convolutions__windows_hold_one_chromosome():
@@ -100,11 +169,9 @@ def test_direct_path__logit_by_hand():
 def test_direct_path__people_in_training_are_scored_by_the_fit_without_them():
     direct = DirectPath(InputShape(1, 0, ("1", "1")), reach=1)
     direct.reader_CG.copy_(torch.tensor([[10.0, 10.0]]))
-    zero = torch.zeros(1, 2)
-    direct.left_out = [
-        (zero, torch.tensor([[1.0, 0.0]]), torch.zeros(2), torch.zeros(()), torch.zeros(0)),
-        (zero, torch.tensor([[0.0, 2.0]]), torch.zeros(2), torch.zeros(()), torch.zeros(0)),
-    ]
+    reader_KCG = torch.tensor([[[1.0, 0.0]], [[0.0, 2.0]]])
+    zero_K = torch.zeros(2)
+    direct.left_out = Fits(torch.zeros(2, 1, 2), reader_KCG, torch.zeros(2, 2), zero_K, torch.zeros(2, 0))
     x_BCG = torch.ones(3, 1, 2)
     assert direct(x_BCG, torch.tensor([1, 0, 1])).tolist() == [2.0, 1.0, 2.0]
     assert direct(x_BCG, None).tolist() == [20.0] * 3
@@ -115,8 +182,9 @@ def test_gene_cnn__gene_effects_and_covariates_are_exact_in_mixed_precision(gate
     torch.manual_seed(0)
     model = GeneCNN(GeneCNNConfig(), InputShape(2, 1, ("1",) * 40)).eval()
     model.direct.gate.fill_(gate)
-    fit = (torch.randn(2, 40), torch.randn(2, 40), torch.randn(40), torch.randn(()), torch.zeros(0))
-    model.direct.left_out = [fit, fit]
+    shapes = ((1, 2, 40), (1, 2, 40), (1, 40), (1,), (1, 0))
+    fits = (torch.randn(shape).expand(2, *shape[1:]) for shape in shapes)
+    model.direct.left_out = Fits(*fits)
     torch.nn.init.constant_(model.covariate_P, 0.3)
     inputs = torch.randn(6, 2, 40), torch.randn(6, 1), torch.arange(6) % 2
     with torch.autocast("cpu", torch.bfloat16):

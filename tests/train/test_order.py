@@ -1,10 +1,9 @@
-import numpy as np
 import pytest
 
 from contract.errors import InputError
 from contract.manifest import Channel, Fold, Manifest, PartFile
 from train.config import DataConfig
-from train.order import RowGroup, deal, groups_to_score, list_row_groups, plan_schedule, streams_of
+from train.order import RowGroup, deal, groups_to_score, list_row_groups, plan_schedule, share_of
 
 
 def groups_of(*rows: int) -> list[RowGroup]:
@@ -52,14 +51,33 @@ def test_plan_schedule__same_steps_for_any_number_of_ranks(world_size: int):
     assert (schedule.n_streams, schedule.batch_size, schedule.steps) == (8, 64, 12)
 
 
-def test_plan_schedule__fewer_row_groups_than_ranks():
-    with pytest.raises(InputError, match=r"found 3 row groups in the training folds for 4 ranks"):
-        plan_schedule(groups_of(64, 64, 64), 4, data_config(), 1)
+@pytest.mark.parametrize(
+    ("batch_size", "world_size", "n_groups", "found"),
+    [
+        (64, 3, 16, 64),  # 8 streams of 8 rows: 21, 21 and 22 of them to a rank
+        (100, 1, 16, 104),  # 12.5 rows of each stream
+        (64, 1, 5, 65),  # 5 streams
+        (1, 3, 2, 4),  # nobody for the third rank with one row of each stream
+        (8, 3, 1, 8),  # one stream for all
+    ],
+)
+def test_plan_schedule__nearest_batch_that_serves(
+    batch_size: int, world_size: int, n_groups: int, found: int
+):
+    groups = groups_of(*[64] * n_groups)
+    assert plan_schedule(groups, world_size, data_config(batch_size=batch_size), 1).batch_size == found
 
 
-def test_plan_schedule__batch_that_cannot_be_shared():
-    with pytest.raises(InputError, match=r"data.batch_size: found 64, wanted a multiple of 6 .* such as 66"):
-        plan_schedule(groups_of(*[64] * 9), 3, data_config(), 1)
+def test_plan_schedule__no_one_for_some_ranks():
+    with pytest.raises(
+        InputError, match=r"data.batch_size: found 2 on 9 rank\(s\), wanted at most 8 \(the sm"
+    ):
+        plan_schedule(groups_of(4, 4), 9, data_config(batch_size=2), 1)
+
+
+def test_plan_schedule__no_row_group():
+    with pytest.raises(InputError, match=r"row groups: found 0, wanted some in the training folds"):
+        plan_schedule([], 1, data_config(), 1)
 
 
 def test_plan_schedule__batch_larger_than_an_epoch():
@@ -81,8 +99,14 @@ def test_deal__depends_on_seed_and_epoch_only():
     assert deal(groups, 4, 1, 0) != deal(groups, 4, 2, 0)
 
 
-def test_streams_of__ranks_share_all_streams():
-    assert sorted(np.concatenate([streams_of(rank, 2, 8) for rank in range(2)])) == list(range(8))
+@pytest.mark.parametrize("world_size", [1, 2, 3, 5, 7, 16, 64])
+def test_share_of__ranks_share_every_stream_equally(world_size: int):
+    schedule = plan_schedule(groups_of(*[64, 36] * 8), world_size, data_config(), 1)
+    shares = [share_of(rank, world_size, schedule) for rank in range(world_size)]
+    sizes = [sum(part.stop - part.start for part in share.values()) for share in shares]
+    assert max(sizes) - min(sizes) <= 1
+    rows = [(stream, row) for share in shares for stream, part in share.items() for row in range(64)[part]]
+    assert rows == [(stream, row) for stream in range(8) for row in range(8)]
 
 
 def test_groups_to_score__every_group_once_even_with_idle_ranks():

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from train.config import GeneCNNConfig, PaperCNNConfig
+from train.convolutions import InputShape
 from train.ensemble import build_model
 from train.explain.attribution import SMALLEST_DIFFERENCE, attribute
 from train.explain.config import ExplainConfig
 from train.explain.totals import Totals
-from train.model import InputShape
 
 
 class Linear(nn.Module):

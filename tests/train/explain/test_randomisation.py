@@ -2,10 +2,10 @@ import torch
 from torch import nn
 
 from train.config import GeneCNNConfig
+from train.convolutions import InputShape
 from train.ensemble import build_model
 from train.explain.config import ExplainConfig
 from train.explain.randomisation import STATISTICS, check_randomisation, randomised
-from train.model import InputShape
 
 
 def drawn(*shape: int) -> torch.Tensor:
