@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +15,10 @@ from rich.table import Table
 from contract.config import load_config
 from contract.errors import InputError, fault
 from train.config import TrainConfig
+from train.ending import AUDIT_STATUS, say, sentences_of, status_of
 from train.errors import Stopped, TrainingError
 from train.launch import launched_rank
 
-FAULT_STATUS, FAILED_STATUS, AUDIT_STATUS, STOPPED_STATUS = 2, 1, 3, 143
 LEADER_SPEAKS_FIRST = (
     5.0  # seconds for the leader to tell a fault that all ranks share; launchers end the others
 )
@@ -44,15 +43,18 @@ def fit(conf: Conf, overrides: Overrides = None) -> None:
     """
     with _told():
         config = load_config(TrainConfig, conf, overrides or [])
-        from train import distributed
+        from train.watchdog import watched
 
-        comm = distributed.start(config.run.backend)
-        from train.fit import fit as fit_run
+        with watched(config.run.stall_seconds):
+            from train import distributed
 
-        out = fit_run(config, comm, _console())
-        if comm.is_leader:
-            _console().print(f"bundle: {out / 'bundle'}")
-        comm.close()
+            comm = distributed.start(config.run.backend)
+            from train.fit import fit as fit_run
+
+            out = fit_run(config, comm, _console())
+            if comm.is_leader:
+                _console().print(f"bundle: {out / 'bundle'}")
+            comm.close()
 
 
 @app.command()
@@ -282,23 +284,11 @@ def _score_table(metrics: dict[str, Any]) -> Table:
 def _told() -> Iterator[None]:
     try:
         yield
-    except InputError as error:
-        _end(str(error), FAULT_STATUS)
-    except TrainingError as error:
-        _end(str(error), FAILED_STATUS)
-    except Stopped:
+    except (InputError, TrainingError, Stopped) as error:
         if launched_rank():
-            raise SystemExit(STOPPED_STATUS) from None
-        _end("stopped and saved; the same command goes on from here", STOPPED_STATUS)
-
-
-def _end(message: str, status: int) -> None:
-    rank = launched_rank()
-    if rank:
-        time.sleep(LEADER_SPEAKS_FIRST)
-        message = f"rank {rank}: {message}"
-    print(message, file=sys.stderr, flush=True)
-    raise SystemExit(status)
+            time.sleep(LEADER_SPEAKS_FIRST)
+        say(status_of(error), sentences_of(error))
+        raise SystemExit(status_of(error)) from None
 
 
 def _console() -> Console:

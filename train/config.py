@@ -199,8 +199,11 @@ class RunConfig(ConfigModel):
     mixed_precision: bool = Field(
         True, description="bfloat16 arithmetic on GPUs that have it; never on the CPU"
     )
-    agree_steps: int = Field(
-        20, ge=1, description="ranks ask each other this often (steps) whether to stop and save"
+    agree_seconds: float = Field(
+        0.5, ge=0, description="time between questions among ranks whether to stop and save; 0: at every step"
+    )
+    stall_seconds: float | None = Field(
+        300.0, gt=0, description="all ranks end when one stands still for so long; null: they wait for ever"
     )
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from types import FrameType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -25,7 +23,9 @@ from train.ensemble import Network, members_of
 from train.errors import Stopped, TrainingError
 from train.metrics import auroc
 from train.people import UNKNOWN
+from train.pulse import PULSE
 from train.scaling import Batch, Densifier
+from train.stopping import Agreement, StopRequest
 
 Batches = Callable[[int, int], Iterator[Batch]]
 """Batches of an epoch (first argument), without the first so many steps (second)."""
@@ -54,6 +54,11 @@ class Progress:
     gain_deviation: float = 0.0
     finished: bool = False
     history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def place(self) -> str:
+        """The step that comes next, as sentences name it."""
+        return f"epoch {self.epoch + 1}, step {self.step + 1}"
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,7 @@ class Trainer:
         self.optimizer.zero_grad()
         loss = case_loss(self.logits(self.replica, batch), batch.is_case_B)
         members = members_of(self.model)
+        PULSE.mark(f"{self.progress.place} (gradients)", computes=False, waits=True)
         (len(members) * loss + self._penalty()).backward()  # type: ignore[no-untyped-call]
         self.comm.average_gradients(self.optimizer)
         limit = self.config.optimizer.clip_norm or math.inf
@@ -222,10 +228,9 @@ class Trainer:
                 group["lr"] *= settings.decay_factor
 
     def _blame(self, found: str, *, wanted: str) -> str:
-        progress = self.progress
         return (
-            f"epoch {progress.epoch + 1}, step {progress.step + 1}: found {found}, "
-            f"wanted {wanted}. Try a lower optimizer.learning_rate or clip_norm"
+            f"{self.progress.place}: found {found}, wanted {wanted}. "
+            "Try a lower optimizer.learning_rate or clip_norm"
         )
 
 
@@ -295,6 +300,7 @@ def run_epochs(
             started = time.perf_counter()
             timing = run_steps(trainer, training(progress.epoch, progress.step), request, save)
             trainer.comm.average_buffers(trainer.model)
+            PULSE.mark(f"the validation of epoch {progress.epoch + 1}")
             local = np.array([progress.loss_sum, timing.waited, timing.people])
             loss_sum, waited, people = map(float, trainer.comm.sum(local))
             scores, is_case_M = validate()
@@ -325,7 +331,9 @@ def run_steps(
     if not comm.is_leader and progress.step:
         progress.loss_sum = 0.0  # of a resumed epoch, the leader carries the sum over ranks
     trainer.model.train()
+    agreement = Agreement(comm, trainer.config.run.agree_seconds)
     started = mark = time.perf_counter()
+    PULSE.mark(progress.place, computes=False)
     for batch in batches:
         timing.waited += time.perf_counter() - mark
         seed_step(trainer.config.seed, progress.total_steps, comm.rank)
@@ -334,9 +342,11 @@ def run_steps(
         progress.step += 1
         progress.total_steps += 1
         timing.people += len(batch.sample_B)
-        if progress.step % trainer.config.run.agree_steps == 0 and comm.any(request.made):
+        if agreement.stops(request):
             _save_and_stop(trainer, save)
+        PULSE.mark(progress.place, computes=False)
         mark = time.perf_counter()
+    PULSE.mark(f"the end of epoch {progress.epoch + 1}")
     timing.seconds = time.perf_counter() - started
     if comm.any(request.made):
         _save_and_stop(trainer, save)
@@ -363,6 +373,7 @@ def score(trainer: Trainer, batches: Iterator[Batch]) -> Scores:
     trainer.model.eval()
     with torch.no_grad():
         for batch in batches:
+            PULSE.renew()
             logit_B = trainer.logits(trainer.model, batch.to(trainer.device))
             samples.append(batch.sample_B.numpy())
             logits.append(logit_B.double().cpu().numpy())
@@ -370,26 +381,6 @@ def score(trainer: Trainer, batches: Iterator[Batch]) -> Scores:
     logit_M = trainer.comm.gather(np.concatenate(logits))
     order = np.argsort(sample_M)
     return Scores(sample_M[order], logit_M[order])
-
-
-class StopRequest:
-    """Notes SIGTERM and SIGINT while it is entered, instead of dying in the middle of a step."""
-
-    def __init__(self) -> None:
-        self.made = False
-
-    def __enter__(self) -> StopRequest:
-        self._before = {
-            number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)
-        }
-        return self
-
-    def __exit__(self, *unused: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.made = True
 
 
 def _copy(weights: dict[str, Tensor]) -> dict[str, Tensor]:

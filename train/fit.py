@@ -44,6 +44,7 @@ from train.model import GeneCNN, InputShape
 from train.order import RowGroup
 from train.people import UNKNOWN
 from train.prepare import Prepared, prepare
+from train.pulse import PULSE
 from train.readings import READS_NAME
 from train.reference import keep_reference, reference_facts
 from train.scaling import Batch, Densifier, make_batch
@@ -112,6 +113,7 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
         return training_batches(prepared, reader, epoch, comm, step)
 
     run_epochs(trainer, training, validate, save, tell)
+    PULSE.mark("the bundle")
     if path is not None and trainer.progress.best_epoch >= 0:
         # The convolutions stay: what the direct path says of people is no longer what the network says.
         trainer.model.load_state_dict(trainer.best_weights)
@@ -128,6 +130,7 @@ def _direct_path(
         return None
     path = load_path(out)
     if path is None:
+        PULSE.mark("the fit of gene effects")
         console.print("fitting the effects of genes …")
         started = time.perf_counter()
         given = gene_sets_of_run(prepared)

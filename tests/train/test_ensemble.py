@@ -173,7 +173,7 @@ def test_fit__interrupted_ensemble_goes_on_with_the_same_series(
 ):
     settings = {"model": {**kind, "members": 2}, "stopping": {"max_epochs": 3, "min_evidence": 0}}
     whole = fit_quietly(make_config(**settings, run={"out": str(tmp_path / "whole")}))
-    config = make_config(**settings, run={"agree_steps": 1})
+    config = make_config(**settings, run={"agree_seconds": 0})
     fit_interrupted(config, 15, monkeypatch)
     resumed = fit_quietly(config)
     np.testing.assert_allclose(series_of(resumed), series_of(whole), rtol=1e-12)

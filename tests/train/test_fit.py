@@ -89,7 +89,7 @@ def test_fit__interrupted_run_goes_on_with_the_same_series(
 ):
     # An epoch has 12 steps: the signal comes within the first epoch, at its end, and within the second.
     whole = fit_quietly(make_config(stopping={"max_epochs": 3}, run={"out": str(tmp_path / "whole")}))
-    config = make_config(stopping={"max_epochs": 3}, run={"agree_steps": 1})
+    config = make_config(stopping={"max_epochs": 3}, run={"agree_seconds": 0})
     fit_interrupted(config, step - 1, monkeypatch)
     resumed = fit_quietly(config)
     np.testing.assert_allclose(series_of(resumed), series_of(whole), rtol=1e-12)

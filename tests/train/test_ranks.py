@@ -129,7 +129,7 @@ def test_fit__interrupted_ranks_go_on_with_the_same_series(make_config: ConfigMa
         "stopping": {"max_epochs": 4, "patience": 50, "min_delta": 0.05},
     }
     whole, resumed = (
-        make_config(**settings, run={"out": str(tmp_path / name), "agree_steps": 1})
+        make_config(**settings, run={"out": str(tmp_path / name), "agree_seconds": 0})
         for name in ("whole", "resumed")
     )
     assert launch(horovodrun(2), whole, tmp_path).returncode == 0
@@ -228,7 +228,7 @@ def test_fit__launcher_that_is_told_to_end_leaves_a_checkpoint(make_config: Conf
     # Epochs without end: only the signal stops them; what was saved carries on from the step it came in.
     config = make_config(
         stopping={"max_epochs": 100_000, "patience": 100_000},
-        run={"agree_steps": 1, "out": str(tmp_path / "run")},
+        run={"agree_seconds": 0, "out": str(tmp_path / "run")},
     )
     conf = tmp_path / "conf.yaml"
     conf.write_text(dump_config(config))
