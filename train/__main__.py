@@ -45,7 +45,7 @@ def fit(conf: Conf, overrides: Overrides = None) -> None:
         config = load_config(TrainConfig, conf, overrides or [])
         from train.watchdog import watched
 
-        with watched(config.run.stall_seconds):
+        with watched(config.run.stall_seconds, Path(config.run.out)):
             from train import distributed
 
             comm = distributed.start(config.run.backend)
@@ -75,8 +75,8 @@ def evaluate(
         from train.audit.run import audit_run
         from train.audit.verdict import verdict_text
         from train.evaluate import evaluate as evaluate_run
-        from train.fit import CONFIG_NAME
         from train.report.html import write_report
+        from train.run_folder import CONFIG_NAME
 
         config = load_config(TrainConfig, run / CONFIG_NAME if run.is_dir() else run, overrides or [])
         folder = run if run.is_dir() else Path(config.run.out)

@@ -25,6 +25,16 @@ def launched_size() -> int:
     return _number("SIZE", 1)
 
 
+def launch_name() -> str:
+    """What all ranks of this launch have in common, and no other launch has; empty without a launcher."""
+    names = {
+        "horovod": ("HOROVOD_GLOO_RENDEZVOUS_ADDR", "HOROVOD_GLOO_RENDEZVOUS_PORT"),
+        "ddp": ("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID"),
+        "none": (),
+    }
+    return ":".join(os.environ.get(name, "") for name in names[launcher()])
+
+
 def _number(what: Literal["RANK", "SIZE"], alone: int) -> int:
     names = {"horovod": f"HOROVOD_{what}", "ddp": {"RANK": "RANK", "SIZE": "WORLD_SIZE"}[what], "none": ""}
     return int(os.environ.get(names[launcher()]) or alone)

@@ -16,11 +16,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
 
 from train.ending import FAILED_STATUS, GOES_ON, say
-from train.launch import launched_rank, launched_size
+from train.launch import launch_name, launched_rank, launched_size
 from train.launcher_store import Store, StoreError, open_store
 from train.pulse import PULSE, Pulse, Standing
+from train.run_folder import note_end
+from train.run_lock import read_owner
 
 SPEAKS_FIRST = 2.0
 """Seconds between whoever tells the verdict and the others, whose ends launchers tell too."""
@@ -75,11 +79,9 @@ def judge(signs: dict[int, Sign], size: int, limit: float, here: str) -> str:
 class Watchdog:
     """The thread of one rank."""
 
-    def __init__(
-        self, store: Store, rank: int, size: int, limit: float, end: Callable[[str], None] | None = None
-    ) -> None:
+    def __init__(self, store: Store, rank: int, size: int, limit: float, end: Callable[[str], None]) -> None:
         self._store, self.rank, self.size, self._limit = store, rank, size, limit
-        self._end = end or _end_process
+        self._end = end
         self.interval = min(5.0, limit / 10)
         self._watched = range(size) if rank == 0 else (0, rank)
         self._pulse: Pulse = PULSE
@@ -171,27 +173,32 @@ def _read(text: str | None, silent: float) -> Sign:
     return Sign(silent, content.pop("host"), Standing(**content))
 
 
-def _end_process(sentence: str) -> None:
+def _end_process(out: Path, sentence: str) -> None:
     """End without the main thread, which hangs in a call that nothing but this ends."""
     if sentence:
+        owner = read_owner(out)
+        if owner is not None and owner.launch == launch_name():
+            note_end(out, FAILED_STATUS, [sentence], replace=True)
         say(FAILED_STATUS, [sentence])
     os._exit(FAILED_STATUS)
 
 
 @contextmanager
-def watched(limit: float | None) -> Iterator[None]:
+def watched(limit: float | None, out: Path) -> Iterator[None]:
     """Watch over the ranks of this launch while the block runs.
 
     Parameters
     ----------
     limit
         Seconds without a sign of life after which all ranks end; None: no watch.
+    out
+        The run's folder, where the reason is left if this launch owns it.
     """
     store = open_store() if limit is not None else None
     if store is None or limit is None:
         yield
         return
-    watchdog = Watchdog(store, launched_rank(), launched_size(), limit)
+    watchdog = Watchdog(store, launched_rank(), launched_size(), limit, partial(_end_process, out))
     watchdog.start()
     try:
         yield

@@ -15,9 +15,10 @@ from train.direct import fit_effects_of_run
 from train.distributed import Comm
 from train.engine import Trainer, case_loss, score, seed_step
 from train.ensemble import Ensemble, build_model, members_of
-from train.fit import BUNDLE_NAME, build_trainer, scoring_batches, training_batches
+from train.fit import build_trainer, scoring_batches, training_batches
 from train.model import GeneCNN, InputShape, PaperCNN
 from train.prepare import prepare
+from train.run_folder import BUNDLE_NAME
 from train.scaling import Batch
 
 SHAPE = InputShape(2, 1, ("1",) * 30 + ("2",) * 10)

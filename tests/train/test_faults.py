@@ -3,6 +3,7 @@
 Whatever the fault: all processes end, with a status other than 0, and the last checkpoint is whole.
 """
 
+import sys
 import time
 from pathlib import Path
 
@@ -65,3 +66,28 @@ def test_fit__told_to_end_in_slow_steps_saves_within_the_grace(
     assert status != 0
     assert errors.count("stopped and saved; the same command goes on from here") >= 1
     assert 13 <= checkpoint_of(config) <= 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_fit__ranks_without_their_launcher_save_and_end_and_keep_others_out(
+    make_config: ConfigMaker, tmp_path: Path, launcher: str
+):
+    config = make_config(stopping=ENDLESS)
+    command = [*LAUNCHERS[launcher](2), FAULTY]
+    with launched(command, config, tmp_path, SLOW="0.3") as first:
+        wait_for(Path(config.run.out) / "history.json")
+        first.process.kill()
+        with launched(command, config, tmp_path) as second:
+            status, _, errors = second.finish()
+            assert second.left(5) == []
+        assert first.left(60) == []
+    assert status != 0
+    told = [line for line in errors.splitlines() if "ends with status 2" in line and "traceback" not in line]
+    assert len(told) == 1
+    assert "run: run.out: found a run in progress (process" in told[0]
+    saved = checkpoint_of(config)
+    assert saved > 12
+    with launched([sys.executable, FAULTY], config, tmp_path, FAULT=f"end:0:{saved + 1}") as third:
+        status, out, _ = third.finish()
+    assert f"going on from epoch {saved // 12 + 1}, step {saved % 12 + 1}" in out

@@ -17,10 +17,11 @@ from train.checkpoint import CHECKPOINT_NAME
 from train.direct import EFFECTS_NAME
 from train.distributed import Comm
 from train.evaluate import METRICS_NAME, evaluate
-from train.fit import BUNDLE_NAME, HISTORY_NAME, RUN_NAME, choose_device, fit
+from train.fit import choose_device, fit
 from train.people import read_people
 from train.prepare import check_groups, choose_folds, prepare
 from train.readings import READS_NAME
+from train.run_folder import BUNDLE_NAME, HISTORY_NAME, RUN_NAME
 
 
 def test_choose_folds__lowest_open_fold_validates(dataset: str):

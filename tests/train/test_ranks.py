@@ -27,8 +27,9 @@ from train.config import TrainConfig
 from train.data import open_reader
 from train.direct import fit_effects_of_run
 from train.engine import seed_step
-from train.fit import BUNDLE_NAME, build_trainer, training_batches
+from train.fit import build_trainer, training_batches
 from train.prepare import prepare
+from train.run_folder import BUNDLE_NAME
 
 PROJECT = Path(__file__).resolve().parents[2]
 LIMIT = 150  # seconds; a collective that only some ranks enter would wait for ever
