@@ -16,7 +16,7 @@ from contract.config import load_config
 from contract.errors import InputError, fault
 from train.config import TrainConfig
 from train.ending import AUDIT_STATUS, say, sentences_of, status_of
-from train.errors import Stopped, TrainingError
+from train.errors import LostRankError, Stopped, TrainingError
 from train.launch import launched_rank
 
 LEADER_SPEAKS_FIRST = (
@@ -285,9 +285,10 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (InputError, TrainingError, Stopped) as error:
-        if launched_rank():
+        lost = isinstance(error, LostRankError)
+        if launched_rank() and not lost:  # one that lost another is about to be ended by the launcher
             time.sleep(LEADER_SPEAKS_FIRST)
-        say(status_of(error), sentences_of(error))
+        say(status_of(error), sentences_of(error), of_its_own=not lost)
         raise SystemExit(status_of(error)) from None
 
 

@@ -26,11 +26,15 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
     """
     path = folder / CHECKPOINT_NAME
     partial = path.with_suffix(".partial")
-    with partial.open("wb") as stream:
-        torch.save(state, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as stream:
+            torch.save(state, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)  # on a full disk it only stands in the way
+        raise
 
 
 def load_state(folder: Path) -> dict[str, Any] | None:

@@ -240,7 +240,8 @@ def on_leader(comm: Comm, action: Callable[[], Result]) -> Result:
         except Exception as error:  # noqa: BLE001 - the other ranks are told of it, and it is raised again
             failure = error
     # Only the sentence travels: an exception of some library may not be one that can be pickled.
-    sentence = f"{type(failure).__name__}: {failure}" if failure else None
+    told = str(failure) if isinstance(failure, TrainingError) else f"{type(failure).__name__}: {failure}"
+    sentence = told if failure else None
     result, faults, sentence = comm.share((result, faults, sentence))
     if faults:
         raise InputError(faults)

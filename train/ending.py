@@ -37,11 +37,23 @@ def sentences_of(error: BaseException) -> list[str]:
     return [STOPPED_SENTENCE] if isinstance(error, Stopped) else [str(error)]
 
 
-def say(status: int, sentences: Sequence[str]) -> None:
-    """Print why this process ends, on standard error; a launcher that is gone is no one to tell."""
+def say(status: int, sentences: Sequence[str], *, of_its_own: bool = True) -> None:
+    """Print why this process ends, on standard error, if anyone listens.
+
+    Parameters
+    ----------
+    status
+        The exit status.
+    sentences
+        Each of one line.
+    of_its_own
+        Whether the reason lies with this rank, not with another that has ended.
+    """
     if launcher() != "none":
-        sentences = [f"rank {launched_rank()} ends with status {status}: {text}" for text in sentences]
-        _tell_torchrun("\n".join(sentences))
+        end = f"ends with status {status}" if of_its_own else "was left alone"
+        sentences = [f"rank {launched_rank()} {end}: {text}" for text in sentences]
+        if of_its_own:
+            _tell_torchrun("\n".join(sentences))
     with contextlib.suppress(OSError):
         print("\n".join(sentences), file=sys.stderr, flush=True)
 

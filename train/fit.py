@@ -36,6 +36,7 @@ from train.distributed import Comm, on_leader
 from train.effects.crossfit import DirectPath
 from train.engine import Scores, Trainer, run_epochs, score
 from train.ensemble import build_model, members_of
+from train.failures import failures_told
 from train.memory import keep_freed_memory
 from train.model import GeneCNN, InputShape
 from train.order import RowGroup
@@ -43,7 +44,7 @@ from train.people import UNKNOWN
 from train.prepare import Prepared, prepare
 from train.pulse import PULSE
 from train.reference import keep_reference, reference_facts
-from train.run_folder import BUNDLE_NAME, HISTORY_NAME, PACKAGES, OpenRun, opened, write_json
+from train.run_folder import BUNDLE_NAME, HISTORY_NAME, PACKAGES, OpenRun, opened, write_json, writing
 from train.scaling import Batch, Densifier, make_batch
 from train.unseen import add_network_scores
 
@@ -71,7 +72,7 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
     out = Path(config.run.out)
     # What the bundle will keep is looked for now: a fault must not be told after the training.
     on_leader(comm, lambda: reference_facts(config.data.dataset, prepared.manifest))
-    with opened(out, prepared, comm) as run:
+    with opened(out, prepared, comm) as run, failures_told():
         _train(run, prepared, comm, console)
     return out
 
@@ -88,8 +89,9 @@ def _train(run: OpenRun, prepared: Prepared, comm: Comm, console: Console) -> No
 
     def write_state() -> None:
         run.lock.check()
-        save_state(out, trainer.state())
-        write_json(out / HISTORY_NAME, trainer.progress.history)
+        with writing(out, "checkpoint"):
+            save_state(out, trainer.state())
+            write_json(out / HISTORY_NAME, trainer.progress.history)
 
     def save() -> None:
         on_leader(comm, write_state)
@@ -111,7 +113,7 @@ def _train(run: OpenRun, prepared: Prepared, comm: Comm, console: Console) -> No
         # The convolutions stay: what the direct path says of people is no longer what the network says.
         trainer.model.load_state_dict(trainer.best_weights)
         scores, _ = validate()
-        on_leader(comm, lambda: add_network_scores(out, scores))
+        on_leader(comm, lambda: _leave_scores(out, scores))
     on_leader(comm, lambda: _leave_bundle(out, prepared, trainer, path))
 
 
@@ -129,10 +131,11 @@ def _direct_path(
         if given is not None:
             console.print(given.line())
         path = fit_effects_of_run(prepared, reader, len(os.sched_getaffinity(0)), given)
-        partial = out / (OUT_OF_FOLD_NAME + ".partial")
-        out_of_fold_table(prepared, path).to_parquet(partial, index=False)
-        partial.replace(out / OUT_OF_FOLD_NAME)
-        save_path(out, path)  # last: where it is, all is
+        with writing(out, "gene effects"):
+            partial = out / (OUT_OF_FOLD_NAME + ".partial")
+            out_of_fold_table(prepared, path).to_parquet(partial, index=False)
+            partial.replace(out / OUT_OF_FOLD_NAME)
+            save_path(out, path)  # last: where it is, all is
         console.print(_effects_line(path, time.perf_counter() - started))
     return path
 
@@ -212,11 +215,17 @@ def scoring_batches(
     return prefetch(batches, data.prefetch)
 
 
+def _leave_scores(out: Path, scores: Scores) -> None:
+    with writing(out, OUT_OF_FOLD_NAME):
+        add_network_scores(out, scores)
+
+
 def _leave_bundle(out: Path, prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> None:
     if not (out / BUNDLE_NAME).exists():
         bundle = _bundle(prepared, trainer, path)
         keep = partial(keep_reference, root=prepared.config.data.dataset, facts=bundle.facts)
-        save_bundle(out / BUNDLE_NAME, bundle, keep)
+        with writing(out, BUNDLE_NAME):
+            save_bundle(out / BUNDLE_NAME, bundle, keep)
 
 
 def _bundle(prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> Bundle:

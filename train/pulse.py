@@ -12,9 +12,11 @@ from types import FrameType
 PROJECT = Path(__file__).resolve().parents[1]
 WAITING_FILE = Path("train/distributed.py")
 """Where a rank waits for the others: a main thread that is nowhere deeper in our code is not to blame."""
-COMPUTING_SHARE = 0.2
-"""Share of a core from which a process counts as computing. A rank asleep under Horovod takes 0.02 to 0.06
-for Horovod's own thread."""
+COMPUTING_SHARE = 0.1
+"""Share of a core from which a process counts as computing. A rank asleep under Horovod was measured to take
+0.035, for Horovod's own thread."""
+MAIN_THREAD_SHARE = 0.01
+"""The same of the main thread, which does its own work alone: a little is enough where cores are short."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,15 @@ class Standing:
     waits: bool
 
 
+def _clocks() -> tuple[float, float, float]:
+    """Seconds that have passed, and those of processor time that this process and its main thread took."""
+    of_main = 0.0
+    if hasattr(time, "pthread_getcpuclockid"):  # not on macOS
+        clock = time.pthread_getcpuclockid(threading.main_thread().ident or 0)
+        of_main = time.clock_gettime(clock)
+    return time.monotonic(), time.process_time(), of_main
+
+
 @dataclass
 class Pulse:
     """What the main thread last marked.
@@ -42,7 +53,7 @@ class Pulse:
     computes: bool = True
     waits: bool = False
     _since: float = field(default_factory=time.monotonic)
-    _seen: tuple[float, float] = field(default_factory=lambda: (time.monotonic(), time.process_time()))
+    _seen: tuple[float, float, float] = field(default_factory=_clocks)
 
     def mark(self, place: str, *, computes: bool = True, waits: bool = False) -> None:
         """Give a sign of life.
@@ -65,9 +76,11 @@ class Pulse:
 
     def standing(self) -> Standing:
         """What another thread sees of the main thread now."""
-        now, used = time.monotonic(), time.process_time()
-        (then, used_then), self._seen = self._seen, (now, used)
-        if self.computes and used - used_then >= COMPUTING_SHARE * (now - then):
+        before, self._seen = self._seen, _clocks()
+        now = self._seen[0]
+        passed, used, used_by_main = (new - old for new, old in zip(self._seen, before, strict=True))
+        busy = used >= COMPUTING_SHARE * passed or used_by_main >= MAIN_THREAD_SHARE * passed
+        if self.computes and busy:
             self._since = now
         line, waiting = _line_of_main_thread()
         return Standing(now - self._since, self.place, line, self.waits or waiting)

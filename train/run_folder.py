@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from contract.config import digest, dump_config
 from contract.errors import InputError, fault
 from contract.provenance import software_versions
@@ -17,8 +19,8 @@ from train.checkpoint import load_state
 from train.config import GeneCNNConfig, TrainConfig
 from train.direct import load_path
 from train.distributed import Comm, on_leader
-from train.ending import sentences_of, status_of
-from train.errors import Stopped, TrainingError
+from train.ending import GOES_ON, sentences_of, status_of
+from train.errors import LostRankError, Stopped, TrainingError
 from train.launch import launched_rank
 from train.prepare import Prepared
 from train.readings import READS_NAME
@@ -63,12 +65,38 @@ def opened(out: Path, prepared: Prepared, comm: Comm) -> Iterator[OpenRun]:
         try:
             yield run
         except (InputError, TrainingError, Stopped) as error:
-            note_end(out, status_of(error), sentences_of(error), replace=comm.is_leader)
+            note_end(
+                out,
+                status_of(error),
+                sentences_of(error),
+                replace=comm.is_leader and not isinstance(error, LostRankError),
+            )
             raise
         if comm.is_leader:
             note_end(out, 0, ["finished"], replace=True)
     finally:
         lock.release()
+
+
+@contextmanager
+def writing(out: Path, what: str) -> Iterator[None]:
+    """Tell a failure to write `what` in a run's folder as a sentence.
+
+    Raises
+    ------
+    TrainingError
+        If the disk is full, or the folder gone or closed to us.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        # torch's writer of archives fails in its own words after the stream has failed.
+        cause = error.__context__ if isinstance(error, RuntimeError) else error
+        if not isinstance(cause, OSError | SafetensorError):
+            raise
+        found = getattr(cause, "strerror", None) or str(cause)
+        wanted = f"a folder with room that can be written to; what was saved before is whole, {GOES_ON}"
+        raise TrainingError(fault(out, what, found=f"'{found}'", wanted=wanted)) from None
 
 
 def note_end(out: Path, status: int, sentences: Sequence[str], *, replace: bool) -> None:

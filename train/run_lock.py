@@ -111,8 +111,12 @@ class RunLock:
             descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
             return False
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(json.dumps(asdict(owner), indent=1))
+        try:
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(json.dumps(asdict(owner), indent=1))
+        except OSError:
+            self._path.unlink()
+            raise
         return True
 
     def _take_over(self) -> None:

@@ -5,18 +5,23 @@ SLOW is the seconds that every step lasts longer.
 """
 
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable
+
+import torch
 
 from train.__main__ import app
 from train.engine import Trainer
 from train.scaling import Batch
 
-KINDS: dict[str, Callable[[], None]] = {
+KINDS: dict[str, Callable[[], object]] = {
     "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
     "sleep": lambda: time.sleep(3600),
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "full": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)),
+    "memory": lambda: torch.zeros(2**46),
     "end": lambda: os.kill(os.getpid(), signal.SIGTERM),
 }
 
