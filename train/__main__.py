@@ -26,6 +26,13 @@ LEADER_SPEAKS_FIRST = (
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
+def path(text: str) -> Path:
+    """A path on the command line; a URL would become a folder of that name here."""
+    if "://" in text:
+        raise typer.BadParameter(f"found {text}, wanted a path in a mounted file system: copy it there first")
+    return Path(text)
+
+
 @app.callback()
 def main() -> None:
     """Train, judge and apply case/control networks on datasets of the contract."""
@@ -59,7 +66,9 @@ def fit(conf: Conf, overrides: Overrides = None) -> None:
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="a run's folder, or the YAML file that it was trained with")],
+    run: Annotated[
+        Path, typer.Argument(help="a run's folder, or the YAML file that it was trained with", parser=path)
+    ],
     overrides: Overrides = None,
     again: Annotated[
         bool, typer.Option(help="read the test fold although it was read before, by any run")
@@ -88,9 +97,9 @@ def evaluate(
 
 @app.command()
 def predict(
-    bundle: Annotated[Path, typer.Argument(help="a bundle's folder")],
+    bundle: Annotated[Path, typer.Argument(help="a bundle's folder", parser=path)],
     dataset: Annotated[str, typer.Argument(help="folder or URL of a dataset")],
-    out: Annotated[Path, typer.Argument(help="Parquet file to write: a row for each person")],
+    out: Annotated[Path, typer.Argument(help="Parquet file to write: a row for each person", parser=path)],
 ) -> None:
     """Score everyone in a dataset with a bundle, or refuse with the reasons.
 
@@ -111,7 +120,7 @@ def predict(
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="folder of an evaluated run")]) -> None:
+def report(run: Annotated[Path, typer.Argument(help="folder of an evaluated run", parser=path)]) -> None:
     """Write report.html of an evaluated run anew."""
     with _told():
         from train.report.html import write_report
@@ -121,9 +130,10 @@ def report(run: Annotated[Path, typer.Argument(help="folder of an evaluated run"
 
 @app.command()
 def audit(
-    run: Annotated[Path, typer.Argument(help="folder of a run that was fitted")],
+    run: Annotated[Path, typer.Argument(help="folder of a run that was fitted", parser=path)],
     null_run: Annotated[
-        Path | None, typer.Option(help="a run on the same cohort with samples.permute_status in its ETL")
+        Path | None,
+        typer.Option(help="a run on the same cohort with samples.permute_status in its ETL", parser=path),
     ] = None,
 ) -> None:
     """Look for leaks and confounding; write audit.json. The exit status is 3 when a check fails."""
@@ -148,7 +158,7 @@ def _check_table(audit: dict[str, Any]) -> Table:
 
 @app.command()
 def explain(
-    run: Annotated[Path, typer.Argument(help="folder of a finished run")],
+    run: Annotated[Path, typer.Argument(help="folder of a finished run", parser=path)],
     overrides: Overrides = None,
     folds: Annotated[str, typer.Option(help="refit without each of these folds: all, or such as 0,1")] = "",
     seeds: Annotated[str, typer.Option(help="seeds of refits, such as 1,2")] = "",

@@ -188,7 +188,7 @@ class EvaluationConfig(ConfigModel):
 class RunConfig(ConfigModel):
     """Where a run lives and what it runs on."""
 
-    out: str = Field(description="folder of the run: checkpoints, history, bundle, metrics, report")
+    out: str = Field(description="local folder of the run: checkpoints, history, bundle, metrics, report")
     overwrite: bool = Field(
         False, description="replace a run that stands at out, with another configuration or damaged"
     )
@@ -205,6 +205,13 @@ class RunConfig(ConfigModel):
     stall_seconds: float | None = Field(
         300.0, gt=0, description="all ranks end when one stands still for so long; null: they wait for ever"
     )
+
+    @field_validator("out")
+    @classmethod
+    def _local(cls, out: str) -> str:
+        if "://" in out:
+            raise ValueError("a folder on a mounted file system, where a run is written; copy it when done")
+        return out
 
 
 class TrainConfig(ConfigModel):

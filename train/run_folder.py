@@ -65,12 +65,8 @@ def opened(out: Path, prepared: Prepared, comm: Comm) -> Iterator[OpenRun]:
         try:
             yield run
         except (InputError, TrainingError, Stopped) as error:
-            note_end(
-                out,
-                status_of(error),
-                sentences_of(error),
-                replace=comm.is_leader and not isinstance(error, LostRankError),
-            )
+            first = comm.is_leader and not isinstance(error, LostRankError)
+            note_end(out, status_of(error), sentences_of(error), replace=first)
             raise
         if comm.is_leader:
             note_end(out, 0, ["finished"], replace=True)

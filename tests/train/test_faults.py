@@ -112,9 +112,8 @@ def test_fit__second_job_on_a_folder_is_refused(make_config: ConfigMaker, tmp_pa
             assert second.left(5) == []
         assert first.process.poll() is None
         assert status != 0
-        assert f"run: run.out: found a run in progress (process {first.process.pid} on" in only_told(
-            errors, 2
-        )
+        owner = f"found a run in progress (process {first.process.pid} on"
+        assert f"run: run.out: {owner}" in only_told(errors, 2)
         first.process.terminate()
         assert first.finish()[0] == 143
 
@@ -198,7 +197,6 @@ def test_fit__one_class_alone_in_a_fold(
         code, _, errors = launch.finish()
         assert launch.left(5) == []
     assert code == 1
-    assert "is_case: found 0 cases and 100 controls in the validation folds (folds [3])" in only_told(
-        errors, 2
-    )
+    told = only_told(errors, 2)
+    assert "is_case: found 0 cases and 100 controls in the validation folds (folds [3])" in told
     assert not Path(config.run.out).exists()
