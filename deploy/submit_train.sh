@@ -55,6 +55,6 @@ first() {
     grep -o "rank [0-9]* $1: .*" "$work/log" | sort -s -k2,2n | awk 'NR == 1 {rank = $2} $2 == rank && !seen[$0]++'
 }
 told=$(first 'ends with status [0-9]*' || first 'was left alone' || true)
-sed 's/^\(rank [0-9]*\) [a-z 0-9]*: /submit_train: \1: /' <<<"${told:-the launcher ended with status $status}" >&2
+sed 's/^\(rank [0-9]*\) [a-z 0-9]*: /\1: /; s/^/submit_train: /' <<<"${told:-the launcher ended with status $status}" >&2
 [[ $told =~ ^rank\ [0-9]+\ ends\ with\ status\ ([0-9]+): ]] || exit 1
 exit "${BASH_REMATCH[1]}"

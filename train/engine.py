@@ -29,6 +29,9 @@ from train.stopping import Agreement, StopRequest
 
 Batches = Callable[[int, int], Iterator[Batch]]
 """Batches of an epoch (first argument), without the first so many steps (second)."""
+LONG_VALIDATION = 1.0
+"""Seconds of a validation above which the steps before it are saved first: no rank asks there whether to
+stop, and Horovod ends ranks 5 s after it told them to."""
 
 
 @dataclass
@@ -139,7 +142,7 @@ class Trainer:
         self.optimizer.zero_grad()
         loss = case_loss(self.logits(self.replica, batch), batch.is_case_B)
         members = members_of(self.model)
-        PULSE.mark(f"{self.progress.place} (gradients)", computes=False, waits=True)
+        PULSE.mark(f"{self.progress.place} (averaging gradients)", computes=False, waits=True)
         (len(members) * loss + self._penalty()).backward()  # type: ignore[no-untyped-call]
         self.comm.average_gradients(self.optimizer)
         limit = self.config.optimizer.clip_norm or math.inf
@@ -296,15 +299,21 @@ def run_epochs(
     with StopRequest() as request:
         if trainer.model.starts_somewhere and not progress.total_steps and not progress.finished:
             trainer.begin(*validate())
+        validating = 0.0  # seconds that it took last
         while not progress.finished:
             started = time.perf_counter()
             timing = run_steps(trainer, training(progress.epoch, progress.step), request, save)
             trainer.comm.average_buffers(trainer.model)
             PULSE.mark(f"the validation of epoch {progress.epoch + 1}")
-            local = np.array([progress.loss_sum, timing.waited, timing.people])
-            loss_sum, waited, people = map(float, trainer.comm.sum(local))
-            scores, is_case_M = validate()
+            local = np.array([progress.loss_sum, timing.waited, timing.people, validating])
+            loss_sum, waited, people, validating = map(float, trainer.comm.sum(local))
             n_steps, n_ranks = max(progress.step, 1), trainer.comm.size
+            if validating / n_ranks > LONG_VALIDATION:
+                progress.loss_sum = loss_sum if trainer.comm.is_leader else 0.0
+                save()
+            began = time.perf_counter()
+            scores, is_case_M = validate()
+            validating = time.perf_counter() - began
             entry = trainer.finish_epoch(loss_sum / n_steps / n_ranks, scores, is_case_M)
             entry["seconds"] = time.perf_counter() - started
             entry["people_per_second"] = people / timing.seconds
@@ -333,9 +342,10 @@ def run_steps(
     trainer.model.train()
     agreement = Agreement(comm, trainer.config.run.agree_seconds)
     started = mark = time.perf_counter()
-    PULSE.mark(progress.place, computes=False)
+    PULSE.mark(f"{progress.place} (reading)")
     for batch in batches:
         timing.waited += time.perf_counter() - mark
+        PULSE.mark(progress.place, computes=False)
         seed_step(trainer.config.seed, progress.total_steps, comm.rank)
         loss, _ = trainer.train_step(batch)
         progress.loss_sum += loss
@@ -344,7 +354,7 @@ def run_steps(
         timing.people += len(batch.sample_B)
         if agreement.stops(request):
             _save_and_stop(trainer, save)
-        PULSE.mark(progress.place, computes=False)
+        PULSE.mark(f"{progress.place} (reading)")
         mark = time.perf_counter()
     PULSE.mark(f"the end of epoch {progress.epoch + 1}")
     timing.seconds = time.perf_counter() - started

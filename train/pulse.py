@@ -45,8 +45,9 @@ def _clocks() -> tuple[float, float, float]:
 class Pulse:
     """What the main thread last marked.
 
-    Between training steps (`computes`) processor time counts as a sign of life too: the fit of gene effects
-    takes minutes without a mark. In a step it does not: a GPU's waiting for other ranks looks like work.
+    Outside of training steps (`computes`) processor time counts as a sign of life too: the fit of gene
+    effects, and the first reading, take minutes without a mark. In a step it does not: waiting for other
+    ranks may look like work (Horovod's and a GPU's do).
     """
 
     place: str = "the start"

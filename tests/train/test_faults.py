@@ -121,7 +121,11 @@ def test_fit__second_job_on_a_folder_is_refused(make_config: ConfigMaker, tmp_pa
 @pytest.mark.parametrize(
     ("fault", "status", "sentence"),
     [
-        ("kill:1:30", None, "rank 0 was left alone: epoch 3, step 7 (gradients): another rank has ended"),
+        (
+            "kill:1:30",
+            None,
+            "rank 0 was left alone: epoch 3, step 7 (averaging gradients): another rank has ended",
+        ),
         ("memory:1:30", 1, "rank 1 ends with status 1: epoch 3, step 7: found not enough memory ("),
     ],
 )
