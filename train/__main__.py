@@ -15,7 +15,7 @@ from rich.table import Table
 from contract.config import load_config
 from contract.errors import InputError, fault
 from train.config import TrainConfig
-from train.ending import AUDIT_STATUS, say, sentences_of, status_of
+from train.ending import AUDIT_STATUS, leave, say, sentences_of, status_of
 from train.errors import LostRankError, Stopped, TrainingError
 from train.launch import launched_rank
 
@@ -299,7 +299,7 @@ def _told() -> Iterator[None]:
         if launched_rank() and not lost:  # one that lost another is about to be ended by the launcher
             time.sleep(LEADER_SPEAKS_FIRST)
         say(status_of(error), sentences_of(error), of_its_own=not lost)
-        raise SystemExit(status_of(error)) from None
+        leave(status_of(error))
 
 
 def _console() -> Console:

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from contract.errors import InputError, fault
-from train.errors import TrainingError
+from train.errors import LostRankError, TrainingError
 from train.launch import launcher
 
 Backend = Literal["auto", "horovod", "ddp", "none"]
@@ -226,7 +226,7 @@ def on_leader(comm: Comm, action: Callable[[], Result]) -> Result:
     ------
     InputError
         On every rank, for what the user can mend.
-    TrainingError
+    LostRankError
         On the other ranks, with the leader's sentence, for whatever else it raised; the leader raises that.
     """
     result: Any = None
@@ -248,5 +248,5 @@ def on_leader(comm: Comm, action: Callable[[], Result]) -> Result:
     if failure is not None:
         raise failure
     if sentence is not None:
-        raise TrainingError(f"the leading rank failed: {sentence}")
+        raise LostRankError(f"the leading rank failed: {sentence}")
     return result  # type: ignore[no-any-return]

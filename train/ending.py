@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from contract.errors import InputError
 from train.errors import Stopped
@@ -51,11 +52,32 @@ def say(status: int, sentences: Sequence[str], *, of_its_own: bool = True) -> No
     """
     if launcher() != "none":
         end = f"ends with status {status}" if of_its_own else "was left alone"
-        sentences = [f"rank {launched_rank()} {end}: {text}" for text in sentences]
+        sentences = [f"rank {launched_rank()} {end}: {_on_one_line(text)}" for text in sentences]
         if of_its_own:
             _tell_torchrun("\n".join(sentences))
     with contextlib.suppress(OSError):
         print("\n".join(sentences), file=sys.stderr, flush=True)
+
+
+def _on_one_line(text: str) -> str:
+    """What libraries say of damaged files may hold any byte, and launchers begin each line anew."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def leave(status: int) -> NoReturn:
+    """End this process with a status, at once under a launcher: to shut a group down takes long.
+
+    Raises
+    ------
+    SystemExit
+        Without a launcher.
+    """
+    if launcher() == "none":
+        raise SystemExit(status)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def _tell_torchrun(text: str) -> None:

@@ -221,7 +221,7 @@ def test_on_leader__any_failure_of_the_leader_is_told_to_every_rank(tmp_path: Pa
     assert done.returncode == 0, done.stderr
     assert sorted(line for line in done.stdout.splitlines() if line.startswith("rank")) == [
         "rank 0: OSError: no space left",
-        "rank 1: TrainingError: the leading rank failed: OSError: no space left",
+        "rank 1: LostRankError: the leading rank failed: OSError: no space left",
     ]
 
 
