@@ -294,7 +294,11 @@ def _score_table(metrics: dict[str, Any]) -> Table:
 def _told() -> Iterator[None]:
     try:
         yield
-    except (InputError, TrainingError, Stopped) as error:
+    except Stopped as error:
+        if not launched_rank():
+            say(status_of(error), sentences_of(error))
+        raise SystemExit(status_of(error)) from None
+    except (InputError, TrainingError) as error:
         lost = isinstance(error, LostRankError)
         if launched_rank() and not lost:  # one that lost another is about to be ended by the launcher
             time.sleep(LEADER_SPEAKS_FIRST)

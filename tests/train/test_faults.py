@@ -81,7 +81,8 @@ def test_fit__told_to_end_in_slow_steps_saves_within_the_grace(
         status, _, errors = launch.finish()
         assert launch.left(5) == []
     assert status != 0
-    assert errors.count("stopped and saved; the same command goes on from here") >= 1
+    assert "rank 0 ends with status 143: stopped and saved; the same command goes on from here" in errors
+    assert "rank 1 ends" not in errors
     assert 13 <= checkpoint_of(config) <= 20
 
 
