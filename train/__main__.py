@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,15 +15,22 @@ from rich.table import Table
 from contract.config import load_config
 from contract.errors import InputError, fault
 from train.config import TrainConfig
-from train.errors import Stopped, TrainingError
+from train.ending import AUDIT_STATUS, leave, say, sentences_of, status_of
+from train.errors import LostRankError, Stopped, TrainingError
 from train.launch import launched_rank
 
-FAULT_STATUS, FAILED_STATUS, AUDIT_STATUS, STOPPED_STATUS = 2, 1, 3, 143
 LEADER_SPEAKS_FIRST = (
     5.0  # seconds for the leader to tell a fault that all ranks share; launchers end the others
 )
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def path(text: str) -> Path:
+    """A path on the command line; a URL would become a folder of that name here."""
+    if "://" in text:
+        raise typer.BadParameter(f"found {text}, wanted a path in a mounted file system: copy it there first")
+    return Path(text)
 
 
 @app.callback()
@@ -44,20 +50,25 @@ def fit(conf: Conf, overrides: Overrides = None) -> None:
     """
     with _told():
         config = load_config(TrainConfig, conf, overrides or [])
-        from train import distributed
+        from train.watchdog import watched
 
-        comm = distributed.start(config.run.backend)
-        from train.fit import fit as fit_run
+        with watched(config.run.stall_seconds, Path(config.run.out)):
+            from train import distributed
 
-        out = fit_run(config, comm, _console())
-        if comm.is_leader:
-            _console().print(f"bundle: {out / 'bundle'}")
-        comm.close()
+            comm = distributed.start(config.run.backend)
+            from train.fit import fit as fit_run
+
+            out = fit_run(config, comm, _console())
+            if comm.is_leader:
+                _console().print(f"bundle: {out / 'bundle'}")
+            comm.close()
 
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="a run's folder, or the YAML file that it was trained with")],
+    run: Annotated[
+        Path, typer.Argument(help="a run's folder, or the YAML file that it was trained with", parser=path)
+    ],
     overrides: Overrides = None,
     again: Annotated[
         bool, typer.Option(help="read the test fold although it was read before, by any run")
@@ -73,8 +84,8 @@ def evaluate(
         from train.audit.run import audit_run
         from train.audit.verdict import verdict_text
         from train.evaluate import evaluate as evaluate_run
-        from train.fit import CONFIG_NAME
         from train.report.html import write_report
+        from train.run_folder import CONFIG_NAME
 
         config = load_config(TrainConfig, run / CONFIG_NAME if run.is_dir() else run, overrides or [])
         folder = run if run.is_dir() else Path(config.run.out)
@@ -86,9 +97,9 @@ def evaluate(
 
 @app.command()
 def predict(
-    bundle: Annotated[Path, typer.Argument(help="a bundle's folder")],
+    bundle: Annotated[Path, typer.Argument(help="a bundle's folder", parser=path)],
     dataset: Annotated[str, typer.Argument(help="folder or URL of a dataset")],
-    out: Annotated[Path, typer.Argument(help="Parquet file to write: a row for each person")],
+    out: Annotated[Path, typer.Argument(help="Parquet file to write: a row for each person", parser=path)],
 ) -> None:
     """Score everyone in a dataset with a bundle, or refuse with the reasons.
 
@@ -109,7 +120,7 @@ def predict(
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="folder of an evaluated run")]) -> None:
+def report(run: Annotated[Path, typer.Argument(help="folder of an evaluated run", parser=path)]) -> None:
     """Write report.html of an evaluated run anew."""
     with _told():
         from train.report.html import write_report
@@ -119,9 +130,10 @@ def report(run: Annotated[Path, typer.Argument(help="folder of an evaluated run"
 
 @app.command()
 def audit(
-    run: Annotated[Path, typer.Argument(help="folder of a run that was fitted")],
+    run: Annotated[Path, typer.Argument(help="folder of a run that was fitted", parser=path)],
     null_run: Annotated[
-        Path | None, typer.Option(help="a run on the same cohort with samples.permute_status in its ETL")
+        Path | None,
+        typer.Option(help="a run on the same cohort with samples.permute_status in its ETL", parser=path),
     ] = None,
 ) -> None:
     """Look for leaks and confounding; write audit.json. The exit status is 3 when a check fails."""
@@ -146,7 +158,7 @@ def _check_table(audit: dict[str, Any]) -> Table:
 
 @app.command()
 def explain(
-    run: Annotated[Path, typer.Argument(help="folder of a finished run")],
+    run: Annotated[Path, typer.Argument(help="folder of a finished run", parser=path)],
     overrides: Overrides = None,
     folds: Annotated[str, typer.Option(help="refit without each of these folds: all, or such as 0,1")] = "",
     seeds: Annotated[str, typer.Option(help="seeds of refits, such as 1,2")] = "",
@@ -282,23 +294,16 @@ def _score_table(metrics: dict[str, Any]) -> Table:
 def _told() -> Iterator[None]:
     try:
         yield
-    except InputError as error:
-        _end(str(error), FAULT_STATUS)
-    except TrainingError as error:
-        _end(str(error), FAILED_STATUS)
-    except Stopped:
-        if launched_rank():
-            raise SystemExit(STOPPED_STATUS) from None
-        _end("stopped and saved; the same command goes on from here", STOPPED_STATUS)
-
-
-def _end(message: str, status: int) -> None:
-    rank = launched_rank()
-    if rank:
-        time.sleep(LEADER_SPEAKS_FIRST)
-        message = f"rank {rank}: {message}"
-    print(message, file=sys.stderr, flush=True)
-    raise SystemExit(status)
+    except Stopped as error:
+        if not launched_rank():
+            say(status_of(error), sentences_of(error))
+        raise SystemExit(status_of(error)) from None
+    except (InputError, TrainingError) as error:
+        lost = isinstance(error, LostRankError)
+        if launched_rank() and not lost:  # one that lost another is about to be ended by the launcher
+            time.sleep(LEADER_SPEAKS_FIRST)
+        say(status_of(error), sentences_of(error), of_its_own=not lost)
+        leave(status_of(error))
 
 
 def _console() -> Console:

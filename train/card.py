@@ -13,13 +13,13 @@ from typing import Any
 
 import yaml
 
-from train.fit import BUNDLE_NAME
 from train.names import metric_name
 from train.people_counts import MIN_CELL
 from train.record import Record, read_record
 from train.report.methods import methods
 from train.report.verdict import verdict_of
 from train.report.words import KINDS, interval_text, is_measured, joined
+from train.run_folder import BUNDLE_NAME
 
 CARD_NAME = "CARD.md"
 SHOWN = (

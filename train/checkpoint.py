@@ -29,18 +29,26 @@ def save_state(folder: Path, state: dict[str, Any], keep: int = 1) -> None:
     """
     path = folder / CHECKPOINT_NAME
     partial = path.with_suffix(".partial")
-    with partial.open("wb") as stream:
-        torch.save(state, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    older = [folder / f"{path.stem}.{number}{path.suffix}" for number in range(1, keep)]
+    try:
+        with partial.open("wb") as stream:
+            torch.save(state, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        _keep_older(path, keep)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)  # on a full disk it only stands in the way
+        raise
+
+
+def _keep_older(path: Path, keep: int) -> None:
+    older = [path.with_name(f"{path.stem}.{number}{path.suffix}") for number in range(1, keep)]
     for newer, name in zip(older[-2::-1], older[:0:-1], strict=True):
         if newer.exists():
             newer.replace(name)
     if older and path.exists():
         shutil.copyfile(path, older[0].with_suffix(".partial"))
         older[0].with_suffix(".partial").replace(older[0])
-    partial.replace(path)
 
 
 def load_state(folder: Path) -> dict[str, Any] | None:

@@ -192,7 +192,7 @@ class EvaluationConfig(ConfigModel):
 class RunConfig(ConfigModel):
     """Where a run lives and what it runs on."""
 
-    out: str = Field(description="folder of the run: checkpoints, history, bundle, metrics, report")
+    out: str = Field(description="local folder of the run: checkpoints, history, bundle, metrics, report")
     overwrite: bool = Field(
         False, description="replace a run that stands at out, with another configuration or damaged"
     )
@@ -203,8 +203,8 @@ class RunConfig(ConfigModel):
     mixed_precision: bool = Field(
         True, description="bfloat16 arithmetic on GPUs that have it; never on the CPU"
     )
-    agree_steps: int = Field(
-        20, ge=1, description="ranks ask each other this often (steps) whether to stop and save"
+    agree_seconds: float = Field(
+        0.5, ge=0, description="time between questions among ranks whether to stop and save; 0: at every step"
     )
     checkpoint_steps: int | None = Field(
         None, ge=1, description="save after so many steps, beside the end of every epoch; null: any number"
@@ -215,6 +215,16 @@ class RunConfig(ConfigModel):
     keep_checkpoints: int = Field(
         1, ge=1, description="checkpoints kept: the last one, and the ones before it as checkpoint.N.pt"
     )
+    stall_seconds: float | None = Field(
+        300.0, gt=0, description="all ranks end when one stands still for so long; null: they wait for ever"
+    )
+
+    @field_validator("out")
+    @classmethod
+    def _local(cls, out: str) -> str:
+        if "://" in out:
+            raise ValueError("a folder on a mounted file system, where a run is written; copy it when done")
+        return out
 
 
 class TrainConfig(ConfigModel):

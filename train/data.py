@@ -194,7 +194,8 @@ def unpack(table: pa.Table, group: RowGroup, n_features: int) -> SparseRows:
     Raises
     ------
     InputError
-        If the group has other rows than the manifest says, or an index outside the feature axis.
+        If the group has other rows than the manifest says, an index outside the feature axis, or a value that
+        is not finite.
     """
     if table.num_rows != group.rows:
         wanted = f"{group.rows} rows (manifest)"
@@ -209,7 +210,18 @@ def unpack(table: pa.Table, group: RowGroup, n_features: int) -> SparseRows:
     if len(indices_N) and (indices_N.min() < 0 or indices_N.max() >= n_features):
         found = f"{indices_N.min()} to {indices_N.max()}"
         raise InputError(fault(group.path, "indices", found=found, wanted=f"0 to {n_features - 1}"))
-    return SparseRows(table.column("sample_index").to_numpy(), offsets - offsets[0], indices_N, values_N)
+    rows = SparseRows(table.column("sample_index").to_numpy(), offsets - offsets[0], indices_N, values_N)
+    if not np.isfinite(values_N).all():
+        raise InputError(_not_finite(rows, group))
+    return rows
+
+
+def _not_finite(rows: SparseRows, group: RowGroup) -> str:
+    wrong = np.flatnonzero(~np.isfinite(rows.values_N))
+    person = rows.sample_R[np.searchsorted(rows.offsets, wrong[0], side="right") - 1]
+    found = f"{rows.values_N[wrong[0]]} for sample_index {person}, feature {rows.indices_N[wrong[0]]}"
+    found += f", {len(wrong)} such values" if len(wrong) > 1 else ""
+    return fault(group.path, f"row group {group.index}, values", found=found, wanted="finite numbers")
 
 
 def prefetch(items: Iterator[Item], depth: int) -> Iterator[Item]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from contract.errors import InputError, fault
-from train.errors import TrainingError
+from train.errors import LostRankError, TrainingError
 from train.launch import launcher
 
 Backend = Literal["auto", "horovod", "ddp", "none"]
@@ -232,7 +232,7 @@ def on_leader(comm: Comm, action: Callable[[], Result]) -> Result:
     ------
     InputError
         On every rank, for what the user can mend.
-    TrainingError
+    LostRankError
         On the other ranks, with the leader's sentence, for whatever else it raised; the leader raises that.
     """
     result: Any = None
@@ -246,12 +246,13 @@ def on_leader(comm: Comm, action: Callable[[], Result]) -> Result:
         except Exception as error:  # noqa: BLE001 - the other ranks are told of it, and it is raised again
             failure = error
     # Only the sentence travels: an exception of some library may not be one that can be pickled.
-    sentence = f"{type(failure).__name__}: {failure}" if failure else None
+    told = str(failure) if isinstance(failure, TrainingError) else f"{type(failure).__name__}: {failure}"
+    sentence = told if failure else None
     result, faults, sentence = comm.share((result, faults, sentence))
     if faults:
         raise InputError(faults)
     if failure is not None:
         raise failure
     if sentence is not None:
-        raise TrainingError(f"the leading rank failed: {sentence}")
+        raise LostRankError(f"the leading rank failed: {sentence}")
     return result  # type: ignore[no-any-return]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from types import FrameType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -26,11 +24,16 @@ from train.errors import Stopped, TrainingError
 from train.layers import begin_step, person_keys
 from train.metrics import auroc
 from train.people import UNKNOWN
+from train.pulse import PULSE
 from train.saving import SavePlan
 from train.scaling import Batch, Densifier
+from train.stopping import Agreement, StopRequest
 
 Batches = Callable[[int, int], Iterator[Batch]]
 """Batches of an epoch (first argument), without the first so many steps (second)."""
+LONG_VALIDATION = 1.0
+"""Seconds of a validation above which the steps before it are saved first: no rank asks there whether to
+stop, and Horovod ends ranks 5 s after it told them to."""
 
 
 @dataclass
@@ -56,6 +59,11 @@ class Progress:
     gain_deviation: float = 0.0
     finished: bool = False
     history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def place(self) -> str:
+        """The step that comes next, as sentences name it."""
+        return f"epoch {self.epoch + 1}, step {self.step + 1}"
 
 
 @dataclass(frozen=True)
@@ -145,6 +153,7 @@ class Trainer:
         self.optimizer.zero_grad()
         loss = share * case_loss(self.logits(self.replica, batch), batch.is_case_B)
         members = members_of(self.model)
+        PULSE.mark(f"{self.progress.place} (averaging gradients)", computes=False, waits=True)
         # Gradients are averaged over ranks, which may have unequal shares of the step.
         (self.comm.size * len(members) * loss + self._penalty()).backward()  # type: ignore[no-untyped-call]
         self.comm.average_gradients(self.model)
@@ -234,10 +243,9 @@ class Trainer:
                 group["lr"] *= settings.decay_factor
 
     def _blame(self, found: str, *, wanted: str) -> str:
-        progress = self.progress
         return (
-            f"epoch {progress.epoch + 1}, step {progress.step + 1}: found {found}, "
-            f"wanted {wanted}. Try a lower optimizer.learning_rate or clip_norm"
+            f"{self.progress.place}: found {found}, wanted {wanted}. "
+            "Try a lower optimizer.learning_rate or clip_norm"
         )
 
 
@@ -303,13 +311,20 @@ def run_epochs(
     with StopRequest() as request:
         if trainer.model.starts_somewhere and not progress.total_steps and not progress.finished:
             trainer.begin(*validate())
+        validating = 0.0  # seconds that it took last
         while not progress.finished:
             started = time.perf_counter()
             timing = run_steps(trainer, training(progress.epoch, progress.step), request, save)
-            local = np.array([progress.loss_sum, timing.waited, timing.people])
-            loss_sum, waited, people = map(float, trainer.comm.sum(local))
-            scores, is_case_M = validate()
+            PULSE.mark(f"the validation of epoch {progress.epoch + 1}")
+            local = np.array([progress.loss_sum, timing.waited, timing.people, validating])
+            loss_sum, waited, people, validating = map(float, trainer.comm.sum(local))
             n_steps, n_ranks = max(progress.step, 1), trainer.comm.size
+            if validating / n_ranks > LONG_VALIDATION:
+                progress.loss_sum = loss_sum if trainer.comm.is_leader else 0.0
+                save()
+            began = time.perf_counter()
+            scores, is_case_M = validate()
+            validating = time.perf_counter() - began
             entry = trainer.finish_epoch(loss_sum / n_steps, scores, is_case_M)
             entry["seconds"] = time.perf_counter() - started
             entry["people_per_second"] = people / timing.seconds
@@ -336,21 +351,26 @@ def run_steps(
     if not comm.is_leader and progress.step:
         progress.loss_sum = 0.0  # of a resumed epoch, the leader carries the sum over ranks
     trainer.model.train()
+    agreement = Agreement(comm, trainer.config.run.agree_seconds)
     plan = SavePlan(comm, trainer.config.run, progress.total_steps)
     started = mark = time.perf_counter()
+    PULSE.mark(f"{progress.place} (reading)")
     for batch in batches:
         timing.waited += time.perf_counter() - mark
+        PULSE.mark(progress.place, computes=False)
         loss, _ = trainer.train_step(batch)
         progress.loss_sum += loss
         progress.step += 1
         progress.total_steps += 1
         timing.people += len(batch.sample_B)
-        if progress.step % trainer.config.run.agree_steps == 0 and comm.any(request.made):
+        if agreement.stops(request):
             _save_and_stop(trainer, save)
         if plan.due(progress.total_steps):
             _save_within_epoch(trainer, save)
             plan.saved(progress.total_steps)
+        PULSE.mark(f"{progress.place} (reading)")
         mark = time.perf_counter()
+    PULSE.mark(f"the end of epoch {progress.epoch + 1}")
     timing.seconds = time.perf_counter() - started
     if comm.any(request.made):
         _save_and_stop(trainer, save)
@@ -378,6 +398,7 @@ def score(trainer: Trainer, batches: Iterator[Batch]) -> Scores:
     trainer.model.eval()
     with torch.no_grad():
         for batch in batches:
+            PULSE.renew()
             logit_B = trainer.logits(trainer.model, batch.to(trainer.device))
             samples.append(batch.sample_B.numpy())
             logits.append(logit_B.double().cpu().numpy())
@@ -385,26 +406,6 @@ def score(trainer: Trainer, batches: Iterator[Batch]) -> Scores:
     logit_M = trainer.comm.gather(np.concatenate(logits))
     order = np.argsort(sample_M)
     return Scores(sample_M[order], logit_M[order])
-
-
-class StopRequest:
-    """Notes SIGTERM and SIGINT while it is entered, instead of dying in the middle of a step."""
-
-    def __init__(self) -> None:
-        self.made = False
-
-    def __enter__(self) -> StopRequest:
-        self._before = {
-            number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)
-        }
-        return self
-
-    def __exit__(self, *unused: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.made = True
 
 
 def _copy(weights: dict[str, Tensor]) -> dict[str, Tensor]:

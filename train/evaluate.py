@@ -25,12 +25,12 @@ from train.config import TrainConfig
 from train.data import RowGroupReader, open_reader, prefetch, scoring_rows
 from train.design import Design, read_design
 from train.direct import OUT_OF_FOLD_NAME
-from train.fit import BUNDLE_NAME, PACKAGES, training_digest
 from train.metrics import Values
 from train.order import list_row_groups
 from train.people import UNKNOWN, People, permute_labels, read_people, require_both_classes
 from train.readings import complete_reading, new_reading, record_reading
 from train.rivals.penalised import PenalisedRival, fit_covariates, ridge_and_lasso_paths
+from train.run_folder import BUNDLE_NAME, PACKAGES, training_digest
 from train.scaling import Densifier, make_batch
 from train.summary import OUT_OF_FOLD, VALIDATION, Judged, Reference, summarise
 from train.unseen import network_scores

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from contract.config import digest, dump_config
+from contract.config import digest
 from contract.errors import InputError, fault
 from contract.provenance import software_versions
 from train.bundle import Bundle, BundleFacts, genes_digest, save_bundle
 from train.calibration import NO_CALIBRATION, fit_out_of_fold
-from train.checkpoint import load_state, save_state
+from train.checkpoint import save_state
 from train.config import GeneCNNConfig, TrainConfig
 from train.convolutions import InputShape
 from train.data import RowGroupReader, open_reader, prefetch, scoring_rows, training_rows
@@ -40,26 +37,17 @@ from train.distributed import Comm, on_leader
 from train.effects.crossfit import DirectPath
 from train.engine import Scores, Trainer, run_epochs, score
 from train.ensemble import build_model, members_of
+from train.failures import failures_told
 from train.memory import keep_freed_memory
 from train.model import GeneCNN
 from train.order import RowGroup
 from train.people import UNKNOWN
 from train.prepare import Prepared, prepare
-from train.readings import READS_NAME
+from train.pulse import PULSE
 from train.reference import keep_reference, reference_facts
+from train.run_folder import BUNDLE_NAME, HISTORY_NAME, PACKAGES, OpenRun, opened, write_json, writing
 from train.scaling import Batch, Densifier, make_batch
 from train.unseen import add_network_scores
-
-PACKAGES = ("torch", "petastorm", "pyarrow", "numpy", "scikit-learn", "horovod", "pydantic")
-RUN_NAME = "run.json"
-CONFIG_NAME = "config.yaml"
-HISTORY_NAME = "history.json"
-BUNDLE_NAME = "bundle"
-BEFORE_NAMES = ("ladder", "tune", "ladder.json")
-"""Scores of rivals, trials of a search and the rivals' table: they may be there before a run. The folders say
-themselves what they belong to, and outlast a run that is replaced."""
-READING = {"dataset", "reader", "cache", "cache_mb", "prefetch"}
-"""Keys of `data` that say where and how rows are read, not which."""
 
 
 def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
@@ -85,18 +73,26 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
     out = Path(config.run.out)
     # What the bundle will keep is looked for now: a fault must not be told after the training.
     on_leader(comm, lambda: reference_facts(config.data.dataset, prepared.manifest))
-    state = on_leader(comm, lambda: _open_run(out, prepared, comm))
+    with opened(out, prepared, comm) as run, failures_told():
+        _train(run, prepared, comm, console)
+    return out
+
+
+def _train(run: OpenRun, prepared: Prepared, comm: Comm, console: Console) -> None:
+    config, out = prepared.config, run.folder
     reader = open_reader(config.data.dataset, prepared.manifest, config.data)
     path = on_leader(comm, lambda: _direct_path(out, prepared, reader, console))
     trainer = build_trainer(prepared, comm, path)
-    if state is not None:
-        trainer.restore(state)
+    if run.state is not None:
+        trainer.restore(run.state)
     if comm.is_leader:
         _announce(console, prepared, comm, trainer)
 
     def write_state() -> None:
-        save_state(out, trainer.state(), config.run.keep_checkpoints)
-        _write_json(out / HISTORY_NAME, trainer.progress.history)
+        run.lock.check()
+        with writing(out, "checkpoint"):
+            save_state(out, trainer.state(), config.run.keep_checkpoints)
+            write_json(out / HISTORY_NAME, trainer.progress.history)
 
     def save() -> None:
         on_leader(comm, write_state)
@@ -113,13 +109,13 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
         return training_batches(prepared, reader, epoch, comm, step)
 
     run_epochs(trainer, training, validate, save, tell)
+    PULSE.mark("the bundle")
     if path is not None and trainer.progress.best_epoch >= 0:
         # The convolutions stay: what the direct path says of people is no longer what the network says.
         trainer.model.load_state_dict(trainer.best_weights)
         scores, _ = validate()
-        on_leader(comm, lambda: add_network_scores(out, scores))
+        on_leader(comm, lambda: _leave_scores(out, scores))
     on_leader(comm, lambda: _leave_bundle(out, prepared, trainer, path))
-    return out
 
 
 def _direct_path(
@@ -129,16 +125,18 @@ def _direct_path(
         return None
     path = load_path(out)
     if path is None:
+        PULSE.mark("the fit of gene effects")
         console.print("fitting the effects of genes …")
         started = time.perf_counter()
         given = gene_sets_of_run(prepared)
         if given is not None:
             console.print(given.line())
         path = fit_effects_of_run(prepared, reader, len(os.sched_getaffinity(0)), given)
-        partial = out / (OUT_OF_FOLD_NAME + ".partial")
-        out_of_fold_table(prepared, path).to_parquet(partial, index=False)
-        partial.replace(out / OUT_OF_FOLD_NAME)
-        save_path(out, path)  # last: where it is, all is
+        with writing(out, "gene effects"):
+            partial = out / (OUT_OF_FOLD_NAME + ".partial")
+            out_of_fold_table(prepared, path).to_parquet(partial, index=False)
+            partial.replace(out / OUT_OF_FOLD_NAME)
+            save_path(out, path)  # last: where it is, all is
         console.print(_effects_line(path, time.perf_counter() - started))
     return path
 
@@ -218,94 +216,17 @@ def scoring_batches(
     return prefetch(batches, data.prefetch)
 
 
-def training_digest(config: TrainConfig) -> str:
-    """Digest of what decides the course of training; not of where it runs, how it reads or how it is judged.
-
-    Which dataset it is, the manifest's own digest tells.
-    """
-    return digest(config.model_dump(mode="json", exclude={"run": True, "evaluation": True, "data": READING}))
-
-
-def _open_run(out: Path, prepared: Prepared, comm: Comm) -> dict[str, Any] | None:
-    config = prepared.config
-    identity = {
-        "config_digest": training_digest(config),
-        "manifest_digest": digest(prepared.manifest),
-        "batch_size": prepared.schedule.batch_size,
-    }
-    if out.exists() and not out.is_dir():
-        raise InputError(fault(out, "run.out", found="a file", wanted="a folder, or a name that is free"))
-    if (out / RUN_NAME).exists():
-        before = _read_run(out / RUN_NAME)
-        changed = [name for name, value in identity.items() if before.get(name) != value]
-        if not changed:
-            try:
-                return _saved_state(out, config)
-            except InputError:
-                if not config.run.overwrite:
-                    raise
-        elif not config.run.overwrite:
-            found = f"a run with another {' and '.join(changed)}"
-            wanted = "an empty folder, or run.overwrite=true"
-            if changed == ["batch_size"]:
-                found = f"a run with {before.get('batch_size')} people a step, on {before.get('ranks')} ranks"
-                wanted = f"{identity['batch_size']} as on {comm.size} ranks; fewer ranks, {wanted}"
-            raise InputError(fault(out, RUN_NAME, found=found, wanted=wanted))
-        _clear(out, keep_reads="manifest_digest" not in changed)
-    elif out.exists() and any(path.name not in BEFORE_NAMES for path in out.iterdir()):
-        raise InputError(fault(out, "run.out", found="a folder with other content", wanted="an empty folder"))
-    out.mkdir(parents=True, exist_ok=True)
-    (out / CONFIG_NAME).write_text(dump_config(config))
-    facts = {
-        "seed": config.seed,
-        "ranks": comm.size,
-        "backend": comm.backend,
-        "versions": software_versions(PACKAGES),
-    }
-    _write_json(out / RUN_NAME, {**identity, **facts})
-    return None
-
-
-def _saved_state(out: Path, config: TrainConfig) -> dict[str, Any] | None:
-    """State with which a run goes on; None where it has saved none yet.
-
-    Raises
-    ------
-    InputError
-        If its checkpoint or its gene effects are damaged.
-    """
-    if isinstance(config.model, GeneCNNConfig):
-        load_path(out)
-    return load_state(out)
-
-
-def _read_run(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        content = None
-    if not isinstance(content, dict):
-        wanted = "a run's record; another run.out, or the folder removed"
-        raise InputError(fault(path, "whole file", found="no readable JSON object", wanted=wanted))
-    return content
-
-
-def _clear(out: Path, *, keep_reads: bool) -> None:
-    """Empty a run's folder; that its test fold was read stays known while the dataset is the same."""
-    for path in out.iterdir():
-        if (path.name == READS_NAME and keep_reads) or path.name in BEFORE_NAMES[:2]:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+def _leave_scores(out: Path, scores: Scores) -> None:
+    with writing(out, OUT_OF_FOLD_NAME):
+        add_network_scores(out, scores)
 
 
 def _leave_bundle(out: Path, prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> None:
     if not (out / BUNDLE_NAME).exists():
         bundle = _bundle(prepared, trainer, path)
         keep = partial(keep_reference, root=prepared.config.data.dataset, facts=bundle.facts)
-        save_bundle(out / BUNDLE_NAME, bundle, keep)
+        with writing(out, BUNDLE_NAME):
+            save_bundle(out / BUNDLE_NAME, bundle, keep)
 
 
 def _bundle(prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> Bundle:
@@ -391,9 +312,3 @@ def _epoch_line(entry: dict[str, float]) -> str:
         f"rate {entry['learning_rate']:.1e}  {entry['people_per_second']:.0f} people/s  "
         f"waiting {entry['waiting_share']:.0%}"
     )
-
-
-def _write_json(path: Path, content: object) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1))
-    partial.replace(path)

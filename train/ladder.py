@@ -21,7 +21,6 @@ from contract.errors import InputError, fault
 from contract.manifest import Manifest, read_manifest
 from train.config import TrainConfig
 from train.design import Design, read_design
-from train.fit import training_digest
 from train.ladder_store import (
     DESIGN_CODE,
     FOLDER,
@@ -37,6 +36,7 @@ from train.prepare import choose_folds
 from train.rivals.inner import require_classes
 from train.rivals.networks import NETWORKS, Task, fold_fit, missing
 from train.rivals.registry import RIVALS
+from train.run_folder import training_digest
 
 MODELS = (*RIVALS, *NETWORKS)
 LEAST_FOLDS = 3

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from contract.config import digest
 from contract.provenance import file_digest, source_digest
-from train.fit import BEFORE_NAMES
+from train.run_folder import BEFORE_NAMES
 
 FOLDER = BEFORE_NAMES[0]
 FACTS = b"exoshard"

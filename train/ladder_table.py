@@ -13,7 +13,6 @@ from rich.table import Table
 
 from contract.config import digest
 from contract.provenance import software_versions
-from train.fit import BEFORE_NAMES, PACKAGES
 from train.ladder_store import Cell
 from train.names import interval_text, model_name
 from train.pooled import (
@@ -24,6 +23,7 @@ from train.pooled import (
     pooled_auroc,
     pooled_average_precision,
 )
+from train.run_folder import BEFORE_NAMES, PACKAGES
 
 if TYPE_CHECKING:
     from train.ladder import Ladder

@@ -17,6 +17,24 @@ def launcher() -> Literal["horovod", "ddp", "none"]:
 
 def launched_rank() -> int:
     """Rank of this process before any group is joined."""
-    return int(
-        {"horovod": os.environ.get("HOROVOD_RANK"), "ddp": os.environ.get("RANK")}.get(launcher()) or 0
-    )
+    return _number("RANK", 0)
+
+
+def launched_size() -> int:
+    """Number of ranks that the launcher started, before any group is joined."""
+    return _number("SIZE", 1)
+
+
+def launch_name() -> str:
+    """What all ranks of this launch have in common, and no other launch has; empty without a launcher."""
+    names = {
+        "horovod": ("HOROVOD_GLOO_RENDEZVOUS_ADDR", "HOROVOD_GLOO_RENDEZVOUS_PORT"),
+        "ddp": ("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID"),
+        "none": (),
+    }
+    return ":".join(os.environ.get(name, "") for name in names[launcher()])
+
+
+def _number(what: Literal["RANK", "SIZE"], alone: int) -> int:
+    names = {"horovod": f"HOROVOD_{what}", "ddp": {"RANK": "RANK", "SIZE": "WORLD_SIZE"}[what], "none": ""}
+    return int(os.environ.get(names[launcher()]) or alone)

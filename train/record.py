@@ -14,8 +14,8 @@ from contract.errors import InputError, fault
 from train.bundle import FACTS_NAME, GENES_NAME
 from train.calibration import CALIBRATION_NAME
 from train.evaluate import METRICS_NAME, PREDICTIONS_NAME
-from train.fit import BUNDLE_NAME, HISTORY_NAME, RUN_NAME
 from train.people_counts import keep_people_counts
+from train.run_folder import BUNDLE_NAME, HISTORY_NAME, RUN_NAME
 
 AUDIT_NAME = "audit.json"
 LADDER_NAME = "ladder.json"

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from contract.errors import InputError, fault
 from contract.manifest import Manifest
 from train.features import SparseFeatures
 from train.people import People
@@ -68,8 +69,19 @@ def fit_scaler(
         Training folds.
     kind
         standard: each feature has a deviation of its own; channel: the root of its channel's mean variance.
+
+    Raises
+    ------
+    InputError
+        If a sum is not finite.
     """
     used = stats[stats["fold"].isin(folds)]
+    wrong = used[~np.isfinite(used[["sum", "sum_squares"]]).all(axis=1)]
+    if len(wrong):
+        first = wrong.iloc[0]
+        place = f"fold {first['fold']:.0f}, channel {first['channel']:.0f}, gene {first['gene']:.0f}"
+        found = f"a sum that is not finite ({place}; {len(wrong)} in all)"
+        raise InputError(fault("stats.parquet", "sum, sum_squares", found=found, wanted="finite numbers"))
     flat = used["channel"].to_numpy() * manifest.n_genes + used["gene"].to_numpy()
     n = sum(manifest.fold(fold).n_samples for fold in folds)
     mean_F = np.bincount(flat, used["sum"], manifest.n_features) / n

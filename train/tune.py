@@ -30,8 +30,9 @@ from train.bundle import load_bundle
 from train.config import TrainConfig
 from train.distributed import Comm
 from train.errors import TrainingError
-from train.fit import BUNDLE_NAME, PACKAGES, fit, training_digest
+from train.fit import fit
 from train.prepare import choose_folds
+from train.run_folder import BUNDLE_NAME, PACKAGES, training_digest
 from train.search_space import SearchSpace
 
 TUNE_NAME = "tune"

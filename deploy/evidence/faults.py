@@ -23,8 +23,8 @@ from deploy.measure import run_measured
 from train.audit.run import audit_run
 from train.bundle import load_bundle, save_bundle
 from train.config import TrainConfig
-from train.fit import BUNDLE_NAME
 from train.people import read_people
+from train.run_folder import BUNDLE_NAME
 from train.scaling import fit_scaler
 
 CLEAN = {

@@ -23,9 +23,9 @@ from train.config import DataConfig
 from train.data import open_reader
 from train.design import Design, read_design
 from train.evaluate import score_folds
-from train.fit import BUNDLE_NAME
 from train.people import read_people
 from train.rivals.registry import RIVALS
+from train.run_folder import BUNDLE_NAME
 
 Values = NDArray[np.float64]
 

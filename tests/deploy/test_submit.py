@@ -1,8 +1,12 @@
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+from contract.example import write_example
+from tests.train.processes import wait_for
 
 PROJECT = Path(__file__).resolve().parents[2]
 ECHO = '#!/bin/sh\nprintf "%s\\n" "$0" "$@"\n'
@@ -43,6 +47,91 @@ def test_submit_train__number_of_ranks_after_an_equals_sign(tmp_path):
     done = submit("submit_train.sh", "--num-proc=4", "x.yml", PYTHON=str(python))
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1:3] == ["--gloo", "--num-proc=4"]
+
+
+def test_submit_train__torchrun_as_launcher(tmp_path):
+    python = executable(tmp_path / "python", ECHO)
+    options = ("--standalone", "--nproc-per-node", "2")
+    done = submit("submit_train.sh", *options, "x.yml", PYTHON=str(python), LAUNCHER="torchrun")
+    assert done.stdout.splitlines()[1:7] == ["-m", "torch.distributed.run", *options, "-m"]
+    refused = submit("submit_train.sh", "-np", "2", "x.yml", PYTHON=str(python), LAUNCHER="mpirun")
+    assert refused.returncode == 2
+    assert "LAUNCHER: found mpirun, wanted horovodrun or torchrun" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("lines", "status", "told"),
+    [
+        (
+            [
+                "[1]<stderr>:rank 1 ends with status 1: epoch 1: found x, wanted y",
+                "[0]<stderr>:rank 0 ends with status 2: run: run.out: found x, wanted y",
+                "[0]<stderr>:rank 0 ends with status 2: run: run.out: found z, wanted y",
+                "Process 0 exit with status code 2.",
+                "  traceback : rank 0 ends with status 2: run: run.out: found x, wanted y",
+            ],
+            2,
+            ["rank 0: run: run.out: found x, wanted y", "rank 0: run: run.out: found z, wanted y"],
+        ),
+        (
+            ["rank 0 was left alone: epoch 1", "rank 1 ends with status 1: memory", "Process 1 exit"],
+            1,
+            ["rank 1: memory"],
+        ),
+        (
+            ["rank 0 was left alone: epoch 1: another rank has ended"],
+            1,
+            ["rank 0: epoch 1: another rank has ended"],
+        ),
+        (["[0]<stderr>:rank 0 ends with status 143: stopped and saved"], 143, ["rank 0: stopped and saved"]),
+        (["Process 1 exit with status code 137."], 1, ["the launcher ended with status 7"]),
+    ],
+)
+def test_submit_train__the_reason_is_last_and_the_status_is_the_rank_s(
+    tmp_path, lines: list[str], status: int, told: list[str]
+):
+    python = executable(tmp_path / "python", ECHO)
+    text = "\n".join(["#!/bin/sh", "cat >&2 <<'END'", *lines, "END", "exit 7"])
+    executable(tmp_path / "horovodrun", text + "\n")
+    done = submit("submit_train.sh", "-np", "2", "x.yaml", PYTHON=str(python))
+    assert done.stderr.splitlines() == [*lines, *(f"submit_train: {line}" for line in told)]
+    assert done.returncode == status
+
+
+def test_submit_train__a_fault_through_horovodrun(tmp_path):
+    conf = tmp_path / "conf.yaml"
+    conf.write_text(f"data: {{dataset: {tmp_path}/absent}}\nrun: {{out: {tmp_path}/run}}\n")
+    done = submit("submit_train.sh", "-np", "2", str(conf), PYTHON=sys.executable)
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"submit_train: rank 0: {tmp_path}/absent: manifest.json: found no such file")
+
+
+@pytest.mark.slow
+def test_submit_train__told_to_end_saves(tmp_path):
+    dataset = str(tmp_path / "dataset")
+    write_example(dataset, n_samples=400, n_genes=20, seed=1)
+    conf = tmp_path / "conf.yaml"
+    conf.write_text(
+        f"data: {{dataset: {dataset}, reader: arrow}}\nrun: {{out: {tmp_path}/run}}\n"
+        "stopping: {max_epochs: 100000, patience: 100000}\n"
+    )
+    with subprocess.Popen(
+        ["bash", str(PROJECT / "deploy" / "submit_train.sh"), "-np", "2", str(conf)],
+        env={**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as launched:
+        try:
+            wait_for(tmp_path / "run" / "history.json")
+            launched.terminate()
+            _, errors = launched.communicate(timeout=60)
+        finally:
+            launched.kill()
+    assert launched.returncode == 143
+    assert errors.splitlines()[-1] == (
+        "submit_train: rank 0: stopped and saved; the same command goes on from here"
+    )
 
 
 def test_submit_etl__hands_options_to_spark_and_settings_to_the_run(tmp_path):

@@ -10,8 +10,8 @@ from tests.train.audit_cohorts import Cohort, draw_cohort
 from train.audit.evidence import gather
 from train.audit.registry import CHECKS
 from train.bundle import load_bundle, save_bundle
-from train.fit import BUNDLE_NAME
 from train.readings import Reading, bundle_digest, record_reading
+from train.run_folder import BUNDLE_NAME
 
 SIGNAL = 0.8
 

@@ -14,7 +14,8 @@ from train.config import TrainConfig
 from train.distributed import Comm
 from train.engine import Trainer
 from train.errors import Stopped
-from train.fit import HISTORY_NAME, fit
+from train.fit import fit
+from train.run_folder import HISTORY_NAME
 
 CAUSAL = (3, 17, 40)
 SERIES = ("training_loss", "validation_loss", "validation_auroc", "learning_rate")

@@ -23,9 +23,9 @@ from train.audit.run import AUDIT_NAME, audit_run
 from train.bundle import load_bundle, save_bundle
 from train.direct import OUT_OF_FOLD_NAME
 from train.evaluate import PREDICTIONS_NAME
-from train.fit import BUNDLE_NAME
 from train.people import read_people
 from train.readings import list_readings
+from train.run_folder import BUNDLE_NAME
 from train.scaling import fit_scaler
 
 

@@ -14,7 +14,7 @@ from contract.dataset import read_genes
 from contract.errors import InputError
 from contract.manifest import Manifest, read_manifest
 from train.bundle import Bundle, check_dataset, load_bundle, save_bundle
-from train.fit import BUNDLE_NAME
+from train.run_folder import BUNDLE_NAME
 
 
 def test_bundle__round_trip_gives_the_same_logits(evaluated_run: Path, tmp_path: Path):

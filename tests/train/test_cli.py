@@ -51,6 +51,10 @@ def test_cli__fit_evaluate_predict_report(dataset: str, tmp_path: Path):
         ("model.layerz=3", "model.gene_cnn.layerz: found an unknown key"),
         ("data.batch_size=0", "data.batch_size: found 0"),
         ("data.dataset=/nowhere", "/nowhere: manifest.json: found no such file"),
+        (
+            "run.out=s3://bucket/run",
+            "run.out: found 's3://bucket/run', wanted: a folder on a mounted file",
+        ),
         ("run.device=cuda", "run.device: found no usable GPU"),
     ],
 )
@@ -80,6 +84,19 @@ def test_cli__status_of_other_ends(
     conf = tmp_path / "conf.yaml"
     conf.write_text(yaml.safe_dump({"data": {"dataset": dataset}, "run": {"out": str(tmp_path / "run")}}))
     assert invoke("fit", str(conf)).exit_code == status
+
+
+def test_cli__paths_elsewhere_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for words in (
+        ["predict", "s3://b/bundle", "d", "o"],
+        ["predict", "b", "d", "gs://o"],
+        ["audit", "s3://b"],
+    ):
+        refused = invoke(*words)
+        assert refused.exit_code == 2
+        assert "wanted a path in a mounted" in " ".join(refused.stderr.replace("│", "").split())
+    assert not list(tmp_path.iterdir())
 
 
 def test_conf__default_names_every_key_with_its_default():

@@ -195,6 +195,14 @@ def test_unpack__ragged_and_sliced_rows():
         (table_of([[0]], [[1.0]]), r"row group 0: found 1, wanted 2 rows"),
         (table_of([[0], [10]], [[1.0], [1.0]]), r"part: indices: found 0 to 10, wanted 0 to 9"),
         (table_of([[0], [1]], [[1.0], []]), r"found 2 indices and 1 values"),
+        (
+            table_of([[0, 3], [4]], [[1.0, 2.0], [float("nan")]]),
+            r"part: row group 0, values: found nan for sample_index 1, feature 4, wanted finite numbers",
+        ),
+        (
+            table_of([[0, 3], [4]], [[1.0, float("inf")], [float("nan")]]),
+            r"found inf for sample_index 0, feature 3, 2 such values, wanted finite",
+        ),
     ],
 )
 def test_unpack__refuses(table: pa.Table, message: str):

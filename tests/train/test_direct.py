@@ -29,10 +29,11 @@ from train.direct import (
 from train.distributed import Comm
 from train.effects.crossfit import DirectPath
 from train.engine import Trainer, score
-from train.fit import BUNDLE_NAME, build_trainer, open_reader, scoring_batches
 from train.fit import _bundle as make_bundle
+from train.fit import build_trainer, open_reader, scoring_batches
 from train.order import list_row_groups
 from train.prepare import Prepared, prepare
+from train.run_folder import BUNDLE_NAME
 
 NETWORK_PAGE = Path(__file__).resolve().parents[2] / "docs" / "network.md"
 N_GENES, N_LOW, N_CAUSAL = 200, 30, 20

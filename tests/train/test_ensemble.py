@@ -16,9 +16,10 @@ from train.direct import fit_effects_of_run
 from train.distributed import Comm
 from train.engine import Trainer, case_loss, score
 from train.ensemble import Ensemble, build_model, members_of
-from train.fit import BUNDLE_NAME, build_trainer, scoring_batches, training_batches
+from train.fit import build_trainer, scoring_batches, training_batches
 from train.model import GeneCNN, PaperCNN
 from train.prepare import prepare
+from train.run_folder import BUNDLE_NAME
 from train.scaling import Batch
 
 SHAPE = InputShape(2, 1, ("1",) * 30 + ("2",) * 10)
@@ -173,7 +174,7 @@ def test_fit__interrupted_ensemble_goes_on_with_the_same_series(
 ):
     settings = {"model": {**kind, "members": 2}, "stopping": {"max_epochs": 3, "min_evidence": 0}}
     whole = fit_quietly(make_config(**settings, run={"out": str(tmp_path / "whole")}))
-    config = make_config(**settings, run={"agree_steps": 1})
+    config = make_config(**settings, run={"agree_seconds": 0})
     fit_interrupted(config, 15, monkeypatch)
     resumed = fit_quietly(config)
     np.testing.assert_allclose(series_of(resumed), series_of(whole), rtol=1e-12)

@@ -14,8 +14,8 @@ from tests.train.runs import ConfigMaker, fit_quietly
 from train.bundle import load_bundle
 from train.direct import OUT_OF_FOLD_NAME
 from train.evaluate import METRICS_NAME, PREDICTIONS_NAME, evaluate
-from train.fit import BUNDLE_NAME
 from train.readings import list_readings, readings_path
+from train.run_folder import BUNDLE_NAME
 
 
 @pytest.fixture

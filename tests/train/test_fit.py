@@ -13,14 +13,16 @@ from contract.errors import InputError
 from contract.manifest import read_manifest
 from tests.train.runs import CAUSAL, ConfigMaker, fit_interrupted, fit_quietly, history_of, series_of
 from train.bundle import load_bundle
-from train.checkpoint import CHECKPOINT_NAME
+from train.checkpoint import CHECKPOINT_NAME, load_state
 from train.direct import EFFECTS_NAME
 from train.distributed import Comm
+from train.engine import Scores, score
 from train.evaluate import METRICS_NAME, evaluate
-from train.fit import BUNDLE_NAME, HISTORY_NAME, RUN_NAME, choose_device, fit
+from train.fit import choose_device, fit
 from train.people import read_people
 from train.prepare import check_groups, choose_folds, prepare
 from train.readings import READS_NAME
+from train.run_folder import BUNDLE_NAME, HISTORY_NAME, RUN_NAME
 
 
 def test_choose_folds__lowest_open_fold_validates(dataset: str):
@@ -89,13 +91,36 @@ def test_fit__interrupted_run_goes_on_with_the_same_series(
 ):
     # An epoch has 12 steps: the signal comes within the first epoch, at its end, and within the second.
     whole = fit_quietly(make_config(stopping={"max_epochs": 3}, run={"out": str(tmp_path / "whole")}))
-    config = make_config(stopping={"max_epochs": 3}, run={"agree_steps": 1})
+    config = make_config(stopping={"max_epochs": 3}, run={"agree_seconds": 0})
     fit_interrupted(config, step - 1, monkeypatch)
     resumed = fit_quietly(config)
     np.testing.assert_allclose(series_of(resumed), series_of(whole), rtol=1e-12)
     bundles = [load_bundle(run / BUNDLE_NAME).weights for run in (whole, resumed)]
     for name, weights in bundles[0].items():
         torch.testing.assert_close(bundles[1][name], weights)
+
+
+def test_fit__killed_in_a_long_validation_goes_on_from_there(
+    make_config: ConfigMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # Validations: before the first step, after the first epoch, and the one that is interrupted.
+    whole = fit_quietly(make_config(stopping={"max_epochs": 3}, run={"out": str(tmp_path / "whole")}))
+    config, calls = make_config(stopping={"max_epochs": 3}), []
+
+    def interrupted(*arguments: object) -> Scores:
+        calls.append(load_state(tmp_path / "run"))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return score(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("train.engine.LONG_VALIDATION", 0.0)
+        patch.setattr("train.fit.score", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fit_quietly(config)
+    progress = calls[2]["progress"]
+    assert (progress["epoch"], progress["step"], progress["total_steps"]) == (1, 12, 24)
+    np.testing.assert_allclose(series_of(fit_quietly(config)), series_of(whole), rtol=1e-12)
 
 
 def test_fit__finished_run_is_left_alone(make_config: ConfigMaker):

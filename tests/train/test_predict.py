@@ -16,8 +16,8 @@ from tests.references import reference
 from tests.train.runs import ConfigMaker, fit_quietly
 from train.bundle import FACTS_NAME
 from train.evaluate import PREDICTIONS_NAME
-from train.fit import BUNDLE_NAME
 from train.predict import predict
+from train.run_folder import BUNDLE_NAME
 
 
 def test_predict__sealed_fold_of_the_dataset_trained_on_is_left_out(

@@ -24,8 +24,9 @@ from train.bundle import load_bundle
 from train.checkpoint import load_state
 from train.data import open_reader
 from train.direct import fit_effects_of_run
-from train.fit import BUNDLE_NAME, build_trainer, training_batches
+from train.fit import build_trainer, training_batches
 from train.prepare import prepare
+from train.run_folder import BUNDLE_NAME
 
 INTERRUPTED = """
 import os
@@ -95,7 +96,7 @@ def test_fit__interrupted_ranks_go_on_with_the_same_series(make_config: ConfigMa
         "stopping": {"max_epochs": 4, "patience": 50, "min_delta": 0.05},
     }
     whole, resumed = (
-        make_config(**settings, run={"out": str(tmp_path / name), "agree_steps": 1})
+        make_config(**settings, run={"out": str(tmp_path / name), "agree_seconds": 0})
         for name in ("whole", "resumed")
     )
     assert launch(horovodrun(2), whole, tmp_path).returncode == 0
@@ -186,7 +187,7 @@ def test_on_leader__any_failure_of_the_leader_is_told_to_every_rank(tmp_path: Pa
     assert done.returncode == 0, done.stderr
     assert sorted(line for line in done.stdout.splitlines() if line.startswith("rank")) == [
         "rank 0: OSError: no space left",
-        "rank 1: TrainingError: the leading rank failed: OSError: no space left",
+        "rank 1: LostRankError: the leading rank failed: OSError: no space left",
     ]
 
 
@@ -194,7 +195,7 @@ def test_fit__launcher_that_is_told_to_end_leaves_a_checkpoint(make_config: Conf
     # Epochs without end: only the signal stops them; what was saved carries on from the step it came in.
     config = make_config(
         stopping={"max_epochs": 100_000, "patience": 100_000},
-        run={"agree_steps": 1, "out": str(tmp_path / "run")},
+        run={"agree_seconds": 0, "out": str(tmp_path / "run")},
     )
     conf = tmp_path / "conf.yaml"
     conf.write_text(dump_config(config))

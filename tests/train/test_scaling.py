@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from contract.dataset import read_samples, read_stats
+from contract.errors import InputError
 from contract.manifest import Manifest, read_manifest
 from train.people import read_people
 from train.scaling import Densifier, Scaler, fit_scaler, make_batch
@@ -27,6 +28,16 @@ def test_fit_scaler__equals_dense_moments_of_the_training_folds(dataset: str):
     np.testing.assert_allclose(scaler.mean_F, x.mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(scaler.factor_F, 1 / x.std(axis=0), rtol=1e-4)
     np.testing.assert_allclose(scaler.covariate_mean_P, people.covariates_MP.mean(axis=0))
+
+
+def test_fit_scaler__refuses_sums_that_are_not_finite(dataset: str):
+    manifest, folds = read_manifest(dataset), [1, 2, 3]
+    people, stats = read_people(dataset, manifest, folds, covariates=True), read_stats(dataset)
+    of_another = stats["fold"] == 0
+    fit_scaler(stats.assign(sum=stats["sum"].mask(of_another)), manifest, people, folds)
+    stats.loc[np.flatnonzero(stats["fold"] == 2)[3], "sum_squares"] = np.nan
+    with pytest.raises(InputError, match=r"sum_squares: found a sum that is not finite \(fold 2, channel \d"):
+        fit_scaler(stats, manifest, people, folds)
 
 
 def test_fit_scaler__a_constant_covariate_is_silent(dataset: str):

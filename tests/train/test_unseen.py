@@ -18,8 +18,8 @@ from train.calibration import Calibration
 from train.direct import OUT_OF_FOLD_NAME
 from train.engine import Scores, Trainer, person_losses
 from train.evaluate import evaluate, read_reference
-from train.fit import BUNDLE_NAME
 from train.people import read_people
+from train.run_folder import BUNDLE_NAME
 from train.unseen import add_network_scores, network_scores
 
 

@@ -23,8 +23,8 @@ from train.config import DataConfig, TrainConfig
 from train.design import Design, read_design
 from train.direct import OUT_OF_FOLD_NAME
 from train.evaluate import PREDICTIONS_NAME
-from train.fit import BUNDLE_NAME
 from train.readings import Reading, bundle_digest, list_readings
+from train.run_folder import BUNDLE_NAME
 from train.unseen import network_scores
 
 TECHNICAL = ("call_rate", "mean_dp", "mean_gq", "charr")

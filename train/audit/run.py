@@ -12,7 +12,7 @@ from contract.provenance import software_versions
 from train.audit.evidence import gather
 from train.audit.registry import CHECKS
 from train.audit.verdict import weigh
-from train.fit import PACKAGES
+from train.run_folder import PACKAGES
 
 AUDIT_NAME = "audit.json"
 

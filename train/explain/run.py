@@ -25,7 +25,7 @@ from train.explain.people import PEOPLE_NAME, PeopleWriter
 from train.explain.ranking import Refits, run_refits
 from train.explain.refits import Refit, refit_for
 from train.explain.table import gene_table
-from train.fit import BUNDLE_NAME, PACKAGES
+from train.run_folder import BUNDLE_NAME, PACKAGES
 
 GENES_NAME = "genes.parquet"
 EXPLANATIONS_NAME = "explanations.json"

@@ -19,11 +19,12 @@ from train.data import open_reader
 from train.design import Design
 from train.distributed import Comm
 from train.evaluate import score_folds
-from train.fit import BUNDLE_NAME, fit
+from train.fit import fit
 from train.order import list_row_groups
 from train.people import read_people
 from train.prepare import choose_folds
 from train.rivals.protocol import Values
+from train.run_folder import BUNDLE_NAME
 
 Overrides = dict[str, Any]
 

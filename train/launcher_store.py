@@ -1,0 +1,112 @@
+"""The launcher's key-value store, which answers while the ranks' own group hangs, from any host.
+
+horovodrun keeps an HTTP server for its ranks, torchrun a TCPStore. Both end with their launcher.
+"""
+
+from __future__ import annotations
+
+import os
+import urllib.error
+import urllib.request
+from datetime import timedelta
+from http.client import HTTPException
+from typing import Any, Protocol
+
+from train.launch import launcher
+
+SCOPE = "exoshard"
+ANSWER_SECONDS = 5.0
+"""Time for one answer: a rank asks every few seconds, and an answer takes milliseconds."""
+
+
+class StoreError(Exception):
+    """The launcher's store does not answer."""
+
+
+class Store(Protocol):
+    """Texts by key, shared by the ranks of a launch; both calls raise `StoreError`."""
+
+    def put(self, key: str, text: str) -> None:
+        """Replace the text of a key."""
+        ...
+
+    def get(self, key: str) -> str | None:
+        """The text of a key; None where there is none yet."""
+        ...
+
+
+class HorovodStore:
+    """The HTTP server of horovodrun's gloo controller."""
+
+    def __init__(self) -> None:
+        host = os.environ["HOROVOD_GLOO_RENDEZVOUS_ADDR"]
+        self._base = f"http://{host}:{os.environ['HOROVOD_GLOO_RENDEZVOUS_PORT']}/{SCOPE}"
+        # A proxy of the environment is not for the launcher.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def put(self, key: str, text: str) -> None:
+        """Replace the text of a key."""
+        self._ask(urllib.request.Request(f"{self._base}/{key}", data=text.encode(), method="PUT"))
+
+    def get(self, key: str) -> str | None:
+        """The text of a key; None where there is none yet."""
+        return self._ask(urllib.request.Request(f"{self._base}/{key}"))
+
+    def _ask(self, request: urllib.request.Request) -> str | None:
+        try:
+            with self._opener.open(request, timeout=ANSWER_SECONDS) as answer:
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return None
+            raise StoreError(str(error)) from None
+        except (OSError, HTTPException) as error:  # refused, cut off, or no answer in time
+            raise StoreError(str(error)) from None
+
+
+class TorchStore:
+    """The TCPStore of torchrun, over a connection of its own."""
+
+    def __init__(self) -> None:
+        self._client: Any = None
+
+    def put(self, key: str, text: str) -> None:
+        """Replace the text of a key."""
+        self._ask(lambda client: client.set(key, text))
+
+    def get(self, key: str) -> str | None:
+        """The text of a key; None where there is none yet."""
+        found = self._ask(lambda client: client.get(key) if client.check([key]) else None)
+        return None if found is None else found.decode()
+
+    def _ask(self, question: Any) -> Any:
+        try:
+            if self._client is None:
+                self._client = self._connect()
+            return question(self._client)
+        except RuntimeError as error:  # what torch raises for a connection that is refused, lost or too slow
+            self._client = None
+            raise StoreError(str(error)) from None
+
+    @staticmethod
+    def _connect() -> Any:
+        from torch.distributed import PrefixStore, TCPStore
+
+        store = TCPStore(
+            os.environ["MASTER_ADDR"],
+            int(os.environ["MASTER_PORT"]),
+            is_master=False,
+            timeout=timedelta(seconds=ANSWER_SECONDS),
+        )
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        return PrefixStore(f"{SCOPE}/{os.environ.get('TORCHELASTIC_RUN_ID', '')}/{attempt}", store)
+
+
+def open_store() -> Store | None:
+    """The store of the launcher that started this process; None where it has none."""
+    found = launcher()
+    if found == "horovod" and "HOROVOD_GLOO_RENDEZVOUS_ADDR" in os.environ:
+        return HorovodStore()
+    if found == "ddp" and "MASTER_PORT" in os.environ:
+        return TorchStore()
+    return None

@@ -1,0 +1,225 @@
+"""One job at a time on a run's folder: a lock file that names its owner and shows that it lives.
+
+An owner on this machine is looked up by its process; of one elsewhere only the lock's file tells, whose time
+the owner renews. A lock is therefore never left for good: what a killed job leaves is taken over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from contract.errors import InputError, fault
+from train.errors import TrainingError
+from train.launch import launch_name
+
+LOCK_NAME = "lock.json"
+BEAT_SECONDS = 10.0
+"""How often an owner renews its lock."""
+STALE_SECONDS = 60.0
+"""How long a lock from elsewhere stays as it is before its owner counts as dead: six beats, since file
+systems that hosts share may show a change late."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process that holds a run's folder; `launch` is the same for all its ranks."""
+
+    token: str
+    host: str
+    machine: str
+    process: int
+    started: str
+    since: str
+    launch: str
+
+
+class RunLock:
+    """The lock of one run's folder, for the rank that writes there.
+
+    Parameters
+    ----------
+    out
+        The run's folder.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._out, self._path = out, out / LOCK_NAME
+        self._owner: Owner | None = None
+        self._released = threading.Event()
+
+    def take(self) -> None:
+        """Make the folder and become its owner.
+
+        Raises
+        ------
+        InputError
+            If another job owns it, or it can't be made.
+        """
+        if self._out.exists() and not self._out.is_dir():
+            wanted = "a folder, or a name that is free"
+            raise InputError(fault(self._out, "run.out", found="a file", wanted=wanted))
+        owner = _this_process()
+        try:
+            self._out.mkdir(parents=True, exist_ok=True)
+            while not self._create(owner):
+                self._take_over()
+        except OSError as error:
+            found = error.strerror or str(error)
+            wanted = "a folder that can be made and written to"
+            raise InputError(fault(self._out, "run.out", found=f"'{found}'", wanted=wanted)) from None
+        self._owner = owner
+        threading.Thread(target=self._beat, name="run lock", daemon=True).start()
+
+    def check(self) -> None:
+        """Refuse to go on where another job has taken over.
+
+        Raises
+        ------
+        TrainingError
+            If the lock is no longer that of this process.
+        """
+        if not self._is_ours():
+            raise TrainingError(
+                f"{self._path}: found another job's lock, wanted this one's: it was taken for dead "
+                f"after {STALE_SECONDS:g} s without a sign; nothing was written"
+            )
+
+    def release(self) -> None:
+        """Give the folder up, and remove it where it is empty."""
+        self._released.set()
+        with contextlib.suppress(OSError):
+            if self._is_ours():
+                self._path.unlink()
+            if self._owner is not None and not any(self._out.iterdir()):
+                self._out.rmdir()
+        self._owner = None
+
+    def _is_ours(self) -> bool:
+        return self._owner is not None and read_owner(self._out) == self._owner
+
+    def _create(self, owner: Owner) -> bool:
+        try:
+            descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        except FileExistsError:
+            return False
+        try:
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(json.dumps(asdict(owner), indent=1))
+        except OSError:
+            self._path.unlink()
+            raise
+        return True
+
+    def _take_over(self) -> None:
+        """Remove the lock of a dead owner; nothing where it has gone meanwhile."""
+        owner = read_owner(self._out)
+        dead = _is_dead(owner) if owner and owner.machine == _machine() else self._stays()
+        if not dead:
+            raise InputError(
+                fault(self._out, "run.out", found=_told(owner), wanted="its end, or another folder")
+            )
+        # Of several that find it dead one renames it; what it then holds is looked at once more.
+        taken = self._path.with_name(f"{LOCK_NAME}.{uuid.uuid4().hex}")
+        with contextlib.suppress(FileNotFoundError):
+            self._path.rename(taken)
+            if _read(taken) != owner:
+                taken.rename(self._path)
+            else:
+                taken.unlink()
+
+    def _stays(self) -> bool:
+        """Whether the lock stays as it is for so long that its owner must be dead; True where it goes."""
+        deadline, before = time.monotonic() + STALE_SECONDS, self._time()
+        while time.monotonic() < deadline:
+            time.sleep(min(1.0, STALE_SECONDS / 10))
+            now = self._time()
+            if now is None:
+                return True
+            if now != before:
+                return False
+        return True
+
+    def _time(self) -> int | None:
+        try:
+            # Opened, as a file system over a network then asks its server.
+            with self._path.open() as stream:
+                return os.fstat(stream.fileno()).st_mtime_ns
+        except FileNotFoundError:
+            return None
+
+    def _beat(self) -> None:
+        while not self._released.wait(BEAT_SECONDS):
+            with contextlib.suppress(OSError):
+                if self._is_ours():
+                    os.utime(self._path)
+
+
+def read_owner(out: Path) -> Owner | None:
+    """Who holds a run's folder; None where no one does, or the lock can't be read (yet)."""
+    return _read(out / LOCK_NAME)
+
+
+def _read(path: Path) -> Owner | None:
+    try:
+        return Owner(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _told(owner: Owner | None) -> str:
+    if owner is None:
+        return "a run in progress elsewhere"
+    return f"a run in progress (process {owner.process} on {owner.host}, since {owner.since})"
+
+
+def _this_process() -> Owner:
+    return Owner(
+        token=uuid.uuid4().hex,
+        host=socket.gethostname(),
+        machine=_machine(),
+        process=os.getpid(),
+        started=_started(os.getpid()) or "",
+        since=datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+        launch=launch_name(),
+    )
+
+
+def _machine() -> str:
+    """Where numbers of processes mean the same: a boot of a host, and there a container."""
+    parts = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        parts += [
+            Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+            os.readlink("/proc/self/ns/pid"),
+        ]
+    return " ".join(parts)
+
+
+def _started(process: int) -> str | None:
+    """When a process started, in the kernel's own count; None where it has ended or no one tells."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def _is_dead(owner: Owner) -> bool:
+    if owner.started:
+        return _started(owner.process) != owner.started
+    try:
+        os.kill(owner.process, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
