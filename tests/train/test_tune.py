@@ -144,8 +144,8 @@ def test_tune__trials_that_cannot_be_fitted(
 
 
 def test_tune__first_fault_of_the_configuration_is_raised(dataset: str, tmp_path: Path) -> None:
-    space = space_of(dataset, tmp_path / "a", data={"batch_size": 63})
-    with pytest.raises(InputError, match=r"data\.batch_size: found 63"):
+    space = space_of(dataset, tmp_path / "a", data={"batch_size": 100_000})
+    with pytest.raises(InputError, match=r"data\.batch_size: found 100000"):
         tune(space, trials=2)
 
 
