@@ -12,7 +12,8 @@ from deploy.bench.parts import Part, write_part
 from deploy.bench.sizes import GeneSizes
 from deploy.bench.suite import Figures
 
-AGGREGATION = ("07_masks", "08_aggregation", "09_dataset")
+AGGREGATION = "08_aggregation"
+TO_DATASET = ("07_masks", AGGREGATION, "09_dataset")
 """Steps from annotated variants to the dataset."""
 
 NEW_PEOPLE = "conf/etl/new_people.yaml"
@@ -26,8 +27,9 @@ def measure_aggregation(folder: Path, sizes: GeneSizes, figures: Figures) -> Fig
     """Return what masks, aggregation and dataset took, beside Hail on the same people and variants.
 
     Hail is told which variant counts in which feature, and is timed from its matrix table of
-    quality-controlled calls to entries by feature and person; ours also writes the dataset, sample by sample,
-    and what describes new people.
+    quality-controlled calls to entries by feature and person; so is our step of aggregation, whose entries
+    are those of its tasks. What comes before it and after it, up to the dataset, sample by sample, and what
+    describes new people, is told beside it.
 
     Raises
     ------
@@ -41,10 +43,12 @@ def measure_aggregation(folder: Path, sizes: GeneSizes, figures: Figures) -> Fig
     measure([sys.executable, "-m", "deploy.bench.hail_genes", *arguments])
     told = json.loads((folder / "hail_genes.json").read_text(encoding="utf-8"))
     records = read_records(run)
-    seconds = sum(figures["step_seconds"][name] for name in AGGREGATION)
+    seconds = figures["step_seconds"][AGGREGATION]
     dataset = records["09_dataset"]["facts"]
     return {
         "aggregation_seconds": seconds,
+        "to_dataset_seconds": sum(figures["step_seconds"][name] for name in TO_DATASET),
+        "aggregation_sums": records[AGGREGATION]["facts"]["sums"],
         "aggregation_people_genes_per_second": dataset["people"] * dataset["genes"] / seconds,
         "aggregation_of_hail": told["hail_aggregation_seconds"] / seconds,
         **told,
