@@ -96,7 +96,10 @@ def test_run_lock__unreadable_and_left_alone_is_taken_over(out: Path, elsewhere:
     elsewhere.write_text("")
     lock = RunLock(out)
     lock.take()
+    lock.check()
+    assert elsewhere.read_text() != ""
     lock.release()
+    assert not elsewhere.exists()
 
 
 def test_run_lock__check_refuses_to_write_after_another_took_over(out: Path):

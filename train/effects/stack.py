@@ -304,9 +304,7 @@ def _family(cohort: Cohort, names: list[str], score_MJ: Floats) -> list[int]:
     """Priors to average: those that know properties, if their average pays for itself, else the others."""
     plain = [j for j, name in enumerate(names) if not name.endswith(WITH_PROPERTIES)]
     knowing = [j for j, name in enumerate(names) if name.endswith(WITH_PROPERTIES) or name == "polygenic"]
-    if len(plain) == len(names):
-        return plain
-    if not any(name.endswith(WITH_PROPERTIES) for name in names) or not plain:
+    if not plain or len(plain) == len(names):
         return plain or knowing
     deviance, with_properties = (
         _blend(cohort, score_MJ[:, of_family], cohort.training_M)[1].deviance
