@@ -217,10 +217,18 @@ def verify(root: str, manifest: Manifest) -> None:
     InputError
         With one sentence for each file that is absent or differs.
     """
+    parts = [part for fold in manifest.folds for part in fold.files]
+    faults = file_faults(root, [*parts, *manifest.tables.values()])
+    if manifest.reference is not None:
+        faults += _reference_faults(root, manifest.reference)
+    if faults:
+        raise InputError(faults)
+
+
+def file_faults(root: str, files: Sequence[PartFile | TableFile]) -> list[str]:
+    """A sentence for each of these files that is absent or differs from its checksum in the manifest."""
     filesystem, base = open_storage(root)
     faults = []
-    parts = [part for fold in manifest.folds for part in fold.files]
-    files: list[PartFile | TableFile] = [*parts, *manifest.tables.values()]
     for file in files:
         try:
             found = hashlib.sha256(filesystem.cat_file(posixpath.join(base, file.path))).hexdigest()
@@ -232,10 +240,7 @@ def verify(root: str, manifest: Manifest) -> None:
         if found != file.sha256:
             wanted = f"{file.sha256[:12]} ({MANIFEST_NAME})"
             faults.append(fault(root, f"{file.path} sha256", found=found[:12], wanted=wanted))
-    if manifest.reference is not None:
-        faults += _reference_faults(root, manifest.reference)
-    if faults:
-        raise InputError(faults)
+    return faults
 
 
 def _reference_faults(root: str, digest: str) -> list[str]:

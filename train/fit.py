@@ -38,6 +38,7 @@ from train.effects.crossfit import DirectPath
 from train.engine import Scores, Trainer, run_epochs, score
 from train.ensemble import build_model, members_of
 from train.failures import failures_told
+from train.intact import IntactFiles
 from train.memory import keep_freed_memory
 from train.model import GeneCNN
 from train.order import RowGroup
@@ -80,6 +81,7 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
 
 def _train(run: OpenRun, prepared: Prepared, comm: Comm, console: Console) -> None:
     config, out = prepared.config, run.folder
+    files = _intact_files(prepared, comm, console)
     reader = open_reader(config.data.dataset, prepared.manifest, config.data)
     path = on_leader(comm, lambda: _direct_path(out, prepared, reader, console))
     trainer = build_trainer(prepared, comm, path)
@@ -98,6 +100,7 @@ def _train(run: OpenRun, prepared: Prepared, comm: Comm, console: Console) -> No
         on_leader(comm, write_state)
 
     def validate() -> tuple[Scores, NDArray[np.int8]]:
+        files.check_unchanged()
         scores = score(trainer, scoring_batches(prepared, reader, prepared.validation_groups, comm))
         return scores, prepared.people.is_case_M[prepared.people.rows(scores.sample_M)]
 
@@ -116,6 +119,16 @@ def _train(run: OpenRun, prepared: Prepared, comm: Comm, console: Console) -> No
         scores, _ = validate()
         on_leader(comm, lambda: _leave_scores(out, scores))
     on_leader(comm, lambda: _leave_bundle(out, prepared, trainer, path))
+
+
+def _intact_files(prepared: Prepared, comm: Comm, console: Console) -> IntactFiles:
+    """The part files that the run reads, each of which was compared with its checksum."""
+    folds = (*prepared.training_folds, *prepared.validation_folds)
+    files = IntactFiles(prepared.config.data.dataset, prepared.manifest, folds, comm)
+    if comm.is_leader:
+        console.print(f"comparing {len(files.files)} part files with their checksums …")
+    files.verify()
+    return files
 
 
 def _direct_path(

@@ -21,6 +21,8 @@ from contract.errors import InputError, fault
 from contract.manifest import Manifest, read_manifest
 from train.config import TrainConfig
 from train.design import Design, read_design
+from train.distributed import Comm
+from train.intact import IntactFiles
 from train.ladder_store import (
     DESIGN_CODE,
     FOLDER,
@@ -87,7 +89,8 @@ def open_ladder(config: TrainConfig) -> Ladder:
     Raises
     ------
     InputError
-        If there are fewer than three folds, a fold holds one class, or a covariate is constant.
+        If there are fewer than three folds, a fold holds one class, a covariate is constant, or a file
+        differs from its checksum.
     """
     manifest = read_manifest(config.data.dataset)
     training, validation = choose_folds(manifest, None, config.data.held_out_folds)
@@ -101,6 +104,7 @@ def open_ladder(config: TrainConfig) -> Ladder:
                 wanted=f"at least {LEAST_FOLDS}",
             )
         )
+    IntactFiles(config.data.dataset, manifest, folds, Comm()).verify()
     design = read_design(config.data, manifest, folds, seed=config.seed)
     for fold in folds:
         require_classes(design.is_case_M[design.fold_M == fold], f"fold {fold}")

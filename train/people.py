@@ -34,8 +34,26 @@ class People:
     covariates_MP: NDArray[np.float32]
 
     def rows(self, sample_B: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-        """Rows of these people."""
-        return np.asarray(self.position[sample_B])
+        """Rows of these people.
+
+        Raises
+        ------
+        InputError
+            If one of them is not of these folds: a part file that does not belong where it lies.
+        """
+        row_B = np.full(len(sample_B), -1, np.int64)
+        inside_B = (sample_B >= 0) & (sample_B < len(self.position))
+        row_B[inside_B] = self.position[sample_B[inside_B]]
+        if (row_B < 0).any():
+            found = f"{int((row_B < 0).sum())} people of other folds, or of none"
+            raise InputError(
+                fault("dataset", "sample_index", found=found, wanted=f"people of {self._named_folds}")
+            )
+        return row_B
+
+    @property
+    def _named_folds(self) -> str:
+        return "folds " + ", ".join(map(str, np.unique(self.fold_M)))
 
 
 def read_people(root: str, manifest: Manifest, folds: Sequence[int], *, covariates: bool) -> People:
@@ -55,12 +73,14 @@ def read_people(root: str, manifest: Manifest, folds: Sequence[int], *, covariat
     Raises
     ------
     InputError
-        If a person's covariates are not as many as the manifest names, or not finite.
+        If a person's covariates are not as many as the manifest names, or not finite, or a sample_index is
+        outside the dataset or there twice.
     """
     columns = ["sample_index", "is_case", "family"] + (["covariates"] if covariates else [])
     parts = [read_samples(root, manifest, [fold], columns) for fold in folds]
     sample_M = _join([part["sample_index"].to_numpy() for part in parts], np.int32)
     is_case_M = _join([part["is_case"].fillna(UNKNOWN).to_numpy() for part in parts], np.int8)
+    _check_indices(root, sample_M, manifest.n_samples)
     position = np.full(manifest.n_samples, -1, np.int64)
     position[sample_M] = np.arange(len(sample_M))
     n_covariates = len(manifest.covariates) if covariates else 0
@@ -105,6 +125,15 @@ def require_both_classes(people: People, folds: Sequence[int], where: str) -> No
     if not cases or not controls:
         found = f"{cases} cases and {controls} controls in {where} (folds {list(folds)})"
         raise InputError(fault("dataset", "is_case", found=found, wanted="both"))
+
+
+def _check_indices(root: str, sample_M: NDArray[np.int32], n_samples: int) -> None:
+    outside = int(((sample_M < 0) | (sample_M >= n_samples)).sum())
+    twice = len(sample_M) - len(np.unique(sample_M))
+    if outside or twice:
+        found = f"{outside} outside the dataset" if outside else f"{twice} that are there twice"
+        wanted = f"each of 0 to {n_samples - 1} in one fold"
+        raise InputError(fault(root, "sample_index", found=found, wanted=wanted))
 
 
 def _join(parts: list[NDArray[Any]], dtype: type[Scalar]) -> NDArray[Scalar]:

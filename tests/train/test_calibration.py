@@ -101,7 +101,7 @@ def test_fit_out_of_fold__leaves_out_people_without_a_label_and_refuses_stranger
         280,
     )
     absent = replace(people, position=np.where(np.arange(300) < 5, -1, np.arange(300)))
-    with pytest.raises(InputError, match="found 5 people of other folds, wanted people read"):
+    with pytest.raises(InputError, match="found 5 people of other folds, or of none, wanted people of folds"):
         fit_out_of_fold(scores, absent)
 
 

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,22 @@ def test_read_people__other_folds_are_not_opened(dataset: str, tmp_path: Path):
     (copy / "samples").mkdir()
     (copy / "samples" / "fold=2").symlink_to(Path(dataset) / "samples" / "fold=2")
     assert len(read_people(str(copy), read_manifest(str(copy)), [2], covariates=False).sample_M) == 100
+
+
+def test_rows__people_of_other_folds_or_none(dataset: str):
+    people = read_people(dataset, read_manifest(dataset), [2, 5], covariates=False)
+    strangers = read_people(dataset, read_manifest(dataset), [9], covariates=False).sample_M[:3]
+    asked = np.concatenate([people.sample_M[:4], strangers, [-1, 1000]])
+    with pytest.raises(InputError, match="sample_index: found 5 people of other folds, or of none, wanted"):
+        people.rows(asked)
+
+
+def test_read_people__a_file_that_lies_in_two_folds(dataset: str, tmp_path: Path):
+    copy = Path(shutil.copytree(dataset, tmp_path / "dataset"))
+    of_fold = "samples/fold={}/part-00000.parquet"
+    shutil.copyfile(copy / of_fold.format(2), copy / of_fold.format(5))
+    with pytest.raises(InputError, match=r"sample_index: found 100 that are there twice, wanted each of 0"):
+        read_people(str(copy), read_manifest(str(copy)), [2, 5], covariates=False)
 
 
 def test_permute_labels__known_labels_move_and_unknown_stay():

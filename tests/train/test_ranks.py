@@ -1,6 +1,7 @@
 """Several ranks on one machine, through the launchers that people use."""
 
 import copy
+import hashlib
 import os
 import shutil
 import signal
@@ -164,12 +165,28 @@ def test_fit__a_rank_that_fails_ends_all_of_them(make_config: ConfigMaker, tmp_p
         if column.path_in_schema.startswith("indices")
     )
     content = bytearray(part.read_bytes())
+    manifest, before = damaged / "manifest.json", hashlib.sha256(content).hexdigest()
     content[start : start + 300] = b"\xff" * 300
     part.write_bytes(bytes(content))
+    # Written like this, so that the checksum agrees.
+    manifest.write_text(manifest.read_text().replace(before, hashlib.sha256(content).hexdigest()))
     done = launch(horovodrun(2), make_config(data={"dataset": str(damaged)}), tmp_path)
     assert done.returncode != 0
     assert "fold=3" in done.stderr
     assert "wanted a row group of the manifest" in done.stderr
+
+
+def test_fit__a_file_that_one_rank_finds_changed_ends_both(
+    make_config: ConfigMaker, tmp_path: Path, dataset: str
+):
+    # The files of training folds 1, 2, 3 … are dealt to two ranks: the second has that of fold 2.
+    changed = Path(shutil.copytree(dataset, tmp_path / "dataset"))
+    part = changed / "samples" / "fold=2" / "part-00000.parquet"
+    pq.write_table(pq.read_table(part), part, row_group_size=64, compression="none")
+    done = launch(horovodrun(2), make_config(data={"dataset": str(changed)}), tmp_path)
+    assert done.returncode != 0
+    assert "fold=2/part-00000.parquet sha256: found" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_on_leader__any_failure_of_the_leader_is_told_to_every_rank(tmp_path: Path):
