@@ -65,6 +65,32 @@ def fit(conf: Conf, overrides: Overrides = None) -> None:
 
 
 @app.command()
+def profile(
+    conf: Conf,
+    overrides: Overrides = None,
+    steps: Annotated[int, typer.Option(min=1, help="steps that are measured, after five that are not")] = 50,
+    trace: Annotated[
+        Path | None, typer.Option(help="also write a JSON file for chrome://tracing", parser=path)
+    ] = None,
+) -> None:
+    """Say where the time of a training step goes; nothing of the run is written.
+
+    CONF is a YAML file such as conf/train/default.yaml; OVERRIDES replace its settings. Under a launcher
+    every rank trains, and the leading one tells.
+    """
+    with _told():
+        config = load_config(TrainConfig, conf, overrides or [])
+        from train import distributed
+        from train.profile import profile_steps, profile_table
+
+        comm = distributed.start(config.run.backend)
+        found = profile_steps(config, comm, steps, trace)
+        if comm.is_leader:
+            _console().print(profile_table(found))
+        comm.close()
+
+
+@app.command()
 def evaluate(
     run: Annotated[
         Path, typer.Argument(help="a run's folder, or the YAML file that it was trained with", parser=path)

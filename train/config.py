@@ -219,6 +219,10 @@ class RunConfig(ConfigModel):
         300.0, gt=0, description="all ranks end when one stands still for so long; null: they wait for ever"
     )
 
+    log_steps: int = Field(
+        10, ge=1, description="steps between two whose figures go to metrics.jsonl, TensorBoard and MLflow"
+    )
+
     @field_validator("out")
     @classmethod
     def _local(cls, out: str) -> str:

@@ -1,18 +1,18 @@
-"""The training loop: epochs, steps, validation, and decisions that all ranks take together."""
+"""One step, one epoch's judgement, one exact pass: what a rank does with a model; `train.loop` repeats it."""
 
 from __future__ import annotations
 
 import itertools
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.autograd.profiler import record_function
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -20,20 +20,21 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from train.config import OptimizerConfig, TrainConfig
 from train.distributed import Comm
 from train.ensemble import Network, members_of
-from train.errors import Stopped, TrainingError
+from train.errors import TrainingError
 from train.layers import begin_step, person_keys
 from train.metrics import auroc
 from train.people import UNKNOWN
 from train.pulse import PULSE
-from train.saving import SavePlan
 from train.scaling import Batch, Densifier
-from train.stopping import Agreement, StopRequest
 
-Batches = Callable[[int, int], Iterator[Batch]]
-"""Batches of an epoch (first argument), without the first so many steps (second)."""
-LONG_VALIDATION = 1.0
-"""Seconds of a validation above which the steps before it are saved first: no rank asks there whether to
-stop, and Horovod ends ranks 5 s after it told them to."""
+TO_DEVICE, FORWARD, BACKWARD, AVERAGING, OPTIMIZER = PARTS = (
+    "batch to the device",
+    "forward pass and loss",
+    "backward pass",
+    "averaging gradients",
+    "optimizer",
+)
+"""Parts of a step, as `train.profile` finds them in a profile."""
 
 
 @dataclass
@@ -149,21 +150,27 @@ class Trainer:
         keys = person_keys(self.config.seed, self.progress.total_steps, batch.sample_B.numpy())
         begin_step(self.model, keys, self.comm.add_up if self.comm.size > 1 else None)
         share = len(batch.sample_B) / self.batch_size
-        batch = batch.to(self.device)
+        with record_function(TO_DEVICE):
+            batch = batch.to(self.device)
         self.optimizer.zero_grad()
-        loss = share * case_loss(self.logits(self.replica, batch), batch.is_case_B)
+        with record_function(FORWARD):
+            loss = share * case_loss(self.logits(self.replica, batch), batch.is_case_B)
         members = members_of(self.model)
         PULSE.mark(f"{self.progress.place} (averaging gradients)", computes=False, waits=True)
         # Gradients are averaged over ranks, which may have unequal shares of the step.
-        (self.comm.size * len(members) * loss + self._penalty()).backward()  # type: ignore[no-untyped-call]
-        self.comm.average_gradients(self.model)
+        with record_function(BACKWARD):
+            total = self.comm.size * len(members) * loss + self._penalty()
+            total.backward()  # type: ignore[no-untyped-call]
+        with record_function(AVERAGING):
+            self.comm.average_gradients(self.model)
         limit = self.config.optimizer.clip_norm or math.inf
         norms = [nn.utils.clip_grad_norm_(member.parameters(), limit) for member in members]
         norm = torch.stack(norms).max().item()
         if not math.isfinite(norm):
             found = f"gradient norm {norm}, loss {loss.item()} on rank {self.comm.rank}"
             raise TrainingError(self._blame(found, wanted="finite numbers; the weights were not changed"))
-        self.optimizer.step()
+        with record_function(OPTIMIZER):
+            self.optimizer.step()
         return loss.item(), norm
 
     def begin(self, scores: Scores, is_case_M: NDArray[np.int8]) -> None:
@@ -276,120 +283,6 @@ def case_loss(logit_B: Tensor, is_case_B: Tensor) -> Tensor:
 def person_losses(is_case_M: NDArray[np.int8], logit_M: NDArray[np.float64]) -> NDArray[np.float64]:
     """Cross-entropy of each person, who has a label."""
     return np.asarray(np.logaddexp(0, logit_M) - is_case_M * logit_M)
-
-
-def run_epochs(
-    trainer: Trainer,
-    training: Batches,
-    validate: Callable[[], tuple[Scores, NDArray[np.int8]]],
-    save: Callable[[], None],
-    tell: Callable[[dict[str, float]], None],
-) -> Progress:
-    """Train until the validation loss stops falling.
-
-    Parameters
-    ----------
-    trainer
-        Model and state, fresh or restored.
-    training
-        This rank's batches of an epoch, equally many on every rank.
-    validate
-        Scores of the validation people and their labels, the same on every rank.
-    save
-        Writes the trainer's state (on the leader).
-    tell
-        Shows a finished epoch (on the leader).
-
-    Raises
-    ------
-    TrainingError
-        If a loss or gradient is not finite.
-    Stopped
-        If the process was asked to end (SIGTERM or SIGINT on any rank), after saving.
-    """
-    progress = trainer.progress
-    with StopRequest() as request:
-        if trainer.model.starts_somewhere and not progress.total_steps and not progress.finished:
-            trainer.begin(*validate())
-        validating = 0.0  # seconds that it took last
-        while not progress.finished:
-            started = time.perf_counter()
-            timing = run_steps(trainer, training(progress.epoch, progress.step), request, save)
-            PULSE.mark(f"the validation of epoch {progress.epoch + 1}")
-            local = np.array([progress.loss_sum, timing.waited, timing.people, validating])
-            loss_sum, waited, people, validating = map(float, trainer.comm.sum(local))
-            n_steps, n_ranks = max(progress.step, 1), trainer.comm.size
-            if validating / n_ranks > LONG_VALIDATION:
-                progress.loss_sum = loss_sum if trainer.comm.is_leader else 0.0
-                save()
-            began = time.perf_counter()
-            scores, is_case_M = validate()
-            validating = time.perf_counter() - began
-            entry = trainer.finish_epoch(loss_sum / n_steps, scores, is_case_M)
-            entry["seconds"] = time.perf_counter() - started
-            entry["people_per_second"] = people / timing.seconds
-            entry["waiting_share"] = waited / n_ranks / timing.seconds
-            save()
-            tell(entry)
-    return progress
-
-
-@dataclass
-class Timing:
-    """Seconds of an epoch's steps, of which this rank waited for data; people it saw."""
-
-    seconds: float = 0.0
-    waited: float = 0.0
-    people: int = 0
-
-
-def run_steps(
-    trainer: Trainer, batches: Iterator[Batch], request: StopRequest, save: Callable[[], None]
-) -> Timing:
-    """All steps that are left of an epoch."""
-    progress, comm, timing = trainer.progress, trainer.comm, Timing()
-    if not comm.is_leader and progress.step:
-        progress.loss_sum = 0.0  # of a resumed epoch, the leader carries the sum over ranks
-    trainer.model.train()
-    agreement = Agreement(comm, trainer.config.run.agree_seconds)
-    plan = SavePlan(comm, trainer.config.run, progress.total_steps)
-    started = mark = time.perf_counter()
-    PULSE.mark(f"{progress.place} (reading)")
-    for batch in batches:
-        timing.waited += time.perf_counter() - mark
-        PULSE.mark(progress.place, computes=False)
-        loss, _ = trainer.train_step(batch)
-        progress.loss_sum += loss
-        progress.step += 1
-        progress.total_steps += 1
-        timing.people += len(batch.sample_B)
-        if agreement.stops(request):
-            _save_and_stop(trainer, save)
-        if plan.due(progress.total_steps):
-            _save_within_epoch(trainer, save)
-            plan.saved(progress.total_steps)
-        PULSE.mark(f"{progress.place} (reading)")
-        mark = time.perf_counter()
-    PULSE.mark(f"the end of epoch {progress.epoch + 1}")
-    timing.seconds = time.perf_counter() - started
-    if comm.any(request.made):
-        _save_and_stop(trainer, save)
-    return timing
-
-
-def _save_within_epoch(trainer: Trainer, save: Callable[[], None]) -> None:
-    """Save with the epoch's loss so far, which the leader carries on for all ranks."""
-    comm, progress = trainer.comm, trainer.progress
-    progress.loss_sum = float(comm.sum(np.array([progress.loss_sum]))[0])
-    save()
-    if not comm.is_leader:
-        progress.loss_sum = 0.0
-
-
-def _save_and_stop(trainer: Trainer, save: Callable[[], None]) -> NoReturn:
-    _save_within_epoch(trainer, save)
-    trainer.comm.barrier()  # a rank that ends first makes launchers end the others
-    raise Stopped
 
 
 def score(trainer: Trainer, batches: Iterator[Batch]) -> Scores:

@@ -35,10 +35,11 @@ from train.direct import (
 )
 from train.distributed import Comm, on_leader
 from train.effects.crossfit import DirectPath
-from train.engine import Scores, Trainer, run_epochs, score
+from train.engine import Scores, Trainer, score
 from train.ensemble import build_model, members_of
 from train.failures import failures_told
 from train.intact import IntactFiles
+from train.loop import Calls, run_epochs
 from train.memory import keep_freed_memory
 from train.model import GeneCNN
 from train.order import RowGroup
@@ -48,6 +49,7 @@ from train.pulse import PULSE
 from train.reference import keep_reference, reference_facts
 from train.run_folder import BUNDLE_NAME, HISTORY_NAME, PACKAGES, OpenRun, opened, write_json, writing
 from train.scaling import Batch, Densifier, make_batch
+from train.telemetry import telemetry
 from train.unseen import add_network_scores
 
 
@@ -68,57 +70,74 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
     InputError
         On every rank, for whatever the user can mend.
     TrainingError, Stopped
-        See `train.engine.run_epochs`.
+        See `train.loop.run_epochs`.
     """
     prepared = prepare(config, comm.size)
     out = Path(config.run.out)
     # What the bundle will keep is looked for now: a fault must not be told after the training.
     on_leader(comm, lambda: reference_facts(config.data.dataset, prepared.manifest))
     with opened(out, prepared, comm) as run, failures_told():
-        _train(run, prepared, comm, console)
+        part = _Fit(run, prepared, comm, console)
+        if comm.is_leader:
+            _announce(console, prepared, comm, part.trainer)
+        part.train()
     return out
 
 
-def _train(run: OpenRun, prepared: Prepared, comm: Comm, console: Console) -> None:
-    config, out = prepared.config, run.folder
-    files = _intact_files(prepared, comm, console)
-    reader = open_reader(config.data.dataset, prepared.manifest, config.data)
-    path = on_leader(comm, lambda: _direct_path(out, prepared, reader, console))
-    trainer = build_trainer(prepared, comm, path)
-    if run.state is not None:
-        trainer.restore(run.state)
-    if comm.is_leader:
-        _announce(console, prepared, comm, trainer)
+class _Fit:
+    """One rank's part of a fit, from the folder that it owns to the bundle."""
 
-    def write_state() -> None:
-        run.lock.check()
-        with writing(out, "checkpoint"):
-            save_state(out, trainer.state(), config.run.keep_checkpoints)
-            write_json(out / HISTORY_NAME, trainer.progress.history)
+    def __init__(self, run: OpenRun, prepared: Prepared, comm: Comm, console: Console) -> None:
+        config = prepared.config
+        self.run, self.prepared, self.comm, self.console = run, prepared, comm, console
+        self.files = _intact_files(prepared, comm, console)
+        self.reader = open_reader(config.data.dataset, prepared.manifest, config.data)
+        self.path = on_leader(comm, lambda: _direct_path(run.folder, prepared, self.reader, console))
+        self.trainer = build_trainer(prepared, comm, self.path)
+        if run.state is not None:
+            self.trainer.restore(run.state)
 
-    def save() -> None:
-        on_leader(comm, write_state)
+    def train(self) -> None:
+        """Train to the end and leave the bundle."""
+        trainer, comm, out = self.trainer, self.comm, self.run.folder
+        progress = trainer.progress
+        with telemetry(out, self.prepared, progress.total_steps, comm, self.console) as told:
 
-    def validate() -> tuple[Scores, NDArray[np.int8]]:
-        files.check_unchanged()
-        scores = score(trainer, scoring_batches(prepared, reader, prepared.validation_groups, comm))
+            def tell(entry: dict[str, float]) -> None:
+                told.epoch(progress.total_steps, entry)
+                if comm.is_leader:
+                    self.console.print(_epoch_line(entry))
+
+            def observe(figures: dict[str, float]) -> None:
+                told.step(progress.total_steps, figures)
+
+            run_epochs(trainer, Calls(self._training, self._validate, self._save, tell, observe))
+            PULSE.mark("the bundle")
+            if self.path is not None and progress.best_epoch >= 0:
+                # The convolutions stay: what effects alone say of people is no longer what the network says.
+                trainer.model.load_state_dict(trainer.best_weights)
+                scores, _ = self._validate()
+                on_leader(comm, lambda: _leave_scores(out, scores))
+            on_leader(comm, lambda: _leave_bundle(out, self.prepared, trainer, self.path))
+
+    def _training(self, epoch: int, step: int) -> Iterator[Batch]:
+        return training_batches(self.prepared, self.reader, epoch, self.comm, step)
+
+    def _validate(self) -> tuple[Scores, NDArray[np.int8]]:
+        self.files.check_unchanged()
+        prepared, groups = self.prepared, self.prepared.validation_groups
+        scores = score(self.trainer, scoring_batches(prepared, self.reader, groups, self.comm))
         return scores, prepared.people.is_case_M[prepared.people.rows(scores.sample_M)]
 
-    def tell(entry: dict[str, float]) -> None:
-        if comm.is_leader:
-            console.print(_epoch_line(entry))
+    def _save(self) -> None:
+        on_leader(self.comm, self._write_state)
 
-    def training(epoch: int, step: int) -> Iterator[Batch]:
-        return training_batches(prepared, reader, epoch, comm, step)
-
-    run_epochs(trainer, training, validate, save, tell)
-    PULSE.mark("the bundle")
-    if path is not None and trainer.progress.best_epoch >= 0:
-        # The convolutions stay: what the direct path says of people is no longer what the network says.
-        trainer.model.load_state_dict(trainer.best_weights)
-        scores, _ = validate()
-        on_leader(comm, lambda: _leave_scores(out, scores))
-    on_leader(comm, lambda: _leave_bundle(out, prepared, trainer, path))
+    def _write_state(self) -> None:
+        out, trainer = self.run.folder, self.trainer
+        self.run.lock.check()
+        with writing(out, "checkpoint"):
+            save_state(out, trainer.state(), self.prepared.config.run.keep_checkpoints)
+            write_json(out / HISTORY_NAME, trainer.progress.history)
 
 
 def _intact_files(prepared: Prepared, comm: Comm, console: Console) -> IntactFiles:

@@ -49,7 +49,7 @@ def ranks_part(errors: str) -> str:
     ("fault", "sentence"),
     [
         ("stop:1:30", "has given no sign of life for"),
-        ("sleep:1:30", "stands still in epoch 3, step 7 (train/engine.py:"),
+        ("sleep:1:30", "stands still in epoch 3, step 7 (train/loop.py:"),
     ],
 )
 def test_fit__a_rank_that_stands_still_ends_all(

@@ -114,7 +114,7 @@ def test_fit__killed_in_a_long_validation_goes_on_from_there(
         return score(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr("train.engine.LONG_VALIDATION", 0.0)
+        patch.setattr("train.loop.LONG_VALIDATION", 0.0)
         patch.setattr("train.fit.score", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fit_quietly(config)

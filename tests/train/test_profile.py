@@ -1,0 +1,33 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.train.runs import ConfigMaker
+from train.__main__ import app
+from train.distributed import Comm
+from train.engine import PARTS
+from train.profile import OTHER, READING, profile_steps
+
+
+def test_profile_steps__parts_add_up_to_the_time_taken(make_config: ConfigMaker, tmp_path: Path):
+    config = make_config(data={"batch_size": 32})
+    found = profile_steps(config, Comm(), 30, tmp_path / "trace.json")  # more steps than one epoch has
+    assert (found.steps, found.people) == (30, 960)
+    assert list(found.parts) == [READING, *PARTS, OTHER]
+    assert sum(found.parts.values()) == pytest.approx(found.seconds, rel=0.01)
+    assert found.parts["backward pass"] > 0.02 * found.seconds
+    assert found.parts["forward pass and loss"] > 0.02 * found.seconds
+    assert any(name.startswith("aten::") for name in found.operators)
+    assert json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    assert not Path(config.run.out).exists()
+
+
+def test_profile__prints_the_table(dataset: str, tmp_path: Path):
+    settings = [f"data.dataset={dataset}", f"run.out={tmp_path / 'run'}", "data.reader=arrow"]
+    told = CliRunner().invoke(app, ["profile", "conf/train/default.yaml", *settings, "--steps", "4"])
+    assert told.exit_code == 0, told.output
+    assert "4 steps" in told.output
+    assert "averaging gradients" in told.output
+    assert not (tmp_path / "run").exists()

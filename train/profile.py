@@ -1,0 +1,127 @@
+"""Where the time of a training step goes: some steps under torch's profiler, of which nothing is kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import torch
+from rich.table import Table
+from torch.profiler import ProfilerActivity, profile
+
+from train.config import GeneCNNConfig, TrainConfig
+from train.data import open_reader
+from train.direct import load_path
+from train.distributed import Comm
+from train.engine import PARTS, Trainer
+from train.fit import build_trainer, training_batches
+from train.prepare import Prepared, prepare
+from train.scaling import Batch
+
+WARM_UP = 5
+"""Steps before those that are measured: memory is laid out, and the reader's queue fills."""
+OPERATORS = 10
+"""Operators that are shown."""
+READING, OTHER = "waiting for data", "the rest: scheduling, clipping, bookkeeping"
+
+
+@dataclass(frozen=True)
+class StepProfile:
+    """Seconds of `steps` steps on this rank.
+
+    `parts` add up to `seconds`; `operators` are torch's own, by the time that they took without what they
+    called, on the device that did the work.
+    """
+
+    steps: int
+    people: int
+    seconds: float
+    parts: dict[str, float]
+    operators: dict[str, float]
+
+
+def profile_steps(config: TrainConfig, comm: Comm, steps: int, trace: Path | None = None) -> StepProfile:
+    """Train for some steps on the run's data, from fresh weights, and say where the time went.
+
+    Parameters
+    ----------
+    config
+        The run. Gene effects that it has fitted are used; none are fitted: a step takes as long without.
+    comm
+        The ranks, each of which makes the same steps.
+    steps
+        Steps to measure.
+    trace
+        JSON file for chrome://tracing, of the leading rank; None: none.
+
+    Raises
+    ------
+    InputError, TrainingError
+        As `train.fit.fit`.
+    """
+    prepared = prepare(config, comm.size)
+    effects = load_path(Path(config.run.out)) if isinstance(config.model, GeneCNNConfig) else None
+    trainer = build_trainer(prepared, comm, effects)
+    trainer.model.train()
+    batches = _endless(prepared, comm)
+    for _ in range(WARM_UP):
+        trainer.train_step(next(batches))
+    on_gpu = trainer.device.type == "cuda"
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
+    waited, people = 0.0, 0
+    with profile(activities=activities) as profiled:
+        started = time.perf_counter()
+        for _ in range(steps):
+            mark = time.perf_counter()
+            batch = next(batches)
+            waited += time.perf_counter() - mark
+            trainer.train_step(batch)
+            trainer.progress.total_steps += 1
+            people += len(batch.sample_B)
+        if on_gpu:
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - started
+    if trace is not None and comm.is_leader:
+        profiled.export_chrome_trace(str(trace))
+    return _summary(profiled, trainer, StepProfile(steps, people, seconds, {READING: waited}, {}))
+
+
+def _endless(prepared: Prepared, comm: Comm) -> Iterator[Batch]:
+    data = prepared.config.data
+    reader = open_reader(data.dataset, prepared.manifest, data)
+    for epoch in count():
+        yield from training_batches(prepared, reader, epoch, comm)
+
+
+def _summary(profiled: profile, trainer: Trainer, bare: StepProfile) -> StepProfile:
+    events = profiled.key_averages()
+    parts = {event.key: event.cpu_time_total / 1e6 for event in events if event.key in PARTS}
+    parts = {**bare.parts, **{name: parts.get(name, 0.0) for name in PARTS}}
+    parts[OTHER] = max(0.0, bare.seconds - sum(parts.values()))
+    on_gpu = trainer.device.type == "cuda"
+    own = {
+        event.key: (event.self_device_time_total if on_gpu else event.self_cpu_time_total) / 1e6
+        for event in events
+        if event.key not in PARTS
+    }
+    busiest = sorted(own.items(), key=lambda item: -item[1])[:OPERATORS]
+    return StepProfile(bare.steps, bare.people, bare.seconds, parts, dict(busiest))
+
+
+def profile_table(found: StepProfile) -> Table:
+    """Milliseconds a step and shares, parts first, then the busiest operators."""
+    title = f"{found.steps} steps, {found.people / found.seconds:.0f} people/s on this rank"
+    table = Table("", "ms a step", "share", title=title)
+
+    def row(name: str, seconds: float) -> None:
+        table.add_row(name, f"{1000 * seconds / found.steps:.2f}", f"{seconds / found.seconds:.0%}")
+
+    for name, seconds in found.parts.items():
+        row(name, seconds)
+    table.add_section()
+    for name, seconds in found.operators.items():
+        row(name, seconds)
+    return table
