@@ -28,7 +28,7 @@ def test_imports__keep_to_the_declared_edges():
         ("etl/extra.py", "import cyvcf2", "Only etl.ingest.htslib knows cyvcf2"),
         ("train/extra.py", "import hail", "Training knows nothing of Hail and Spark"),
         ("train/extra.py", "import horovod.torch", "Only train.distributed knows Horovod"),
-        ("train/extra.py", "import petastorm", "Only train.data knows Petastorm"),
+        ("train/extra.py", "import petastorm", "Only train.petastorm_reader knows Petastorm"),
     ],
 )
 def test_imports__a_forbidden_edge_is_found(tmp_path, module, line, broken):

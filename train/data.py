@@ -1,9 +1,6 @@
-"""Rows of a dataset on their way to a rank: the only module that knows Petastorm.
+"""Rows of a dataset on their way to a rank.
 
-Two readers decode row groups behind one interface. Petastorm does it in its own worker thread. Its
-`make_batch_reader` deals row groups by index modulo ranks, which leaves ranks with unequal rows wherever
-folds end in a short row group, and refuses ragged lists. `_OrderedReader` therefore hands Petastorm's
-`Reader` the row groups that train.order chose, in that order, and takes its Arrow tables as they are.
+Two readers decode row groups behind one interface: pyarrow alone, and Petastorm (`train.petastorm_reader`).
 """
 
 from __future__ import annotations
@@ -11,20 +8,13 @@ from __future__ import annotations
 import posixpath
 import queue
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from petastorm.arrow_reader_worker import ArrowReaderWorker
-from petastorm.fs_utils import get_filesystem_and_path_or_paths
-from petastorm.reader import Reader
-from petastorm.workers_pool import EmptyResultError
-from petastorm.workers_pool.thread_pool import ThreadPool
 
 from contract.errors import InputError, fault
 from contract.manifest import Manifest
@@ -34,10 +24,6 @@ from train.order import RowGroup, Schedule, deal, groups_to_score, share_of
 from train.sparse import SparseRows, empty_rows, join_rows
 
 COLUMNS = ("sample_index", "indices", "values")
-RESULTS_QUEUE = 32
-"""Decoded row groups that may wait for the consumer."""
-VENTILATED = 64
-"""Row groups asked for ahead: at Petastorm's default of 3 it sleeps 10 ms whenever they are served."""
 
 Item = TypeVar("Item")
 
@@ -61,10 +47,26 @@ def open_reader(root: str, manifest: Manifest, config: DataConfig) -> RowGroupRe
         Its manifest.
     config
         `reader`, `cache` and `cache_mb` are looked at.
+
+    Raises
+    ------
+    InputError
+        If Petastorm is asked for and not installed.
     """
-    kind = PetastormReader if config.reader == "petastorm" else ArrowReader
-    reader: RowGroupReader = kind(root, manifest)
+    reader = _petastorm(root, manifest) if config.reader == "petastorm" else ArrowReader(root, manifest)
     return CachedReader(reader, config.cache_mb * 2**20) if config.cache == "memory" else reader
+
+
+def _petastorm(root: str, manifest: Manifest) -> RowGroupReader:
+    # Petastorm wants a pyarrow below 15: where that can't be, the other reader gives the same rows.
+    try:
+        from train.petastorm_reader import PetastormReader
+    except ImportError as error:
+        wanted = "arrow, which gives the same rows, or the package"
+        raise InputError(
+            fault("configuration", "data.reader", found=f"petastorm ({error})", wanted=wanted)
+        ) from None
+    return PetastormReader(root, manifest)
 
 
 def training_rows(
@@ -125,44 +127,13 @@ class ArrowReader:
     def read(self, groups: Sequence[RowGroup]) -> Iterator[SparseRows]:
         """Rows of each group, in the order asked for."""
         for group in groups:
-            with _told_as_fault(self._base, group):
+            with told_as_fault(self._base, group):
                 path = posixpath.join(self._base, group.path)
                 with self._filesystem.open(path, "rb") as stream:
                     file = pq.ParquetFile(stream, metadata=self._footers.get(group.path))
                     self._footers[group.path] = file.metadata
                     table = file.read_row_group(group.index, columns=list(COLUMNS))
             yield unpack(table, group, self._n_features)
-
-
-class PetastormReader:
-    """Reads with Petastorm: its file systems and row groups, one worker thread (more lose the order)."""
-
-    def __init__(self, root: str, manifest: Manifest) -> None:
-        self._root = root if "://" in root else Path(root).absolute().as_uri()
-        self._n_features = manifest.n_features
-
-    def read(self, groups: Sequence[RowGroup]) -> Iterator[SparseRows]:
-        """Rows of each group, in the order asked for."""
-        if not groups:
-            return
-        # Petastorm reads through pyarrow's older interface, which announces its end at each call.
-        warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm|pyarrow")
-        with _told_as_fault(self._root, groups[0]):
-            reader = self._open(groups)
-        with reader:
-            for group in groups:
-                with _told_as_fault(self._root, group):
-                    table = reader.next_table()
-                yield unpack(table, group, self._n_features)
-
-    def _open(self, groups: Sequence[RowGroup]) -> _OrderedReader:
-        names = list(dict.fromkeys(group.path for group in groups))
-        urls = [f"{self._root.rstrip('/')}/{name}" for name in names]
-        filesystem, paths = get_filesystem_and_path_or_paths(urls)
-        place = dict(zip(names, paths, strict=True))
-        if not self._root.startswith("file:"):
-            _use_older_parquet_interface()
-        return _OrderedReader(filesystem, paths, [(place[group.path], group.index) for group in groups])
 
 
 class CachedReader:
@@ -276,69 +247,16 @@ def _one_chunk(column: pa.ChunkedArray) -> pa.ListArray:
 
 
 @contextmanager
-def _told_as_fault(root: str, group: RowGroup) -> Iterator[None]:
+def told_as_fault(root: str, group: RowGroup) -> Iterator[None]:
+    """Tell what a reader raises while it reads a row group as a fault of the dataset.
+
+    Raises
+    ------
+    InputError
+        With the row group, and the reader's words.
+    """
     try:
         yield
     except (OSError, pa.ArrowException, LookupError) as error:
         wanted = f"a row group of the manifest ({group.path}, row group {group.index})"
         raise InputError(fault(root, "samples", found=f"'{error}'", wanted=wanted)) from None
-
-
-def _use_older_parquet_interface() -> None:
-    # Petastorm 0.12.1 with pyarrow 14 needs ParquetDataset's older form for file systems of fsspec.
-    if isinstance(pq.ParquetDataset, type):
-        newer = pq.ParquetDataset
-        pq.ParquetDataset = lambda *args, **named: newer(*args, **{"use_legacy_dataset": True, **named})
-
-
-class _TableQueueReader:
-    """Hands over a worker's Arrow table as it is."""
-
-    batched_output = True
-
-    def read_next(self, pool: ThreadPool, schema: object, ngram: object) -> pa.Table:
-        try:
-            return pool.get_results()
-        except EmptyResultError:
-            raise StopIteration from None
-
-
-class _TableWorker(ArrowReaderWorker):  # type: ignore[misc]
-    @staticmethod
-    def new_results_queue_reader() -> _TableQueueReader:
-        return _TableQueueReader()
-
-
-class _OrderedReader(Reader):  # type: ignore[misc]
-    """A Petastorm reader of chosen row groups (file path, index in the file), in the order given."""
-
-    def __init__(self, filesystem: Any, paths: list[str], order: Sequence[tuple[str, int]]) -> None:
-        self._order = order
-        super().__init__(
-            filesystem,
-            paths,
-            schema_fields=[f"^{name}$" for name in COLUMNS],
-            reader_pool=ThreadPool(1, RESULTS_QUEUE),
-            worker_class=_TableWorker,
-            shuffle_row_groups=False,
-            num_epochs=1,
-            is_batched_reader=True,
-        )
-
-    def next_table(self) -> pa.Table:
-        """The next row group's columns."""
-        for _ in range(100):
-            try:
-                return next(self)
-            except StopIteration:
-                # The pool can look idle before its first request is queued; all requests will be served.
-                continue
-        raise RuntimeError("Petastorm ended before it had served every row group")
-
-    def _filter_row_groups(self, dataset: Any, row_groups: list[Any], *unused: Any) -> tuple[list[int], None]:
-        position = {(piece.path, piece.row_group): i for i, piece in enumerate(row_groups)}
-        return [position[wanted] for wanted in self._order], None
-
-    def _create_ventilator(self, indexes: list[int], *settings: Any) -> Any:
-        shuffle, drop, epochs, predicate, _, seed = settings
-        return super()._create_ventilator(indexes, shuffle, drop, epochs, predicate, VENTILATED, seed)
