@@ -4,7 +4,7 @@ PYTHON_IN_VENV := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo real truth-qc truth-evidence paper test lint bench bench-etl bench-qc clean
+.PHONY: help setup demo real truth-qc truth-evidence paper test lint bench bench-etl bench-qc bench-train clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -41,6 +41,9 @@ bench: setup ## measure the ETL, the loaders and the training; table and build/f
 
 bench-etl: setup ## the ETL alone beside Hail's bare import; table and build/figures/bench-etl.json
 	@$(PYTHON_IN_VENV) -m deploy.bench.bench_etl
+
+bench-train: setup ## loaders and training steps beside their yardsticks; table and build/figures/bench-train.json
+	@$(PYTHON_IN_VENV) -m deploy.bench.bench_train
 
 bench-qc: setup ## the ETL and its kinship beside their limits; tables and build/figures/bench-qc.json
 	@$(PYTHON_IN_VENV) -m deploy.bench.bench_qc

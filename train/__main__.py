@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,6 +73,9 @@ def profile(
     trace: Annotated[
         Path | None, typer.Option(help="also write a JSON file for chrome://tracing", parser=path)
     ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="also write the figures of the table as JSON", parser=path)
+    ] = None,
 ) -> None:
     """Say where the time of a training step goes; nothing of the run is written.
 
@@ -82,11 +86,14 @@ def profile(
         config = load_config(TrainConfig, conf, overrides or [])
         from train import distributed
         from train.profile import profile_steps, profile_table
+        from train.run_folder import write_json
 
         comm = distributed.start(config.run.backend)
         found = profile_steps(config, comm, steps, trace)
         if comm.is_leader:
             _console().print(profile_table(found))
+            if figures is not None:
+                write_json(figures, asdict(found) | {"people_per_second": found.people_per_second})
         comm.close()
 
 

@@ -203,6 +203,9 @@ class RunConfig(ConfigModel):
     mixed_precision: bool = Field(
         True, description="bfloat16 arithmetic on GPUs that have it; never on the CPU"
     )
+    half_gradients: bool = Field(
+        False, description="gradients travel between ranks as float16: half the bytes, about three digits"
+    )
     agree_seconds: float = Field(
         0.5, ge=0, description="time between questions among ranks whether to stop and save; 0: at every step"
     )

@@ -89,7 +89,8 @@ class Trainer:
     def __init__(self, model: Network, config: TrainConfig, comm: Comm, densify: Densifier, batch_size: int):
         self.model, self.config, self.comm, self.densify = model, config, comm, densify
         self.batch_size, self.device = batch_size, densify.device
-        self.replica, self.optimizer = comm.wrap(model), make_optimizer(model, config.optimizer)
+        self.replica = comm.wrap(model, half=config.run.half_gradients)
+        self.optimizer = make_optimizer(model, config.optimizer)
         self.full_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.schedule = ReduceLROnPlateau(
             self.optimizer,

@@ -30,17 +30,36 @@ READING, OTHER = "waiting for data", "the rest: scheduling, clipping, bookkeepin
 
 @dataclass(frozen=True)
 class StepProfile:
-    """Seconds of `steps` steps on this rank.
+    """Steps of this rank: `plain_seconds` without the profiler, `seconds` of as many under it, slower ones.
 
-    `parts` add up to `seconds`; `operators` are torch's own, by the time that they took without what they
-    called, on the device that did the work.
+    `people` are those of either; `waited` is the share of `plain_seconds` in which no data was there. `parts`
+    add up to `seconds`; `operators` are torch's own, by the time that they took without what they called, on
+    the device that did the work.
     """
 
+    backend: str
+    ranks: int
     steps: int
     people: int
+    plain_seconds: float
+    waited: float
     seconds: float
     parts: dict[str, float]
     operators: dict[str, float]
+
+    @property
+    def people_per_second(self) -> float:
+        """People of this rank in a second, without the profiler."""
+        return self.people / self.plain_seconds
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What some steps took, and for how long they waited for data; seconds."""
+
+    people: int
+    seconds: float
+    waited: float
 
 
 def profile_steps(config: TrainConfig, comm: Comm, steps: int, trace: Path | None = None) -> StepProfile:
@@ -65,55 +84,66 @@ def profile_steps(config: TrainConfig, comm: Comm, steps: int, trace: Path | Non
     prepared = prepare(config, comm.size)
     effects = load_path(Path(config.run.out)) if isinstance(config.model, GeneCNNConfig) else None
     trainer = build_trainer(prepared, comm, effects)
-    trainer.model.train()
-    batches = _endless(prepared, comm)
-    for _ in range(WARM_UP):
-        trainer.train_step(next(batches))
+    batches = endless_batches(prepared, comm)
+    timed_steps(trainer, batches, WARM_UP)
+    plain = timed_steps(trainer, batches, steps)
     on_gpu = trainer.device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
-    waited, people = 0.0, 0
     with profile(activities=activities) as profiled:
-        started = time.perf_counter()
-        for _ in range(steps):
-            mark = time.perf_counter()
-            batch = next(batches)
-            waited += time.perf_counter() - mark
-            trainer.train_step(batch)
-            trainer.progress.total_steps += 1
-            people += len(batch.sample_B)
-        if on_gpu:
-            torch.cuda.synchronize()
-        seconds = time.perf_counter() - started
+        slowed = timed_steps(trainer, batches, steps)
     if trace is not None and comm.is_leader:
         profiled.export_chrome_trace(str(trace))
-    return _summary(profiled, trainer, StepProfile(steps, people, seconds, {READING: waited}, {}))
+    parts, operators = _parts(profiled, slowed), _operators(profiled, on_gpu=on_gpu)
+    waited = plain.waited / plain.seconds
+    whole = (steps, plain.people, plain.seconds, waited, slowed.seconds)
+    return StepProfile(comm.backend, comm.size, *whole, parts, operators)
 
 
-def _endless(prepared: Prepared, comm: Comm) -> Iterator[Batch]:
+def timed_steps(trainer: Trainer, batches: Iterator[Batch], steps: int) -> Timed:
+    """Train for some steps."""
+    trainer.model.train()
+    waited, people, started = 0.0, 0, time.perf_counter()
+    for _ in range(steps):
+        mark = time.perf_counter()
+        batch = next(batches)
+        waited += time.perf_counter() - mark
+        trainer.train_step(batch)
+        trainer.progress.total_steps += 1
+        people += len(batch.sample_B)
+    if trainer.device.type == "cuda":
+        torch.cuda.synchronize()
+    return Timed(people, time.perf_counter() - started, waited)
+
+
+def endless_batches(prepared: Prepared, comm: Comm) -> Iterator[Batch]:
+    """Batches of this rank, epoch after epoch."""
     data = prepared.config.data
     reader = open_reader(data.dataset, prepared.manifest, data)
     for epoch in count():
         yield from training_batches(prepared, reader, epoch, comm)
 
 
-def _summary(profiled: profile, trainer: Trainer, bare: StepProfile) -> StepProfile:
-    events = profiled.key_averages()
-    parts = {event.key: event.cpu_time_total / 1e6 for event in events if event.key in PARTS}
-    parts = {**bare.parts, **{name: parts.get(name, 0.0) for name in PARTS}}
-    parts[OTHER] = max(0.0, bare.seconds - sum(parts.values()))
-    on_gpu = trainer.device.type == "cuda"
+def _parts(profiled: profile, steps: Timed) -> dict[str, float]:
+    found = {event.key: event.cpu_time_total / 1e6 for event in profiled.key_averages()}
+    parts = {READING: steps.waited, **{name: found.get(name, 0.0) for name in PARTS}}
+    return {**parts, OTHER: max(0.0, steps.seconds - sum(parts.values()))}
+
+
+def _operators(profiled: profile, *, on_gpu: bool) -> dict[str, float]:
     own = {
         event.key: (event.self_device_time_total if on_gpu else event.self_cpu_time_total) / 1e6
-        for event in events
+        for event in profiled.key_averages()
         if event.key not in PARTS
     }
-    busiest = sorted(own.items(), key=lambda item: -item[1])[:OPERATORS]
-    return StepProfile(bare.steps, bare.people, bare.seconds, parts, dict(busiest))
+    return dict(sorted(own.items(), key=lambda item: -item[1])[:OPERATORS])
 
 
 def profile_table(found: StepProfile) -> Table:
     """Milliseconds a step and shares, parts first, then the busiest operators."""
-    title = f"{found.steps} steps, {found.people / found.seconds:.0f} people/s on this rank"
+    title = (
+        f"{found.steps} steps, {found.people_per_second:.0f} people/s on this rank, {found.waited:.1%} "
+        f"waiting ({found.people / found.seconds:.0f} people/s under the profiler, below)"
+    )
     table = Table("", "ms a step", "share", title=title)
 
     def row(name: str, seconds: float) -> None:

@@ -9,14 +9,12 @@ import typer
 
 from contract.config import config_of
 from contract.errors import InputError
-from contract.example import write_example
+from deploy.bench import bench_train
 from deploy.bench.commands import CommandFailed
 from deploy.bench.etl import measure_etl, simulate
-from deploy.bench.loaders import measure_loaders
 from deploy.bench.machine import machine
 from deploy.bench.sizes import Sizes
 from deploy.bench.table import figures_table
-from deploy.bench.training import measure_training
 from deploy.console import FIGURES, console, write_figures
 
 FOLDER = Path("build/bench")
@@ -62,14 +60,10 @@ def _measure_etl(sizes: Sizes) -> dict[str, Any]:
 
 
 def _measure_data(sizes: Sizes) -> dict[str, Any]:
-    dataset = str(FOLDER / "dataset")
-    console.print(f"writing {sizes.people} people × {sizes.genes} genes × 4 channels")
-    write_example(
-        dataset, n_samples=sizes.people, n_genes=sizes.genes, density=sizes.density, causal=(1, 2, 3)
-    )
-    console.print("measuring the readers")
-    loaders = measure_loaders(dataset, sizes)
-    return {"loaders": loaders, "training": measure_training(dataset, FOLDER / "training", sizes)}
+    figures: dict[str, Any] = {}
+    for part in bench_train.PARTS:
+        figures |= part(FOLDER, sizes, figures)
+    return {"training": figures}
 
 
 def _gpu() -> str | None:

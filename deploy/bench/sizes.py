@@ -5,19 +5,26 @@ from pydantic import Field
 from contract.config import ConfigModel
 
 
-class Sizes(ConfigModel):
-    """The defaults are those of a published figure; tests take smaller ones."""
+class TrainSizes(ConfigModel):
+    """Those of `make bench-train`; the defaults are those of a published figure, tests take smaller ones."""
 
-    cohort_people: int = Field(
-        2_000, description="people of the simulated cohort that the ETL is measured on"
-    )
-    cohort_genes: int = Field(1_000, description="genes of that cohort")
     people: int = Field(12_000, description="people of the dataset that loaders and training are measured on")
     genes: int = Field(19_000, description="genes of that dataset; it has four channels")
     density: float = Field(0.01, description="share of its features that are not zero")
     repeats: int = Field(3, description="measured turns of each loader, after one that is not counted")
     turn_seconds: float = Field(1.0, ge=0, description="least time of a turn, of whole epochs")
-    epochs: int = Field(2, description="epochs of each training run; the last one is reported")
+    plain_people: int = Field(640, ge=1, description="people of the dense file that plain Petastorm reads")
+    steps: int = Field(150, ge=1, description="steps of each measured turn of training")
+    paper_steps: int = Field(3, ge=1, description="steps of the published network")
+
+
+class Sizes(TrainSizes):
+    """Those of `make bench`."""
+
+    cohort_people: int = Field(
+        2_000, description="people of the simulated cohort that the ETL is measured on"
+    )
+    cohort_genes: int = Field(1_000, description="genes of that cohort")
 
 
 class EtlSizes(ConfigModel):

@@ -1,4 +1,4 @@
-"""What the benchmarks of the ETL share: settings, the parts in order, a table, figures as JSON."""
+"""What the benchmarks share: settings, the parts in order, a table, figures as JSON."""
 
 import shutil
 from collections.abc import Callable, Iterable
@@ -13,12 +13,12 @@ from contract.errors import InputError
 from deploy.bench.commands import CommandFailed
 from deploy.bench.etl import measure_etl, simulate
 from deploy.bench.machine import machine
-from deploy.bench.sizes import EtlSizes
+from deploy.bench.sizes import EtlSizes, TrainSizes
 from deploy.console import FIGURES, console, write_figures
 
 Settings = Annotated[list[str] | None, typer.Argument(help="key=value for other sizes")]
 Figures = dict[str, Any]
-Sizes = TypeVar("Sizes", bound=EtlSizes)
+Sizes = TypeVar("Sizes", bound=EtlSizes | TrainSizes)
 Part = Callable[[Path, Sizes, Figures], Figures]
 """From the folder of a benchmark, its sizes and the figures measured so far to further ones."""
 

@@ -6,28 +6,48 @@ from typing import Any
 from rich.console import Group
 from rich.table import Table
 
-COLUMNS = ("seconds", "people/s", "peak MB", "beside it")
+COLUMNS = ("seconds", "peak MB", "beside it")
 LOADERS = {
-    "petastorm": "Petastorm",
-    "petastorm_cached": "Petastorm, from its cache",
-    "arrow": "arrow",
+    "gather": "int8 rows from memory",
     "arrow_cached": "arrow, from its cache",
-    "dense": "Petastorm, cache, made dense",
+    "petastorm_cached": "Petastorm, from its cache",
+    "arrow_streaming": "arrow, from Parquet",
+    "petastorm_streaming": "Petastorm, from Parquet",
+    "plain_petastorm": "petastorm.pytorch.DataLoader, dense lists",
+}
+RATIOS = {
+    "cached_over_gather": "cached ÷ rows from memory",
+    "streaming_over_gather": "from Parquet ÷ rows from memory",
+    "over_plain_petastorm": "Petastorm, from Parquet ÷ plain Petastorm",
+    "one_rank_speedup": "one rank, one thread ÷ plain torch layers",
+    "horovod_over_ddp": "two ranks: Horovod ÷ DDP",
+    "scaling_two_ranks": "two ranks ÷ one, a thread each",
+}
+RATES = {
+    "one_rank_people_per_second": "training, one rank, one thread",
+    "plain_layers_people_per_second": "  plain torch layers",
+    "horovod_people_per_second": "  two ranks, Horovod",
+    "ddp_people_per_second": "  two ranks, DDP",
+    "paper_people_per_second": "  two ranks, the published network",
+}
+BYTES = {
+    "bytes_per_step": "Horovod",
+    "ddp_bytes_per_step": "DDP",
+    "half_bytes_per_step": "Horovod, float16",
+    "paper_bytes_per_step": "Horovod, the published network",
 }
 Row = tuple[str, dict[str, str]]
 
 
-def figures_table(figures: dict[str, Any]) -> Table:
+def figures_table(figures: dict[str, Any]) -> Group:
     """Return a row for each figure, in the order of measuring, without the parts that were not measured."""
     table = Table(title="measured in one run")
     table.add_column("")
     for column in COLUMNS:
         table.add_column(column, justify="right")
-    for rows in (_etl_rows(figures), _loader_rows(figures), _training_rows(figures)):
-        for name, cells in rows:
-            table.add_row(name, *(cells.get(column, "") for column in COLUMNS))
-        table.add_section()
-    return table
+    for name, cells in _etl_rows(figures):
+        table.add_row(name, *(cells.get(column, "") for column in COLUMNS))
+    return Group(table, train_table(figures["training"])) if "training" in figures else Group(table)
 
 
 def _etl_rows(figures: dict[str, Any]) -> Iterator[Row]:
@@ -126,28 +146,25 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
-def _loader_rows(figures: dict[str, Any]) -> Iterator[Row]:
-    if "loaders" not in figures:
-        return
-    loaders, sizes = figures["loaders"], figures["sizes"]
-    yield f"loading: {sizes['people']:,} × {sizes['genes']:,} genes × 4", {}
-    yield "  dense int8 rows from memory", _rate(loaders["memory_people_per_second"])
-    for name, told in LOADERS.items():
-        share = {"beside it": f"{loaders[f'{name}_share_of_memory']:.2f} × memory"}
-        yield f"  {told}", _rate(loaders[f"{name}_people_per_second"]) | share
-
-
-def _training_rows(figures: dict[str, Any]) -> Iterator[Row]:
-    for run, measured in figures.get("training", {}).items():
-        backend, ranks = run.rsplit("_", 1)
-        waiting = {"beside it": f"{measured['waiting_share']:.1%} waiting"}
-        cost = _cost(measured["seconds"], measured["peak_rss_mb"])
-        yield f"training, {backend}, ranks: {ranks}", cost | _rate(measured["people_per_second"]) | waiting
+def train_table(figures: dict[str, Any]) -> Table:
+    """Return the table of `make bench-train`."""
+    sizes = figures["sizes"]
+    title = f"{sizes['people']:,} people × {sizes['genes']:,} genes × 4 channels, measured in one run"
+    table = Table("", "figure", title=title, title_justify="left")
+    rates = {f"{name}_people_per_second": f"loading: {told}" for name, told in LOADERS.items()} | RATES
+    for name, told in rates.items():
+        table.add_row(told, f"{figures[name]:,.0f} people/s")
+    table.add_section()
+    for name, told in RATIOS.items():
+        table.add_row(told, f"{figures[name]:.2f}")
+    table.add_row("share of a step that waits for data, at most", f"{figures['waiting_share']:.1%}")
+    table.add_section()
+    for name, told in BYTES.items():
+        table.add_row(f"bytes a step between two ranks: {told}", f"{figures[name] / 1e6:,.2f} MB")
+    grown = f"{figures['rss_growth_mb']:+,.0f} MB, to {figures['rss_mb']:,.0f}"
+    table.add_row("memory of a rank, from epoch 2 to 10", grown)
+    return table
 
 
 def _cost(seconds: float, peak_rss_mb: float) -> dict[str, str]:
     return {"seconds": f"{seconds:.1f}", "peak MB": f"{peak_rss_mb:,.0f}"}
-
-
-def _rate(people_per_second: float) -> dict[str, str]:
-    return {"people/s": f"{people_per_second:,.0f}"}

@@ -1,56 +1,142 @@
-"""People per second of training and the share of time spent waiting for data, by backend and ranks."""
+"""Steps of training: one rank beside plain layers, two beside one, Horovod beside DDP; bytes, memory."""
 
 import json
+import statistics
 import sys
 from pathlib import Path
+from typing import Any
 
+import psutil
+import torch
+
+from contract.config import load_config
 from deploy.bench.commands import measure
-from deploy.bench.sizes import Sizes
+from deploy.bench.plain_network import PlainTrainer
+from deploy.bench.sizes import TrainSizes
+from train.config import TrainConfig
+from train.distributed import Comm
+from train.fit import build_trainer
+from train.prepare import prepare
+from train.profile import WARM_UP, endless_batches, timed_steps
 
-CONFIG = "conf/train/bench.yaml"
+CONFIG, PAPER = "conf/train/bench.yaml", "conf/train/paper.yaml"
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+RANKS = 2
+TURNS = 3
+"""Turns of each way that is compared with another."""
+EPOCHS = 10
+"""Over which memory is looked at."""
+LOOPBACK = "lo"
 
 
 def launchers(ranks: int) -> dict[str, list[str]]:
     """Return the command that starts this many ranks of a module, by backend."""
     beside = Path(sys.executable).with_name("horovodrun")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     return {
         "horovod": [str(beside), "--gloo", "-np", str(ranks), sys.executable, "-m"],
-        "ddp": [
-            sys.executable,
-            "-m",
-            "torch.distributed.run",
-            "--standalone",
-            f"--nproc-per-node={ranks}",
-            "-m",
-        ],
+        "ddp": [*torchrun, f"--nproc-per-node={ranks}", "-m"],
     }
 
 
-def measure_training(dataset: str, out: Path, sizes: Sizes) -> dict[str, dict[str, float]]:
-    """Return figures of one and two ranks with Horovod and with torch DDP.
+def measure_one_rank(dataset: str, sizes: TrainSizes) -> dict[str, float]:
+    """Return people per second of one rank on one thread, beside plain torch layers, in turns."""
+    threads = torch.get_num_threads()
+    config = _config(dataset)
+    prepared = prepare(config, world_size=1)
+    ours = build_trainer(prepared, Comm(), None)
+    torch.set_num_threads(1)
+    plain = PlainTrainer(ours.model, config, Comm(), ours.densify, ours.batch_size)
+    batches = endless_batches(prepared, Comm())
+    rates: dict[str, list[float]] = {"ours": [], "plain": []}
+    for turn in range(TURNS + 1):
+        for name, trainer in (("ours", ours), ("plain", plain)):
+            timed = timed_steps(trainer, batches, sizes.steps if turn else WARM_UP)
+            rates[name].append(timed.people / timed.seconds)
+    torch.set_num_threads(threads)
+    own, before = (statistics.median(rates[name][1:]) for name in ("ours", "plain"))
+    return {
+        "one_rank_people_per_second": own,
+        "plain_layers_people_per_second": before,
+        "one_rank_speedup": own / before,
+    }
+
+
+def measure_ranks(dataset: str, out: Path, sizes: TrainSizes) -> dict[str, float]:
+    """Return what two ranks do beside one, Horovod beside DDP, and what travels between them.
+
+    Each rank has one thread. Backends take turns; medians. Bytes are those that the loopback device carried.
 
     Raises
     ------
     CommandFailed
-        If a training run fails.
+        If a command fails.
     """
-    figures: dict[str, dict[str, float]] = {}
-    for ranks in (1, 2):
-        for backend, launcher in launchers(ranks).items():
-            name = f"{backend}_{ranks}"
-            folder = out / name
-            settings = [
-                f"data.dataset={dataset}",
-                f"run.out={folder}",
-                f"run.backend={backend}",
-                f"stopping.max_epochs={sizes.epochs}",
-            ]
-            measured = measure([*launcher, "train", "fit", CONFIG, *settings])
-            last = json.loads((folder / "history.json").read_text())[-1]
-            figures[name] = {
-                "people_per_second": last["people_per_second"],
-                "waiting_share": last["waiting_share"],
-                "seconds": measured.seconds,
-                "peak_rss_mb": measured.peak_rss_mb,
-            }
-    return figures
+    runs: dict[str, list[dict[str, Any]]] = {"one": [], "horovod": [], "ddp": []}
+    for _ in range(TURNS):
+        runs["one"].append(_profile([sys.executable, "-m"], dataset, out, sizes.steps))
+        for backend, launcher in launchers(RANKS).items():
+            runs[backend].append(_profile(launcher, dataset, out, sizes.steps))
+    rate = {name: statistics.median(run["people_per_second"] for run in of) for name, of in runs.items()}
+    horovod = launchers(RANKS)["horovod"]
+    half = _profile(horovod, dataset, out, sizes.steps, "run.half_gradients=true")
+    paper = _profile(horovod, dataset, out, sizes.paper_steps, config=PAPER)
+    return {
+        "horovod_people_per_second": RANKS * rate["horovod"],
+        "ddp_people_per_second": RANKS * rate["ddp"],
+        "horovod_over_ddp": rate["horovod"] / rate["ddp"],
+        "scaling_two_ranks": RANKS * max(rate["horovod"], rate["ddp"]) / rate["one"],
+        "waiting_share": max(run["waited"] for of in runs.values() for run in of),
+        "bytes_per_step": statistics.median(run["bytes_per_step"] for run in runs["horovod"]),
+        "ddp_bytes_per_step": statistics.median(run["bytes_per_step"] for run in runs["ddp"]),
+        "half_bytes_per_step": half["bytes_per_step"],
+        "paper_bytes_per_step": paper["bytes_per_step"],
+        "paper_people_per_second": RANKS * paper["people_per_second"],
+    }
+
+
+def measure_memory(dataset: str) -> dict[str, float]:
+    """Return by how much the resident memory of a rank grew from its second epoch to the tenth.
+
+    The first fills the cache, and the second lays out what is shuffled from it.
+    """
+    config = _config(dataset)
+    prepared = prepare(config, world_size=1)
+    trainer, batches = build_trainer(prepared, Comm(), None), endless_batches(prepared, Comm())
+    process, resident = psutil.Process(), []
+    for _ in range(EPOCHS):
+        timed_steps(trainer, batches, prepared.schedule.steps)
+        resident.append(process.memory_info().rss / 1e6)
+    return {"rss_mb": resident[-1], "rss_growth_mb": resident[-1] - resident[1]}
+
+
+def _config(dataset: str, *settings: str, config: str = CONFIG) -> TrainConfig:
+    return load_config(TrainConfig, config, [f"data.dataset={dataset}", "run.out=unused", *settings])
+
+
+def _profile(
+    launcher: list[str], dataset: str, out: Path, steps: int, *settings: str, config: str = CONFIG
+) -> dict[str, Any]:
+    out.mkdir(parents=True, exist_ok=True)
+    figures = out / "profile.json"
+    words = [f"data.dataset={dataset}", f"run.out={out / 'run'}", "run.device=cpu", *settings]
+    command = [
+        *launcher,
+        "train",
+        "profile",
+        config,
+        *words,
+        "--steps",
+        str(steps),
+        "--figures",
+        str(figures),
+    ]
+    before = _loopback_bytes()
+    measure(command, ONE_THREAD)
+    told: dict[str, Any] = json.loads(figures.read_text(encoding="utf-8"))
+    # As many steps again ran under the profiler, and some before either.
+    return told | {"bytes_per_step": (_loopback_bytes() - before) / (2 * steps + WARM_UP)}
+
+
+def _loopback_bytes() -> int:
+    return psutil.net_io_counters(pernic=True)[LOOPBACK].bytes_sent

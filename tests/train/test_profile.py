@@ -26,8 +26,12 @@ def test_profile_steps__parts_add_up_to_the_time_taken(make_config: ConfigMaker,
 
 def test_profile__prints_the_table(dataset: str, tmp_path: Path):
     settings = [f"data.dataset={dataset}", f"run.out={tmp_path / 'run'}", "data.reader=arrow"]
-    told = CliRunner().invoke(app, ["profile", "conf/train/default.yaml", *settings, "--steps", "4"])
+    more = ["--steps", "4", "--figures", str(tmp_path / "figures.json")]
+    told = CliRunner().invoke(app, ["profile", "conf/train/default.yaml", *settings, *more])
     assert told.exit_code == 0, told.output
     assert "4 steps" in told.output
     assert "averaging gradients" in told.output
     assert not (tmp_path / "run").exists()
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["people_per_second"] == pytest.approx(4 * 64 / figures["plain_seconds"])
+    assert (figures["backend"], figures["ranks"], figures["steps"]) == ("none", 1, 4)

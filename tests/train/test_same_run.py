@@ -113,6 +113,17 @@ def test_fit__first_twenty_losses_on_two_and_three_ranks(
     np.testing.assert_allclose(loss_S[:20], PINNED, rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize("launcher", [torchrun(2), horovodrun(2)], ids=["ddp", "horovod"])
+def test_fit__gradients_as_float16_are_nearly_the_same_run(
+    make_config: ConfigMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launcher: list[str]
+):
+    config = config_of(make_config, "half")
+    config = config.model_copy(update={"run": config.run.model_copy(update={"half_gradients": True})})
+    loss_S, _, _ = steps_of(config, launcher, tmp_path / "half", monkeypatch)
+    differences = np.abs(loss_S[:20] - PINNED)
+    assert 2e-6 < differences.max() < 2e-3
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", ["arrow", "petastorm"])
 @pytest.mark.parametrize(

@@ -1,35 +1,13 @@
 import sys
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from contract.example import write_example
 from deploy.bench.__main__ import app
 from deploy.bench.commands import CommandFailed, measure
-from deploy.bench.loaders import measure_loaders
 from deploy.bench.sizes import Sizes
 from deploy.bench.table import figures_table
-from deploy.bench.training import launchers
-
-PROJECT = Path(__file__).resolve().parents[3]
-
-
-def test_measure_loaders__rates_are_positive_and_shares_follow(tmp_path, monkeypatch):
-    monkeypatch.chdir(PROJECT)
-    write_example(str(tmp_path / "dataset"), n_samples=1_000, n_genes=20)
-    figures = measure_loaders(str(tmp_path / "dataset"), Sizes(repeats=1, turn_seconds=0))
-    assert all(value > 0 for value in figures.values())
-    expected = figures["petastorm_cached_people_per_second"] / figures["memory_people_per_second"]
-    assert figures["petastorm_cached_share_of_memory"] == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(("backend", "option"), [("horovod", "-np 2"), ("ddp", "--nproc-per-node=2")])
-def test_launchers__start_the_ranks_asked_for(backend, option):
-    command = launchers(2)[backend]
-    assert option in " ".join(command)
-    assert command[-1] == "-m"
 
 
 def test_figures_table__shows_every_figure_and_skips_parts_not_measured():
