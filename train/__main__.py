@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,6 +85,9 @@ def profile(
     """
     with _told():
         config = load_config(TrainConfig, conf, overrides or [])
+        os.environ.setdefault(
+            "KINETO_LOG_LEVEL", "99"
+        )  # torch's profiler else complains of GPUs that are not
         from train import distributed
         from train.profile import profile_steps, profile_table
         from train.run_folder import write_json

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+import psutil
 import torch
 from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
@@ -32,8 +33,9 @@ READING, OTHER = "waiting for data", "the rest: scheduling, clipping, bookkeepin
 class StepProfile:
     """Steps of this rank: `plain_seconds` without the profiler, `seconds` of as many under it, slower ones.
 
-    `people` are those of either; `waited` is the share of `plain_seconds` in which no data was there. `parts`
-    add up to `seconds`; `operators` are torch's own, by the time that they took without what they called, on
+    `people` are those of either; `waited` is the share of `plain_seconds` in which no data was there, and
+    `bytes_sent` what the network devices of this host sent in that time, loopback included. `parts` add up to
+    `seconds`; `operators` are torch's own, by the time that they took without what they called, on
     the device that did the work.
     """
 
@@ -43,6 +45,7 @@ class StepProfile:
     people: int
     plain_seconds: float
     waited: float
+    bytes_sent: int
     seconds: float
     parts: dict[str, float]
     operators: dict[str, float]
@@ -86,7 +89,10 @@ def profile_steps(config: TrainConfig, comm: Comm, steps: int, trace: Path | Non
     trainer = build_trainer(prepared, comm, effects)
     batches = endless_batches(prepared, comm)
     timed_steps(trainer, batches, WARM_UP)
+    sent = psutil.net_io_counters().bytes_sent
     plain = timed_steps(trainer, batches, steps)
+    comm.barrier()  # what the other ranks send belongs to the same steps
+    sent = psutil.net_io_counters().bytes_sent - sent
     on_gpu = trainer.device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     with profile(activities=activities) as profiled:
@@ -95,7 +101,7 @@ def profile_steps(config: TrainConfig, comm: Comm, steps: int, trace: Path | Non
         profiled.export_chrome_trace(str(trace))
     parts, operators = _parts(profiled, slowed), _operators(profiled, on_gpu=on_gpu)
     waited = plain.waited / plain.seconds
-    whole = (steps, plain.people, plain.seconds, waited, slowed.seconds)
+    whole = (steps, plain.people, plain.seconds, waited, sent, slowed.seconds)
     return StepProfile(comm.backend, comm.size, *whole, parts, operators)
 
 
@@ -142,7 +148,8 @@ def profile_table(found: StepProfile) -> Table:
     """Milliseconds a step and shares, parts first, then the busiest operators."""
     title = (
         f"{found.steps} steps, {found.people_per_second:.0f} people/s on this rank, {found.waited:.1%} "
-        f"waiting ({found.people / found.seconds:.0f} people/s under the profiler, below)"
+        f"waiting, {found.bytes_sent / found.steps / 1e6:.2f} MB sent a step "
+        f"({found.people / found.seconds:.0f} people/s under the profiler, below)"
     )
     table = Table("", "ms a step", "share", title=title)
 

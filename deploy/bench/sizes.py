@@ -15,6 +15,7 @@ class TrainSizes(ConfigModel):
     turn_seconds: float = Field(1.0, ge=0, description="least time of a turn, of whole epochs")
     plain_people: int = Field(640, ge=1, description="people of the dense file that plain Petastorm reads")
     steps: int = Field(150, ge=1, description="steps of each measured turn of training")
+    turns: int = Field(3, ge=1, description="turns of each way to train that is compared with another")
     paper_steps: int = Field(3, ge=1, description="steps of the published network")
 
 

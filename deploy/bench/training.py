@@ -22,11 +22,8 @@ from train.profile import WARM_UP, endless_batches, timed_steps
 CONFIG, PAPER = "conf/train/bench.yaml", "conf/train/paper.yaml"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 RANKS = 2
-TURNS = 3
-"""Turns of each way that is compared with another."""
 EPOCHS = 10
 """Over which memory is looked at."""
-LOOPBACK = "lo"
 
 
 def launchers(ranks: int) -> dict[str, list[str]]:
@@ -49,7 +46,7 @@ def measure_one_rank(dataset: str, sizes: TrainSizes) -> dict[str, float]:
     plain = PlainTrainer(ours.model, config, Comm(), ours.densify, ours.batch_size)
     batches = endless_batches(prepared, Comm())
     rates: dict[str, list[float]] = {"ours": [], "plain": []}
-    for turn in range(TURNS + 1):
+    for turn in range(sizes.turns + 1):
         for name, trainer in (("ours", ours), ("plain", plain)):
             timed = timed_steps(trainer, batches, sizes.steps if turn else WARM_UP)
             rates[name].append(timed.people / timed.seconds)
@@ -65,7 +62,8 @@ def measure_one_rank(dataset: str, sizes: TrainSizes) -> dict[str, float]:
 def measure_ranks(dataset: str, out: Path, sizes: TrainSizes) -> dict[str, float]:
     """Return what two ranks do beside one, Horovod beside DDP, and what travels between them.
 
-    Each rank has one thread. Backends take turns; medians. Bytes are those that the loopback device carried.
+    Each rank has one thread. Backends take turns; medians. Bytes are those that this host's network devices
+    sent: over loopback, with what Horovod asks its ranks.
 
     Raises
     ------
@@ -73,7 +71,7 @@ def measure_ranks(dataset: str, out: Path, sizes: TrainSizes) -> dict[str, float
         If a command fails.
     """
     runs: dict[str, list[dict[str, Any]]] = {"one": [], "horovod": [], "ddp": []}
-    for _ in range(TURNS):
+    for _ in range(sizes.turns):
         runs["one"].append(_profile([sys.executable, "-m"], dataset, out, sizes.steps))
         for backend, launcher in launchers(RANKS).items():
             runs[backend].append(_profile(launcher, dataset, out, sizes.steps))
@@ -131,12 +129,6 @@ def _profile(
         "--figures",
         str(figures),
     ]
-    before = _loopback_bytes()
     measure(command, ONE_THREAD)
     told: dict[str, Any] = json.loads(figures.read_text(encoding="utf-8"))
-    # As many steps again ran under the profiler, and some before either.
-    return told | {"bytes_per_step": (_loopback_bytes() - before) / (2 * steps + WARM_UP)}
-
-
-def _loopback_bytes() -> int:
-    return psutil.net_io_counters(pernic=True)[LOOPBACK].bytes_sent
+    return told | {"bytes_per_step": told["bytes_sent"] / steps}
