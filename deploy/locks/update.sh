@@ -15,15 +15,16 @@ torch_cpu_sha256=6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667
 [ -x "$uv" ] || uv=$(command -v uv) || { echo "update: uv is missing; run deploy/setup.sh first" >&2; exit 1; }
 
 resolve() {
-    "$uv" pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate \
+    "$uv" pip compile --quiet --python-version "${python:-3.11}" --generate-hashes --no-header --no-annotate \
         --no-emit-index-url --no-emit-find-links "$@" >/dev/null
 }
 
 resolve "$locks/bootstrap.in" --no-config -o "$locks/bootstrap.lock"
 resolve "$root/pyproject.toml" "$locks/local.in" --extra etl --extra train --extra dev \
     --config-file "$locks/resolve.toml" -o "$locks/local.lock" "$@"
+python=3.12 resolve "$root/pyproject.toml" "$locks/gpu.in" --extra train-arrow --no-config -o "$locks/gpu.lock" "$@"
 # A +cpu version installs nowhere else, so the pin stays plain and accepts either file.
 sed -i "/$torch_cpu_sha256/d" "$locks/local.lock"
 sed -i "s/^torch==2\.13\.0 \\\\$/&\n    --hash=sha256:$torch_cpu_sha256 \\\\/" "$locks/local.lock"
-sed -i '1i # Made by update.sh; do not edit.' "$locks/bootstrap.lock" "$locks/local.lock"
-echo "update: $(grep -c '^[a-z].*==' "$locks/local.lock") packages are locked"
+sed -i '1i # Made by update.sh; do not edit.' "$locks/bootstrap.lock" "$locks/local.lock" "$locks/gpu.lock"
+echo "update: $(grep -c '^[a-z].*==' "$locks/local.lock") packages are locked, $(grep -c '^[a-z].*==' "$locks/gpu.lock") for GPUs"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOCKS = PROJECT / "deploy" / "locks"
@@ -23,10 +24,11 @@ def wanted() -> list[Requirement]:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     exact = [line for line in (LOCKS / "local.in").read_text().splitlines() if line and line[0] != "#"]
-    return [Requirement(line) for line in [*chain.from_iterable(groups), *exact]]
+    found = [Requirement(line) for line in [*chain.from_iterable(groups), *exact]]
+    return [requirement for requirement in found if requirement.name != project["name"]]
 
 
-@pytest.mark.parametrize("lock", ["local.lock", "bootstrap.lock"])
+@pytest.mark.parametrize("lock", ["local.lock", "bootstrap.lock", "gpu.lock"])
 def test_lock__holds_pins_with_hashes_and_nothing_else(lock):
     hashes_of_last = 1
     for number, line in enumerate((LOCKS / lock).read_text().splitlines(), start=1):
@@ -47,6 +49,14 @@ def test_local_lock__torch_is_pinned_without_a_local_version():
 
 def test_local_lock__leaves_cuda_libraries_to_the_installation():
     assert not [name for name in pins("local.lock") if name.startswith(("nvidia", "cuda", "triton"))]
+
+
+def test_gpu_lock__newer_numpy_and_torch_without_what_holds_them_back():
+    found = pins("gpu.lock")
+    assert int(found["numpy"].split(".")[0]) >= 2
+    assert Version(found["torch"]) > Version(pins("local.lock")["torch"])
+    assert int(found["pyarrow"].split(".")[0]) > 14
+    assert not {"petastorm", "horovod", "pyspark", "hail"} & set(found)
 
 
 @pytest.mark.parametrize("requirement", wanted(), ids=str)

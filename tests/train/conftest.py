@@ -7,6 +7,7 @@ import pytest
 from contract.example import write_example
 from tests.train.audit_cohorts import draw_cohort, make_run
 from tests.train.audit_runs import SIGNAL
+from tests.train.optional import READER
 from tests.train.runs import CAUSAL, ConfigMaker, config_maker, fit_quietly
 from train.evaluate import evaluate
 
@@ -27,9 +28,9 @@ def make_config(dataset: str, tmp_path: Path) -> ConfigMaker:
 
 @pytest.fixture(scope="session")
 def evaluated_run(dataset: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on `dataset` through Petastorm that has been evaluated once. Do not change it: copy it."""
+    """A run on `dataset` that has been evaluated once. Do not change it: copy it."""
     make = config_maker(dataset, tmp_path_factory.mktemp("evaluated"))
-    run = fit_quietly(make(data={"reader": "petastorm"}, stopping={"max_epochs": 30}))
+    run = fit_quietly(make(data={"reader": READER}, stopping={"max_epochs": 30}))
     # Other tests of the session may have read the sealed fold of the dataset that they all share.
     evaluate(run, again=True)
     return run

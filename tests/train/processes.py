@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -13,22 +12,11 @@ from pathlib import Path
 import psutil
 
 from contract.config import dump_config
+from tests.train.ranks import LIMIT, PROJECT, horovodrun, require_launcher, torchrun
 from train.config import TrainConfig
 
-PROJECT = Path(__file__).resolve().parents[2]
 FAULTY = str(PROJECT / "tests" / "train" / "faulty.py")
-LIMIT = 150  # seconds; a collective that only some ranks enter would wait for ever
 MARK = "EXOSHARD_TEST_LAUNCH"
-
-
-def horovodrun(n: int) -> list[str]:
-    """Command that starts so many ranks of a Python program."""
-    return [str(Path(sys.executable).parent / "horovodrun"), "--gloo", "-np", str(n), sys.executable]
-
-
-def torchrun(n: int) -> list[str]:
-    """Command that starts so many ranks of a Python program."""
-    return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n)]
 
 
 LAUNCHERS = {"horovod": horovodrun, "ddp": torchrun}
@@ -59,6 +47,7 @@ def launched(
     command: Sequence[str], config: TrainConfig, folder: Path, **environment: str
 ) -> Iterator[Launch]:
     """Start `command fit CONFIG`; whatever is left of it at the end of the block is killed."""
+    require_launcher(command)
     conf = folder / f"{Path(config.run.out).name}.yaml"
     conf.write_text(dump_config(config))
     mark = uuid.uuid4().hex

@@ -9,6 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from contract.config import load_config
+from tests.train.optional import READER
 from train import __main__ as command
 from train.config import TrainConfig
 from train.errors import Stopped, TrainingError
@@ -28,6 +29,7 @@ def test_cli__fit_evaluate_predict_report(dataset: str, tmp_path: Path):
         "evaluation.bootstrap_draws=20",
         f"run.out={run}",
         f"data.dataset={dataset}",
+        f"data.reader={READER}",
     ]
     conf = str(PROJECT / "conf" / "train" / "demo.yaml")
     fitted = invoke("fit", conf, *settings)
@@ -64,7 +66,8 @@ def test_cli__faults_are_sentences_with_status_2(dataset: str, tmp_path: Path, o
     if "cuda" in override and torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     conf = tmp_path / "conf.yaml"
-    conf.write_text(yaml.safe_dump({"data": {"dataset": dataset}, "run": {"out": str(tmp_path / "run")}}))
+    data = {"dataset": dataset, "reader": READER}
+    conf.write_text(yaml.safe_dump({"data": data, "run": {"out": str(tmp_path / "run")}}))
     result = invoke("fit", str(conf), override)
     assert result.exit_code == 2
     assert message in result.stderr
@@ -82,7 +85,8 @@ def test_cli__status_of_other_ends(
 
     monkeypatch.setattr(train.fit, "fit", fail)
     conf = tmp_path / "conf.yaml"
-    conf.write_text(yaml.safe_dump({"data": {"dataset": dataset}, "run": {"out": str(tmp_path / "run")}}))
+    data = {"dataset": dataset, "reader": READER}
+    conf.write_text(yaml.safe_dump({"data": data, "run": {"out": str(tmp_path / "run")}}))
     assert invoke("fit", str(conf)).exit_code == status
 
 

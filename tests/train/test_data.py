@@ -1,3 +1,4 @@
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from contract.dataset import read_samples
 from contract.errors import InputError
 from contract.manifest import read_manifest
+from tests.train.optional import needs_petastorm
 from train.config import DataConfig
 from train.data import (
     CachedReader,
@@ -22,7 +24,7 @@ from train.data import (
 from train.order import RowGroup, Schedule, list_row_groups, plan_schedule
 from train.sparse import SparseRows, join_rows
 
-READERS = ["petastorm", "arrow"]
+READERS = [pytest.param("petastorm", marks=needs_petastorm), "arrow"]
 TRAINING = range(8)
 
 
@@ -58,6 +60,7 @@ def test_read__in_the_order_asked_for(dataset: str, kind: str):
     assert rows == [group.rows for group in asked]
 
 
+@needs_petastorm
 def test_petastorm__no_row_is_lost_in_50_reads(dataset: str):
     groups = list_row_groups(read_manifest(dataset), range(10))
     reader = reader_of(dataset, "petastorm")
@@ -67,6 +70,7 @@ def test_petastorm__no_row_is_lost_in_50_reads(dataset: str):
         assert len(np.unique(samples)) == 1000
 
 
+@needs_petastorm
 def test_petastorm__stopped_early_leaves_no_thread(dataset: str):
     reader, schedule = reader_of(dataset, "petastorm"), schedule_of(dataset)
     before = threading.active_count()
@@ -76,6 +80,7 @@ def test_petastorm__stopped_early_leaves_no_thread(dataset: str):
     assert threading.active_count() == before
 
 
+@needs_petastorm
 def test_training_rows__readers_and_caches_agree(dataset: str):
     schedule = schedule_of(dataset)
     expected = epoch_samples(reader_of(dataset, "arrow"), schedule, 1)
@@ -236,8 +241,14 @@ def test_prefetch__raises_what_the_producer_raised():
         next(items)
 
 
-def test_open_reader__url_of_a_local_folder(dataset: str):
+@pytest.mark.parametrize("kind", READERS)
+def test_open_reader__url_of_a_local_folder(dataset: str, kind: str):
     root = Path(dataset).as_uri()
     groups = list_row_groups(read_manifest(root), [0])
-    for kind in READERS:
-        assert sum(len(block) for block in reader_of(root, kind).read(groups)) == 100
+    assert sum(len(block) for block in reader_of(root, kind).read(groups)) == 100
+
+
+def test_open_reader__petastorm_that_is_not_installed(dataset: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "train.petastorm_reader", None)
+    with pytest.raises(InputError, match=r"data.reader: found petastorm \(.*, wanted arrow, which gives the"):
+        reader_of(dataset, "petastorm")

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from contract.errors import InputError
 from contract.manifest import read_manifest
+from tests.train.optional import needs_petastorm
 from tests.train.runs import CAUSAL, ConfigMaker, fit_interrupted, fit_quietly, history_of, series_of
 from train.bundle import load_bundle
 from train.checkpoint import CHECKPOINT_NAME, load_state
@@ -195,6 +196,7 @@ def test_fit__overwriting_keeps_the_record_of_readings(make_config: ConfigMaker)
         evaluate(run)
 
 
+@needs_petastorm
 def test_fit__where_and_how_rows_are_read_may_change(make_config: ConfigMaker, dataset: str, tmp_path: Path):
     run = fit_quietly(make_config(stopping={"max_epochs": 1}))
     moved = shutil.copytree(dataset, tmp_path / "moved")
@@ -239,6 +241,7 @@ def test_fit__folder_with_other_content(make_config: ConfigMaker, tmp_path: Path
     assert (tmp_path / "run" / "thesis.txt").exists()
 
 
+@needs_petastorm
 def test_fit__run_records_where_it_comes_from(evaluated_run: Path):
     run = json.loads((evaluated_run / RUN_NAME).read_text())
     identity = {"config_digest", "manifest_digest", "batch_size"}

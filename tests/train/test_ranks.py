@@ -18,6 +18,7 @@ import train.launch
 from contract.config import dump_config
 from contract.errors import InputError
 from contract.example import write_example
+from tests.train.optional import needs_horovod
 from tests.train.ranks import LIMIT, PROJECT, horovodrun, launch, torchrun
 from tests.train.runs import ConfigMaker, fit_quietly, history_of, series_of
 from train import distributed
@@ -208,6 +209,7 @@ def test_on_leader__any_failure_of_the_leader_is_told_to_every_rank(tmp_path: Pa
     ]
 
 
+@needs_horovod
 def test_fit__launcher_that_is_told_to_end_leaves_a_checkpoint(make_config: ConfigMaker, tmp_path: Path):
     # Epochs without end: only the signal stops them; what was saved carries on from the step it came in.
     config = make_config(

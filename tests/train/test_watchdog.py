@@ -3,9 +3,9 @@ import threading
 import time
 
 import pytest
-from horovod.runner.http.http_server import RendezvousServer
 from torch.distributed import TCPStore
 
+from tests.train.optional import needs_horovod
 from train.launcher_store import HorovodStore, StoreError, TorchStore, open_store
 from train.pulse import PULSE, Pulse, Standing
 from train.watchdog import Sign, Watchdog, judge
@@ -115,7 +115,10 @@ def test_pulse__line_of_the_main_thread_in_our_code():
     assert found[0].line == "outside of the trainer"
 
 
+@needs_horovod
 def test_horovod_store__put_and_get(monkeypatch: pytest.MonkeyPatch):
+    from horovod.runner.http.http_server import RendezvousServer
+
     server = RendezvousServer()
     monkeypatch.setenv("HOROVOD_RANK", "0")
     monkeypatch.setenv("HOROVOD_GLOO_RENDEZVOUS_ADDR", "127.0.0.1")
