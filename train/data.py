@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from contract.manifest import Manifest
 from contract.storage import open_storage
 from train.config import DataConfig
 from train.order import RowGroup, Schedule, deal, groups_to_score, share_of
+from train.shared_cache import SharedReader
 from train.sparse import SparseRows, empty_rows, join_rows
 
 COLUMNS = ("sample_index", "indices", "values")
@@ -36,7 +38,9 @@ class RowGroupReader(Protocol):
         ...
 
 
-def open_reader(root: str, manifest: Manifest, config: DataConfig) -> RowGroupReader:
+def open_reader(
+    root: str, manifest: Manifest, config: DataConfig, shared: Path | None = None
+) -> RowGroupReader:
     """The reader that the configuration names, with its cache.
 
     Parameters
@@ -47,6 +51,9 @@ def open_reader(root: str, manifest: Manifest, config: DataConfig) -> RowGroupRe
         Its manifest.
     config
         `reader`, `cache` and `cache_mb` are looked at.
+    shared
+        Folder in which ranks of this host share what they decoded, see `train.shared_cache`; None: this
+        process keeps its own.
 
     Raises
     ------
@@ -54,7 +61,10 @@ def open_reader(root: str, manifest: Manifest, config: DataConfig) -> RowGroupRe
         If Petastorm is asked for and not installed.
     """
     reader = _petastorm(root, manifest) if config.reader == "petastorm" else ArrowReader(root, manifest)
-    return CachedReader(reader, config.cache_mb * 2**20) if config.cache == "memory" else reader
+    if config.cache == "none":
+        return reader
+    limit = config.cache_mb * 2**20
+    return CachedReader(reader, limit) if shared is None else SharedReader(reader, shared, limit)
 
 
 def _petastorm(root: str, manifest: Manifest) -> RowGroupReader:

@@ -49,6 +49,7 @@ from train.pulse import PULSE
 from train.reference import keep_reference, reference_facts
 from train.run_folder import BUNDLE_NAME, HISTORY_NAME, PACKAGES, OpenRun, opened, write_json, writing
 from train.scaling import Batch, Densifier, make_batch
+from train.shared_cache import shared_folder
 from train.telemetry import telemetry
 from train.unseen import add_network_scores
 
@@ -76,8 +77,8 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
     out = Path(config.run.out)
     # What the bundle will keep is looked for now: a fault must not be told after the training.
     on_leader(comm, lambda: reference_facts(config.data.dataset, prepared.manifest))
-    with opened(out, prepared, comm) as run, failures_told():
-        part = _Fit(run, prepared, comm, console)
+    with opened(out, prepared, comm) as run, failures_told(), shared_folder(comm) as shared:
+        part = _Fit(run, prepared, comm, console, shared)
         if comm.is_leader:
             _announce(console, prepared, comm, part.trainer)
         part.train()
@@ -87,11 +88,13 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
 class _Fit:
     """One rank's part of a fit, from the folder that it owns to the bundle."""
 
-    def __init__(self, run: OpenRun, prepared: Prepared, comm: Comm, console: Console) -> None:
+    def __init__(
+        self, run: OpenRun, prepared: Prepared, comm: Comm, console: Console, shared: Path | None
+    ) -> None:
         config = prepared.config
         self.run, self.prepared, self.comm, self.console = run, prepared, comm, console
         self.files = _intact_files(prepared, comm, console)
-        self.reader = open_reader(config.data.dataset, prepared.manifest, config.data)
+        self.reader = open_reader(config.data.dataset, prepared.manifest, config.data, shared)
         self.path = on_leader(comm, lambda: _direct_path(run.folder, prepared, self.reader, console))
         self.trainer = build_trainer(prepared, comm, self.path)
         if run.state is not None:
