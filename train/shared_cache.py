@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
@@ -48,7 +49,8 @@ def shared_folder(comm: Comm, place: Path | None = None) -> Iterator[Path | None
         yield None
         return
     place = place or (MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir()))
-    folder = place / f"{PREFIX}{comm.share(uuid.uuid4().hex)}"
+    # By host: containers may share one place for files in memory.
+    folder = place / f"{PREFIX}{comm.share(uuid.uuid4().hex)}-{socket.gethostname()}"
     if comm.local_rank == 0:
         _remove_abandoned(place)
         folder.mkdir(mode=0o700)  # genotypes of single people are inside

@@ -22,6 +22,9 @@ from train.effects.prior import PROPERTY_PENALTY, RIDGE, Floats, Prior, fit_incl
 EM_STEPS = 60
 """Most steps on the pulls of one pass."""
 
+LEAPING = 3
+"""Steps to a leap."""
+
 STEADY = 3e-4
 """Relative change of the prior in a step below which the pulls have no more to say."""
 
@@ -51,7 +54,9 @@ class Pulls:
     product_VCC: Floats
 
 
-def learn_prior(prior: Prior, pulls: Pulls, basis_VD: Floats | None, *, sparse: bool) -> Prior:
+def learn_prior(
+    prior: Prior, pulls: Pulls, basis_VD: Floats | None, *, sparse: bool, steps: int = EM_STEPS
+) -> Prior:
     """The prior that the pulls ask for; the noise stays as it is.
 
     Parameters
@@ -64,8 +69,12 @@ def learn_prior(prior: Prior, pulls: Pulls, basis_VD: Floats | None, *, sparse: 
         Properties of those genes; None: one inclusion probability for all.
     sparse
         Learn the inclusion probability; else it stays 1.
+    steps
+        Most steps. Of fewer than three none leaps.
     """
-    for _ in range(0, EM_STEPS, 3):
+    for _ in range(steps if steps < LEAPING else 0):
+        prior, _ = _step(prior, pulls, basis_VD, sparse=sparse)
+    for _ in range(steps // LEAPING):
         first, _ = _step(prior, pulls, basis_VD, sparse=sparse)
         second, evidence = _step(first, pulls, basis_VD, sparse=sparse)
         if prior_change(first, second) < STEADY:

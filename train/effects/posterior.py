@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from train.effects.columns import GeneColumns, fixed_products, gene_products
-from train.effects.learning import Pulls, learn_prior, prior_change
+from train.effects.learning import EM_STEPS, Pulls, learn_prior, prior_change
 from train.effects.prior import Floats, Prior, Start, first_prior
 
 SETTLING_SWEEPS = 2
@@ -29,6 +29,10 @@ has an effect, many small moves are still to come when each is small."""
 SETTLED = 0.005
 """And when a pass moves the prior by less than this share. A prior that is still on its way costs more than
 any other shortcut: where effects are weak, the share of genes needs many steps."""
+
+SLACK = 1.0
+"""By how much a pass under a new prior may lower the bound: inclusion by properties is penalised, which the
+bound does not know."""
 
 NEARLY_OUT = 0.01
 """Inclusion probability below which a gene is not looked at in every pass."""
@@ -119,13 +123,23 @@ def fit_effects(
     tolerance = TOLERANCE["sparse" if sparse else "polygenic"]
     prior = start if isinstance(start, Prior) else state.first_prior(start)
     rng, settled = np.random.default_rng(0), not learned
+    steps, bound, kept = EM_STEPS, -np.inf, (state.copy(), prior)
     for sweep in range(sweeps):
         # Most genes are nearly out after a few passes: they are looked at in every fourth one.
-        whole = sweep <= SETTLING_SWEEPS or sweep % 4 == 3
+        whole = sweep <= SETTLING_SWEEPS or sweep % 4 == 3 or steps < EM_STEPS
         genes_G = state.vary_G if whole else state.vary_G[state.inclusion_G[state.vary_G] > NEARLY_OUT]
         moved = state.sweep(prior, rng.permutation(genes_G))
         if learned and sweep >= SETTLING_SWEEPS - 1:
-            before, prior = prior, state.learn(prior, basis_GD, sparse=sparse)
+            # Genes that a pass left out are not what the prior says: there is no bound then.
+            now, before = state.bound(prior) if whole else -np.inf, prior
+            if whole and now < bound - SLACK and steps > 1:
+                # Where genes say the same (a batch with fewer calls), the pulls of all change with the prior:
+                # many steps on what one pass has left go astray. Back, and fewer of them.
+                (state, before), steps = kept, max(1, steps // 4)
+            elif whole:
+                bound, steps = now, min(EM_STEPS, 2 * steps)
+                kept = (state.copy(), prior)
+            prior = state.learn(before, basis_GD, sparse=sparse, steps=steps)
             settled = prior_change(before, prior) < SETTLED
         if whole and settled and moved < tolerance and sweep >= SETTLING_SWEEPS:
             break
@@ -222,7 +236,12 @@ class _State:
         )
         return float(moved) / self.n_inside / (prior.noise + 1e-12)
 
-    def learn(self, prior: Prior, basis_GD: Floats | None, *, sparse: bool) -> Prior:
+    def copy(self) -> _State:
+        """A copy that a pass does not change."""
+        changed = ("residual_M", "fixed_P", "mean_GC", "slab_GKC", "share_GK", "covariance_GKCC", "pull_GC")
+        return replace(self, **{name: getattr(self, name).copy() for name in changed})
+
+    def learn(self, prior: Prior, basis_GD: Floats | None, *, sparse: bool, steps: int) -> Prior:
         """The prior that the last pass asks for (the M step, many times over)."""
         vary = self.vary_G
         return learn_prior(
@@ -230,6 +249,7 @@ class _State:
             Pulls(vary, self.pull_GC[vary], self.product_GCC[vary]),
             None if basis_GD is None else basis_GD[vary],
             sparse=sparse,
+            steps=steps,
         )
 
     def noise(self) -> float:
