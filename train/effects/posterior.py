@@ -15,9 +15,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from train.effects.columns import GeneColumns, fixed_products, gene_products
+from train.effects.columns import GeneColumns, fixed_products, gene_products, weighted_sums
 from train.effects.learning import EM_STEPS, Pulls, learn_prior, prior_change
-from train.effects.prior import Floats, Prior, Start, first_prior
+from train.effects.prior import RIDGE, Floats, Prior, Start, first_prior
 
 SETTLING_SWEEPS = 2
 """Sweeps before the prior is learned: the first posterior still carries the order of the genes."""
@@ -123,26 +123,31 @@ def fit_effects(
     tolerance = TOLERANCE["sparse" if sparse else "polygenic"]
     prior = start if isinstance(start, Prior) else state.first_prior(start)
     rng, settled = np.random.default_rng(0), not learned
-    steps, bound, kept = EM_STEPS, -np.inf, (state.copy(), prior)
+    steps, most, bound, kept = EM_STEPS, EM_STEPS, -np.inf, (state.copy(), prior)
     for sweep in range(sweeps):
         # Most genes are nearly out after a few passes: they are looked at in every fourth one.
-        whole = sweep <= SETTLING_SWEEPS or sweep % 4 == 3 or steps < EM_STEPS
+        whole = sweep <= SETTLING_SWEEPS or sweep % 4 == 3 or most < EM_STEPS
         genes_G = state.vary_G if whole else state.vary_G[state.inclusion_G[state.vary_G] > NEARLY_OUT]
+        if most < EM_STEPS:
+            prior = state.shift(prior)
         moved = state.sweep(prior, rng.permutation(genes_G))
         if learned and sweep >= SETTLING_SWEEPS - 1:
             # Genes that a pass left out are not what the prior says: there is no bound then.
             now, before = state.bound(prior) if whole else -np.inf, prior
             if whole and now < bound - SLACK and steps > 1:
                 # Where genes say the same (a batch with fewer calls), the pulls of all change with the prior:
-                # many steps on what one pass has left go astray. Back, and fewer of them.
-                (state, before), steps = kept, max(1, steps // 4)
+                # many steps on what one pass has left go astray. Back, and fewer of them from now on.
+                most, steps = max(1, steps // 2), max(1, steps // 4)
+                state, before = kept[0].copy(), kept[1]
             elif whole:
-                bound, steps = now, min(EM_STEPS, 2 * steps)
+                bound, steps = now, min(most, 2 * steps)
                 kept = (state.copy(), prior)
             prior = state.learn(before, basis_GD, sparse=sparse, steps=steps)
             settled = prior_change(before, prior) < SETTLED
         if whole and settled and moved < tolerance and sweep >= SETTLING_SWEEPS:
             break
+    if most < EM_STEPS:
+        state, prior = kept
     return Effects(state.mean_GC, state.inclusion_G, prior, state.bound(prior), sweep + 1)
 
 
@@ -241,6 +246,39 @@ class _State:
         changed = ("residual_M", "fixed_P", "mean_GC", "slab_GKC", "share_GK", "covariance_GKCC", "pull_GC")
         return replace(self, **{name: getattr(self, name).copy() for name in changed})
 
+    def shift(self, prior: Prior) -> Prior:
+        """Move the mean of the prior and the effects of all genes together, to where the bound is highest.
+
+        Gene by gene they would go there in small steps: each is held back by the prior's mean, which learns
+        from them. Moved together, effects stay as likely under the prior as they were, and what counts is the
+        outcome: least squares on the sums of all genes' features, by channel.
+        """
+        vary, scale_K = self.vary_G, prior.scale_K
+        share_GK, slab_GKC = self.share_GK, self.slab_GKC
+        size_G = share_GK @ scale_K
+        n_channels = self.mean_GC.shape[1]
+        sum_MC = np.column_stack(
+            [
+                weighted_sums(self.outcome.columns, np.outer(size_G, np.eye(n_channels)[c]))
+                for c in range(n_channels)
+            ]
+        )
+        sum_MC *= self.inside_M[:, None]
+        taken_PC = self.basis_MP.T @ sum_MC
+        # Whether a gene has an effect is unsure, and in which slab: that varies with the effects, too.
+        spread_G = share_GK @ scale_K**2 - size_G**2
+        joint_GC = np.einsum("gk,k,gkc->gc", share_GK, scale_K, slab_GKC) - size_G[:, None] * self.mean_GC
+        product_CC = sum_MC.T @ sum_MC - taken_PC.T @ taken_PC
+        product_CC += np.einsum("g,gcd->cd", spread_G[vary], self.product_GCC[vary])
+        wanted_C = sum_MC.T @ self._left() - np.einsum("gcd,gd->c", self.product_GCC[vary], joint_GC[vary])
+        product_CC += np.diag(RIDGE * np.diag(product_CC) + 1e-9)
+        move_C = np.linalg.solve(product_CC, wanted_C)
+        self.slab_GKC[vary] += scale_K[:, None] * move_C
+        self.mean_GC[vary] += size_G[vary, None] * move_C
+        self.residual_M -= sum_MC @ move_C
+        self.fixed_P += taken_PC @ move_C
+        return replace(prior, mean_C=prior.mean_C + move_C)
+
     def learn(self, prior: Prior, basis_GD: Floats | None, *, sparse: bool, steps: int) -> Prior:
         """The prior that the last pass asks for (the M step, many times over)."""
         vary = self.vary_G
@@ -254,11 +292,14 @@ class _State:
 
     def noise(self) -> float:
         """Expected mean square of what is left of the outcome."""
-        left_M = self.residual_M + self.inside_M * (self.basis_MP @ self.fixed_P)
-        vary = self.vary_G
+        left_M, vary = self._left(), self.vary_G
         second_GCC = self._second_moment(vary) - self.mean_GC[vary, :, None] * self.mean_GC[vary, None, :]
         unsure = np.einsum("gcd,gcd->", self.product_GCC[vary], second_GCC)
         return float(left_M @ left_M + unsure) / max(self.n_inside - len(self.fixed_P), 1.0)
+
+    def _left(self) -> Floats:
+        """The outcome less all effects, fixed columns projected out."""
+        return np.asarray(self.residual_M + self.inside_M * (self.basis_MP @ self.fixed_P))
 
     def bound(self, prior: Prior) -> float:
         """Lower bound of the log evidence, up to constants of the data."""

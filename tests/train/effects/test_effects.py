@@ -8,6 +8,7 @@ import pytest
 from scipy.sparse import csc_matrix, csr_matrix
 from scipy.stats import multivariate_normal
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 
 from train.effects.columns import GeneColumns, fixed_products, gather_columns, gene_products, weighted_sums
 from train.effects.crossfit import fit_direct_path
@@ -120,6 +121,25 @@ def test_fit_effects__finds_causal_genes_and_the_ratio_of_channels():
     assert set(np.argsort(-found.inclusion_G)[:3]) == {3, 50, 77}
     assert found.inclusion_G.sum() == pytest.approx(3, abs=0.5)
     assert found.mean_GC[[3, 50, 77], 1] / found.mean_GC[[3, 50, 77], 0] == pytest.approx(0.5, abs=0.2)
+
+
+@pytest.mark.parametrize("start", [Start(0.1), Start(0.1, scales=(1.0, 0.3, 0.1)), Start(1.0)], ids=str)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_fit_effects__a_batch_with_fewer_calls_in_all_genes(start: Start, seed: int):
+    # Batch B holds most cases and lacks a fifth of all calls: every gene is pulled the same way, and each
+    # learns from what all others leave. What such a fit says of other people is worth what the batch is.
+    rng = np.random.default_rng(seed)
+    case_M = rng.integers(0, 2, 2000)
+    in_b_M = rng.random(2000) < np.where(case_M == 1, 0.8, 0.25)
+    x_MCG = rng.poisson(np.where(in_b_M, 0.8, 1.0)[:, None, None] * [[[0.1], [0.3]]], (2000, 2, 600))
+    columns, group_M = columns_of(x_MCG.astype(float)), np.arange(2000) % 2
+    outcome = prepare_outcome(columns, case_M.astype(float), np.empty((2000, 0)), group_M)
+    found = fit_effects(outcome, start, left_out=(1,), sweeps=25)
+    others_M = group_M == 1
+    score_M = weighted_sums(columns, found.mean_GC)[others_M]
+    assert found.prior.noise < 0.25
+    assert roc_auc_score(case_M[others_M], score_M) > 0.72
+    assert 0.15 < np.corrcoef(case_M[others_M], score_M)[0, 1] * 0.5 / score_M.std() < 1.5
 
 
 def test_fit_effects__a_gene_that_never_varies_has_none():
