@@ -6,6 +6,8 @@ horovodrun keeps an HTTP server for its ranks, torchrun a TCPStore. Both end wit
 from __future__ import annotations
 
 import os
+import queue
+import threading
 import urllib.error
 import urllib.request
 from datetime import timedelta
@@ -80,13 +82,25 @@ class TorchStore:
         return None if found is None else found.decode()
 
     def _ask(self, question: Any) -> Any:
+        """Ask in a thread that can be given up: torch waits without end for a host that fell silent."""
+        answers: queue.SimpleQueue[tuple[Any, str | None]] = queue.SimpleQueue()
+        threading.Thread(target=self._answer, args=(question, answers), daemon=True).start()
+        try:
+            answer, failure = answers.get(timeout=2 * ANSWER_SECONDS)  # to connect, and to be answered
+        except queue.Empty:
+            answer, failure = None, "no answer"
+        if failure is not None:
+            self._client = None
+            raise StoreError(failure)
+        return answer
+
+    def _answer(self, question: Any, answers: queue.SimpleQueue[tuple[Any, str | None]]) -> None:
         try:
             if self._client is None:
                 self._client = self._connect()
-            return question(self._client)
+            answers.put((question(self._client), None))
         except RuntimeError as error:  # what torch raises for a connection that is refused, lost or too slow
-            self._client = None
-            raise StoreError(str(error)) from None
+            answers.put((None, str(error)))
 
     @staticmethod
     def _connect() -> Any:
