@@ -17,7 +17,7 @@ class DataConfig(ConfigModel):
         "petastorm", description="who decodes the Parquet row groups"
     )
     cache: Literal["none", "memory"] = Field(
-        "memory", description="memory: a rank keeps row groups that it has decoded, still sparse"
+        "memory", description="memory: ranks keep what they decoded, still sparse, once for all of a host"
     )
     cache_mb: int = Field(
         4096, ge=0, description="memory that a rank gives them (MiB); the rest is read anew"

@@ -43,8 +43,7 @@ class IntactFiles:
             On every rank, with one sentence for each file that is absent or differs.
         """
         PULSE.mark("the checksums of the dataset")
-        if self.comm.is_leader:
-            self._looks = self._look()  # before the files are read: a later change is seen as one
+        self._looks = on_leader(self.comm, self._look)  # before they are read: a later change is seen as one
         mine = self.files[self.comm.rank :: self.comm.size]
         with ThreadPoolExecutor(THREADS) as pool:
             faults = [text for found in pool.map(self._faults, mine) for text in found]
@@ -81,7 +80,10 @@ class IntactFiles:
 
     def _faults(self, file: PartFile) -> list[str]:
         PULSE.renew()
-        return file_faults(self.root, [file])
+        try:
+            return file_faults(self.root, [file])
+        except Exception as error:  # noqa: BLE001 - of a store, any kind; the other ranks wait to be told
+            return [fault(self.root, file.path, found=f"'{error}'", wanted="a file that can be read")]
 
 
 def _raise_on_all(comm: Comm, faults: Sequence[str]) -> None:

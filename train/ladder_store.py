@@ -27,6 +27,7 @@ NETWORK_CODE = (
         "sparse.py",
         "fit.py",
         "engine.py",
+        "loop.py",
         "model.py",
         "scaling.py",
         "order.py",

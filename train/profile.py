@@ -16,11 +16,12 @@ from torch.profiler import ProfilerActivity, profile
 from train.config import GeneCNNConfig, TrainConfig
 from train.data import open_reader
 from train.direct import load_path
-from train.distributed import Comm
+from train.distributed import Comm, on_leader
 from train.engine import PARTS, Trainer
 from train.fit import build_trainer, training_batches
 from train.prepare import Prepared, prepare
 from train.scaling import Batch
+from train.shared_cache import shared_folder
 
 WARM_UP = 5
 """Steps before those that are measured: memory is laid out, and the reader's queue fills."""
@@ -85,9 +86,16 @@ def profile_steps(config: TrainConfig, comm: Comm, steps: int, trace: Path | Non
         As `train.fit.fit`.
     """
     prepared = prepare(config, comm.size)
-    effects = load_path(Path(config.run.out)) if isinstance(config.model, GeneCNNConfig) else None
-    trainer = build_trainer(prepared, comm, effects)
-    batches = endless_batches(prepared, comm)
+    effects = None
+    if isinstance(config.model, GeneCNNConfig):
+        effects = on_leader(comm, lambda: load_path(Path(config.run.out)))
+    with shared_folder(comm) as shared:
+        trainer = build_trainer(prepared, comm, effects)
+        return _profiled(trainer, endless_batches(prepared, comm, shared), steps, trace)
+
+
+def _profiled(trainer: Trainer, batches: Iterator[Batch], steps: int, trace: Path | None) -> StepProfile:
+    comm = trainer.comm
     timed_steps(trainer, batches, WARM_UP)
     sent = psutil.net_io_counters().bytes_sent
     plain = timed_steps(trainer, batches, steps)
@@ -121,10 +129,10 @@ def timed_steps(trainer: Trainer, batches: Iterator[Batch], steps: int) -> Timed
     return Timed(people, time.perf_counter() - started, waited)
 
 
-def endless_batches(prepared: Prepared, comm: Comm) -> Iterator[Batch]:
+def endless_batches(prepared: Prepared, comm: Comm, shared: Path | None = None) -> Iterator[Batch]:
     """Batches of this rank, epoch after epoch."""
     data = prepared.config.data
-    reader = open_reader(data.dataset, prepared.manifest, data)
+    reader = open_reader(data.dataset, prepared.manifest, data, shared)
     for epoch in count():
         yield from training_batches(prepared, reader, epoch, comm)
 

@@ -7,19 +7,21 @@ for itself, as it would alone.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
-import psutil
+import torch
 
 from train.distributed import Comm
 from train.order import RowGroup
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 PREFIX, OWNER = "exoshard-rows-", "owner"
 MEMORY = Path("/dev/shm")
+JUST_MADE = 60.0
+"""Seconds in which a folder may still be without its lock."""
 DTYPES = {"sample_R": np.int32, "offsets": np.int64, "indices_N": np.int32, "values_N": np.float32}
 """Arrays of `SparseRows`; a file holds the lengths of each (int64), then one after another."""
 
@@ -45,33 +49,49 @@ def shared_folder(comm: Comm, place: Path | None = None) -> Iterator[Path | None
     place
         Where it is made; None: in memory, or else where temporary files go.
     """
+    place = place or (MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir()))
+    if comm.local_rank == 0:
+        _remove_abandoned(place)
     if comm.size == 1:
         yield None
         return
-    place = place or (MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir()))
-    # By host: containers may share one place for files in memory.
-    folder = place / f"{PREFIX}{comm.share(uuid.uuid4().hex)}-{socket.gethostname()}"
-    if comm.local_rank == 0:
-        _remove_abandoned(place)
-        folder.mkdir(mode=0o700)  # genotypes of single people are inside
-        (folder / OWNER).write_text(str(os.getpid()))
-    comm.barrier()
+    # By host and launcher: containers may share one place for files in memory, and hosts one name.
+    own = f"{socket.gethostname()}-{os.environ.get('GROUP_RANK', '0')}"
+    folder = place / f"{PREFIX}{comm.share(uuid.uuid4().hex)}-{own}"
+    owner = _make(folder) if comm.local_rank == 0 else None
+    failed = comm.any(comm.local_rank == 0 and owner is None)
     try:
-        yield folder
+        yield None if failed else folder
     finally:
         # Others may still map files: their memory is freed when the last lets go.
         if comm.local_rank == 0:
             shutil.rmtree(folder, ignore_errors=True)
+        if owner is not None:
+            owner.close()
+
+
+def _make(folder: Path) -> IO[str] | None:
+    """The folder, locked for as long as its owner lives; None where there is no room for it."""
+    try:
+        folder.mkdir(mode=0o700)  # genotypes of single people are inside
+        owner = (folder / OWNER).open("w")
+        fcntl.flock(owner, fcntl.LOCK_EX)
+    except OSError:
+        return None
+    return owner
 
 
 def _remove_abandoned(place: Path) -> None:
-    """Remove what launches left that were killed."""
+    """Remove what launches left that were killed: nobody holds their locks any more."""
     for folder in place.glob(f"{PREFIX}*"):
         try:
-            if not psutil.pid_exists(int((folder / OWNER).read_text())):
+            if time.time() - folder.stat().st_mtime < JUST_MADE:
+                continue
+            with (folder / OWNER).open("a") as owner:
+                fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
-        except (OSError, ValueError):
-            continue  # of another user, or not begun
+        except OSError:
+            continue  # held by its owner, or of another user
 
 
 class SharedReader:
@@ -85,7 +105,8 @@ class SharedReader:
         """Rows of each group, in the order asked for."""
         for group in groups:
             if group not in self._mapped and (path := self._path(group)).exists():
-                self._mapped[group] = map_rows(path)
+                with suppress(OSError):
+                    self._mapped[group] = map_rows(path)
         known = set(self._mapped)
         fresh = self._reader.read([group for group in groups if group not in known])
         for group in groups:
@@ -129,7 +150,10 @@ def write_rows(path: Path, rows: SparseRows) -> None:
 
 def map_rows(path: Path) -> SparseRows:
     """Rows of a file, of which memory holds one copy for all that map it."""
-    content = np.memmap(path, np.uint8, "r")
+    # torch closes the file that it maps: numpy would keep one open for each of thousands of row groups.
+    size = path.stat().st_size
+    content = torch.from_file(str(path), shared=True, size=size, dtype=torch.uint8).numpy()
+    content.flags.writeable = False
     lengths = content[: 8 * len(DTYPES)].view(np.int64)
     sized = dict(zip(DTYPES, lengths.tolist(), strict=True))
     arrays, start = {}, 8 * len(DTYPES)

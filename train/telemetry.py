@@ -32,6 +32,10 @@ MLFLOW_NAME = "mlflow.json"
 MLFLOW_URI = "MLFLOW_TRACKING_URI"
 MLFLOW_PATIENCE = 30.0
 """Seconds for what MLflow has not been told when the run ends."""
+MLFLOW_PATIENCE_OF_OTHERS = 2.0
+"""The same for a run that was stopped or failed: launchers kill what stays."""
+MLFLOW_LIMITS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+"""Unless the environment says otherwise: MLflow's own would keep a run waiting for many minutes."""
 PARAMS_AT_A_TIME = 100
 """As many as MLflow takes in one request."""
 
@@ -111,10 +115,10 @@ def telemetry(out: Path, prepared: Prepared, step: int, comm: Comm, console: Con
     sinks: list[Sink] = []
 
     def open_sinks() -> None:
-        if os.environ.get(MLFLOW_URI):
-            sinks.append(MLflow(out, prepared, console))
         with writing(out, LOG_NAME):
             sinks.extend([JsonLines(out / LOG_NAME), TensorBoard(out / TENSORBOARD_NAME, step)])
+        if os.environ.get(MLFLOW_URI):
+            sinks.append(MLflow(out, prepared, console))
 
     on_leader(comm, open_sinks)
     told = Telemetry(sinks, prepared.config.run.log_steps, console)
@@ -169,6 +173,9 @@ class MLflow:
 
     def __init__(self, out: Path, prepared: Prepared, console: Console) -> None:
         self._out, self._console = out, console
+        self._store = digest(os.environ[MLFLOW_URI])  # it may hold a password
+        for name, value in MLFLOW_LIMITS.items():
+            os.environ.setdefault(name, value)
         try:
             import mlflow
 
@@ -199,7 +206,9 @@ class MLflow:
                 self._jobs.put(lambda name=name: self._give(name))  # type: ignore[misc]
         self._jobs.put(lambda: self._client.set_terminated(self._run_id, names[status]))
         self._jobs.put(None)
-        self._worker.join(MLFLOW_PATIENCE)
+        self._worker.join(MLFLOW_PATIENCE if status == "finished" else MLFLOW_PATIENCE_OF_OTHERS)
+        if self._worker.is_alive():
+            self._console.print("MLflow was not told everything of this run: it answers too slowly")
 
     def _open(self, prepared: Prepared) -> str:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "exoshard")
@@ -208,7 +217,7 @@ class MLflow:
         known = self._out / MLFLOW_NAME
         if known.exists():
             kept = json.loads(known.read_text(encoding="utf-8"))
-            if kept["uri"] == os.environ[MLFLOW_URI]:
+            if kept["store"] == self._store:
                 self._client.update_run(kept["run_id"], status="RUNNING")
                 return str(kept["run_id"])
         config, entities = prepared.config, self._entities
@@ -223,7 +232,7 @@ class MLflow:
         params = [entities.Param(name, str(value)) for name, value in flat(config.model_dump(mode="json"))]
         for start in range(0, len(params), PARAMS_AT_A_TIME):
             self._client.log_batch(run_id, params=params[start : start + PARAMS_AT_A_TIME])
-        write_json(known, {"uri": os.environ[MLFLOW_URI], "run_id": run_id})
+        write_json(known, {"store": self._store, "run_id": run_id})
         return run_id
 
     def _give(self, name: str) -> None:

@@ -94,10 +94,11 @@ def test_fit__a_host_that_falls_silent_is_named(hosts: Hosts, make_config: Confi
     ranks = [started(torchrun(hosts, host, words), SLOW="0.2") for host in (0, 1)]
     try:
         wait_for(Path(config.run.out) / "history.json")
+        left = [rank for rank in ranks_of(conf) if rank.ppid() == ranks[1].pid]
+        assert len(left) == 1
         hosts.cut_off(1)
         cut = time.monotonic()
         _, told = ranks[0].communicate(timeout=100)
-        left = [rank for rank in ranks_of(conf) if rank.ppid() == ranks[1].pid]
         psutil.wait_procs(left, timeout=110)  # it looks for the store for 30 s, and may save for 60
         assert time.monotonic() - cut < 150
         assert [rank for rank in left if rank.is_running()] == []

@@ -1,3 +1,4 @@
+import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -98,9 +99,12 @@ def test_shared_folder__for_several_ranks_of_a_host_and_gone_afterwards(tmp_path
     with shared_folder(Comm(), tmp_path) as folder:
         assert folder is None
     abandoned, living = tmp_path / f"{PREFIX}old", tmp_path / f"{PREFIX}other"
-    for left, owner in ((abandoned, 2**22 + 1), (living, os.getppid())):  # no process has the first number
+    for left in (abandoned, living):
         left.mkdir()
-        (left / OWNER).write_text(str(owner))
+        (left / OWNER).touch()
+        os.utime(left, (0, 0))
+    owner = (living / OWNER).open("w")
+    fcntl.flock(owner, fcntl.LOCK_EX)
     with shared_folder(Ranks(0), tmp_path) as folder:
         assert folder is not None
         assert folder.stat().st_mode & 0o777 == 0o700
@@ -109,7 +113,22 @@ def test_shared_folder__for_several_ranks_of_a_host_and_gone_afterwards(tmp_path
         mapped = map_rows(folder / "a")
     assert not folder.exists()
     assert living.exists()
+    owner.close()
     assert_same(mapped, ROWS)
+
+
+def test_shared_folder__where_nothing_can_be_made_each_rank_keeps_its_own(tmp_path: Path):
+    with shared_folder(Ranks(0), tmp_path / "absent") as folder:
+        assert folder is None
+
+
+def test_map_rows__keeps_no_file_open(tmp_path: Path):
+    write_rows(tmp_path / "a", ROWS)
+    before = len(os.listdir("/proc/self/fd"))
+    mapped = [map_rows(tmp_path / "a") for _ in range(20)]
+    assert len(os.listdir("/proc/self/fd")) == before
+    with pytest.raises(ValueError, match="read-only"):
+        mapped[0].values_N[0] = 3
 
 
 def test_shared_folder__removed_after_a_failure(tmp_path: Path):

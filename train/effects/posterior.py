@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from train.effects.columns import GeneColumns, fixed_products, gene_products, weighted_sums
-from train.effects.learning import EM_STEPS, Pulls, learn_prior, prior_change
+from train.effects.learning import EM_STEPS, LEAPING, Pulls, learn_prior, prior_change
 from train.effects.prior import RIDGE, Floats, Prior, Start, first_prior
 
 SETTLING_SWEEPS = 2
@@ -124,6 +124,7 @@ def fit_effects(
     prior = start if isinstance(start, Prior) else state.first_prior(start)
     rng, settled = np.random.default_rng(0), not learned
     steps, most, bound, kept = EM_STEPS, EM_STEPS, -np.inf, (state.copy(), prior)
+    highest, best = -np.inf, kept
     for sweep in range(sweeps):
         # Most genes are nearly out after a few passes: they are looked at in every fourth one.
         whole = sweep <= SETTLING_SWEEPS or sweep % 4 == 3 or most < EM_STEPS
@@ -134,7 +135,8 @@ def fit_effects(
         if learned and sweep >= SETTLING_SWEEPS - 1:
             # Genes that a pass left out are not what the prior says: there is no bound then.
             now, before = state.bound(prior) if whole else -np.inf, prior
-            if whole and now < bound - SLACK and steps > 1:
+            refused = whole and now < bound - SLACK and steps > 1
+            if refused:
                 # Where genes say the same (a batch with fewer calls), the pulls of all change with the prior:
                 # many steps on what one pass has left go astray. Back, and fewer of them from now on.
                 most, steps = max(1, steps // 2), max(1, steps // 4)
@@ -142,12 +144,14 @@ def fit_effects(
             elif whole:
                 bound, steps = now, min(most, 2 * steps)
                 kept = (state.copy(), prior)
+                highest, best = (now, kept) if now > highest else (highest, best)
             prior = state.learn(before, basis_GD, sparse=sparse, steps=steps)
-            settled = prior_change(before, prior) < SETTLED
+            # Of a few steps the change is that much smaller.
+            settled = not refused and prior_change(before, prior) < SETTLED * min(1.0, steps / LEAPING)
         if whole and settled and moved < tolerance and sweep >= SETTLING_SWEEPS:
             break
     if most < EM_STEPS:
-        state, prior = kept
+        state, prior = best
     return Effects(state.mean_GC, state.inclusion_G, prior, state.bound(prior), sweep + 1)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
 from contract.config import load_config
@@ -38,6 +39,9 @@ def test_plain_logits__same_losses_over_twenty_steps(dataset: str, settings: lis
     prepared, losses = prepare(config, 1), []
     for kind in (None, PlainTrainer):
         trainer = build_trainer(prepared, Comm(), None)
+        direct, rng = trainer.model.direct, torch.Generator().manual_seed(3)
+        for effect_CG in (direct.scout_CG, direct.reader_CG):
+            effect_CG.copy_(0.1 * torch.randn(effect_CG.shape, generator=rng))
         if kind is not None:
             trainer = kind(trainer.model, config, Comm(), trainer.densify, trainer.batch_size)
         trainer.model.train()

@@ -15,7 +15,7 @@ from train.effects.crossfit import fit_direct_path
 from train.effects.head import fit_head
 from train.effects.learning import Pulls, learn_prior
 from train.effects.neighbours import gate_entries, neighbours_within
-from train.effects.posterior import Outcome, fit_effects, prepare_outcome
+from train.effects.posterior import Outcome, _State, fit_effects, prepare_outcome
 from train.effects.prior import Prior, Start, fit_inclusion, property_basis
 from train.effects.stack import Cohort, left_out_scores
 from train.sparse import SparseRows
@@ -140,6 +140,31 @@ def test_fit_effects__a_batch_with_fewer_calls_in_all_genes(start: Start, seed: 
     assert found.prior.noise < 0.25
     assert roc_auc_score(case_M[others_M], score_M) > 0.72
     assert 0.15 < np.corrcoef(case_M[others_M], score_M)[0, 1] * 0.5 / score_M.std() < 1.5
+
+
+def test_shift__goes_to_where_the_bound_is_highest():
+    rng = np.random.default_rng(7)
+    x_MCG, y_M = counts(rng, 150, 2, 12), rng.integers(0, 2, 150).astype(float)
+    y_M = np.maximum(y_M, (x_MCG.sum((1, 2)) > 8).astype(float))
+    outcome = prepare_outcome(columns_of(x_MCG), y_M, rng.normal(size=(150, 1)), np.zeros(150, np.int64))
+    state = _State.begin(outcome, (), 2)
+    prior = state.first_prior(Start(0.4, scales=(1.0, 0.3)))
+    state.sweep(prior, state.vary_G)
+    begun = state.copy()
+    there = state.shift(prior)
+    bound, moved_C = state.bound(there), there.mean_C - prior.mean_C
+    assert bound > begun.bound(prior) + 0.01
+    again = state.shift(there)
+    assert again.mean_C == pytest.approx(there.mean_C, abs=1e-6)  # nowhere else to go
+    # The same move by hand, a little too short and too far, and each time the bound is lower.
+    for share in (0.9, 1.1):
+        other = begun.copy()
+        other.slab_GKC += share * prior.scale_K[:, None] * moved_C
+        other.mean_GC = np.einsum("gk,gkc->gc", other.share_GK, other.slab_GKC)
+        other.residual_M = begun.residual_M - np.einsum("mcg,gc->m", x_MCG, other.mean_GC - begun.mean_GC)
+        taken_PC = np.einsum("mp,mcg,gc->p", other.basis_MP, x_MCG, other.mean_GC - begun.mean_GC)
+        other.fixed_P = begun.fixed_P + taken_PC
+        assert other.bound(replace(prior, mean_C=prior.mean_C + share * moved_C)) < bound
 
 
 def test_fit_effects__a_gene_that_never_varies_has_none():
