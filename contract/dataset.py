@@ -231,7 +231,8 @@ def file_faults(root: str, files: Sequence[PartFile | TableFile]) -> list[str]:
     faults = []
     for file in files:
         try:
-            found = hashlib.sha256(filesystem.cat_file(posixpath.join(base, file.path))).hexdigest()
+            with filesystem.open(posixpath.join(base, file.path), "rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
             absent = isinstance(error, FileNotFoundError)
             reason = "no such file" if absent else f"no readable file ({error})"

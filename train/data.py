@@ -22,7 +22,7 @@ from contract.manifest import Manifest
 from contract.storage import open_storage
 from train.config import DataConfig
 from train.order import RowGroup, Schedule, deal, groups_to_score, share_of
-from train.shared_cache import SharedReader
+from train.row_cache import CachedReader, SharedReader
 from train.sparse import SparseRows, empty_rows, join_rows
 
 COLUMNS = ("sample_index", "indices", "values")
@@ -52,7 +52,7 @@ def open_reader(
     config
         `reader`, `cache` and `cache_mb` are looked at.
     shared
-        Folder in which ranks of this host share what they decoded, see `train.shared_cache`; None: this
+        Folder in which ranks of this host share what they decoded, see `train.row_cache`; None: this
         process keeps its own.
 
     Raises
@@ -144,29 +144,6 @@ class ArrowReader:
                     self._footers[group.path] = file.metadata
                     table = file.read_row_group(group.index, columns=list(COLUMNS))
             yield unpack(table, group, self._n_features)
-
-
-class CachedReader:
-    """Keeps what another reader decoded, up to a limit; a kept row group is decoded once by a rank."""
-
-    def __init__(self, reader: RowGroupReader, limit_bytes: float) -> None:
-        self._reader = reader
-        self._room = limit_bytes
-        self._kept: dict[RowGroup, SparseRows] = {}
-
-    def read(self, groups: Sequence[RowGroup]) -> Iterator[SparseRows]:
-        """Rows of each group, in the order asked for."""
-        known = set(self._kept)
-        fresh = self._reader.read([group for group in groups if group not in known])
-        for group in groups:
-            if group in known:
-                yield self._kept[group]
-                continue
-            rows = next(fresh)
-            if group not in self._kept and rows.n_bytes <= self._room:
-                self._kept[group] = rows
-                self._room -= rows.n_bytes
-            yield rows
 
 
 def unpack(table: pa.Table, group: RowGroup, n_features: int) -> SparseRows:

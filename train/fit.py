@@ -47,9 +47,9 @@ from train.people import UNKNOWN
 from train.prepare import Prepared, prepare
 from train.pulse import PULSE
 from train.reference import keep_reference, reference_facts
+from train.row_cache import shared_folder
 from train.run_folder import BUNDLE_NAME, HISTORY_NAME, PACKAGES, OpenRun, opened, write_json, writing
 from train.scaling import Batch, Densifier, make_batch
-from train.shared_cache import shared_folder
 from train.telemetry import telemetry
 from train.unseen import add_network_scores
 

@@ -43,7 +43,7 @@ class IntactFiles:
             On every rank, with one sentence for each file that is absent or differs.
         """
         PULSE.mark("the checksums of the dataset")
-        self._looks = on_leader(self.comm, self._look)  # before they are read: a later change is seen as one
+        on_leader(self.comm, self._note_looks)  # before they are read: a later change is seen as one
         mine = self.files[self.comm.rank :: self.comm.size]
         with ThreadPoolExecutor(THREADS) as pool:
             faults = [text for found in pool.map(self._faults, mine) for text in found]
@@ -69,6 +69,9 @@ class IntactFiles:
         if faults:
             raise InputError([f"{text}: changed since the run began" for text in faults])
         self._looks = looks
+
+    def _note_looks(self) -> None:
+        self._looks = self._look()
 
     def _look(self) -> dict[str, str]:
         # One listing of the folder: an object store would be asked once for each file otherwise.

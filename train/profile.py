@@ -20,8 +20,8 @@ from train.distributed import Comm, on_leader
 from train.engine import PARTS, Trainer
 from train.fit import build_trainer, training_batches
 from train.prepare import Prepared, prepare
+from train.row_cache import shared_folder
 from train.scaling import Batch
-from train.shared_cache import shared_folder
 
 WARM_UP = 5
 """Steps before those that are measured: memory is laid out, and the reader's queue fills."""

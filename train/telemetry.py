@@ -191,7 +191,9 @@ class MLflow:
         self._worker.start()
 
     def write(self, of: str, step: int, figures: Mapping[str, float]) -> None:
-        """Queue the figures."""
+        """Queue the figures, unless the server has failed."""
+        if not self._worker.is_alive():
+            return
         now = int(1000 * time.time())
         metrics = [
             self._entities.Metric(f"{of}_{name}", float(value), now, step) for name, value in figures.items()

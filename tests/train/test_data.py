@@ -13,7 +13,6 @@ from contract.manifest import read_manifest
 from tests.train.optional import needs_petastorm
 from train.config import DataConfig
 from train.data import (
-    CachedReader,
     RowGroupReader,
     open_reader,
     prefetch,
@@ -22,6 +21,7 @@ from train.data import (
     unpack,
 )
 from train.order import RowGroup, Schedule, list_row_groups, plan_schedule
+from train.row_cache import CachedReader
 from train.sparse import SparseRows, join_rows
 
 READERS = [pytest.param("petastorm", marks=needs_petastorm), "arrow"]

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from train.effects.ascent import Outcome, prepare_outcome
 from train.effects.columns import GeneColumns, weighted_sums
 from train.effects.head import Head, fit_head
-from train.effects.posterior import Effects, Outcome, fit_effects, prepare_outcome
+from train.effects.posterior import Effects, fit_effects
 from train.effects.prior import Floats, Start
 
 SLABS = (1.0, 0.3, 0.1)

@@ -11,7 +11,7 @@ from train.config import DataConfig
 from train.data import open_reader
 from train.distributed import Comm
 from train.order import RowGroup, list_row_groups
-from train.shared_cache import OWNER, PREFIX, SharedReader, map_rows, shared_folder, write_rows
+from train.row_cache import OWNER, PREFIX, SharedReader, map_rows, shared_folder, write_rows
 from train.sparse import SparseRows
 
 ROWS = SparseRows(

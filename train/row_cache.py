@@ -1,4 +1,4 @@
-"""Decoded row groups that all ranks of a host hold once: files in memory, which each rank maps.
+"""Decoded row groups, kept: by a rank alone, or by all ranks of a host as files in memory that each maps.
 
 A file is written under another name and renamed, so that it is there whole or not at all; a rank that finds
 it does not decode the row group again. What a rank can't write (a container's /dev/shm may be small) it keeps
@@ -16,12 +16,12 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import fields
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import torch
+from typing_extensions import override
 
 from train.distributed import Comm
 from train.order import RowGroup
@@ -34,8 +34,9 @@ PREFIX, OWNER = "exoshard-rows-", "owner"
 MEMORY = Path("/dev/shm")
 JUST_MADE = 60.0
 """Seconds in which a folder may still be without its lock."""
-DTYPES = {"sample_R": np.int32, "offsets": np.int64, "indices_N": np.int32, "values_N": np.float32}
-"""Arrays of `SparseRows`; a file holds the lengths of each (int64), then one after another."""
+DTYPES = {"offsets": np.int64, "sample_R": np.int32, "indices_N": np.int32, "values_N": np.float32}
+"""Arrays of `SparseRows` in the order of a file, which begins with their lengths (int64). Longer numbers come
+first, so that each begins at a multiple of its own size."""
 
 
 @contextmanager
@@ -94,40 +95,58 @@ def _remove_abandoned(place: Path) -> None:
             continue  # held by its owner, or of another user
 
 
-class SharedReader:
-    """Keeps what another reader decoded in files of the host, up to a limit for each rank."""
+class CachedReader:
+    """Keeps what another reader decoded, up to a limit; a kept row group is decoded once by a rank."""
 
-    def __init__(self, reader: RowGroupReader, folder: Path, limit_bytes: float) -> None:
-        self._reader, self._folder, self._room = reader, folder, limit_bytes
-        self._mapped: dict[RowGroup, SparseRows] = {}
+    def __init__(self, reader: RowGroupReader, limit_bytes: float) -> None:
+        self._reader, self._room = reader, limit_bytes
+        self._kept: dict[RowGroup, SparseRows] = {}
 
     def read(self, groups: Sequence[RowGroup]) -> Iterator[SparseRows]:
         """Rows of each group, in the order asked for."""
-        for group in groups:
-            if group not in self._mapped and (path := self._path(group)).exists():
-                with suppress(OSError):
-                    self._mapped[group] = map_rows(path)
-        known = set(self._mapped)
+        known = {group for group in groups if self._knows(group)}
         fresh = self._reader.read([group for group in groups if group not in known])
         for group in groups:
             if group not in known:
                 rows = next(fresh)
-                yield self._kept(group, rows)
+                if group not in self._kept and rows.n_bytes <= self._room:
+                    self._room -= rows.n_bytes
+                    self._kept[group] = self._put(group, rows)
+                yield rows
             else:
-                yield self._mapped[group]
+                yield self._kept[group]
 
-    def _kept(self, group: RowGroup, rows: SparseRows) -> SparseRows:
-        if group in self._mapped or rows.n_bytes > self._room:
-            return self._mapped.get(group, rows)
-        self._room -= rows.n_bytes
+    def _knows(self, group: RowGroup) -> bool:
+        return group in self._kept
+
+    def _put(self, group: RowGroup, rows: SparseRows) -> SparseRows:
+        """What is kept of rows."""
+        return rows
+
+
+class SharedReader(CachedReader):
+    """Keeps them in files of the host, where other ranks find them; the limit is that of each rank."""
+
+    def __init__(self, reader: RowGroupReader, folder: Path, limit_bytes: float) -> None:
+        super().__init__(reader, limit_bytes)
+        self._folder = folder
+
+    @override
+    def _knows(self, group: RowGroup) -> bool:
+        if group not in self._kept and (path := self._path(group)).exists():
+            with suppress(OSError):
+                self._kept[group] = map_rows(path)
+        return group in self._kept
+
+    @override
+    def _put(self, group: RowGroup, rows: SparseRows) -> SparseRows:
         path = self._path(group)
         try:
             if not path.exists():
                 write_rows(path, rows)
-            self._mapped[group] = map_rows(path)
+            return map_rows(path)
         except OSError:
-            self._mapped[group] = rows
-        return self._mapped[group]
+            return rows
 
     def _path(self, group: RowGroup) -> Path:
         return self._folder / f"{group.path.replace('/', '_')}.{group.index}"
@@ -140,7 +159,7 @@ def write_rows(path: Path, rows: SparseRows) -> None:
     try:
         with partial.open("wb") as stream:
             stream.write(np.array([len(array) for array in arrays], np.int64).tobytes())
-            for array in sorted(arrays, key=lambda array: -array.itemsize):  # each begins at its own multiple
+            for array in arrays:
                 stream.write(array.data)
         partial.replace(path)
     except OSError:
@@ -154,11 +173,11 @@ def map_rows(path: Path) -> SparseRows:
     size = path.stat().st_size
     content = torch.from_file(str(path), shared=True, size=size, dtype=torch.uint8).numpy()
     content.flags.writeable = False
-    lengths = content[: 8 * len(DTYPES)].view(np.int64)
-    sized = dict(zip(DTYPES, lengths.tolist(), strict=True))
-    arrays, start = {}, 8 * len(DTYPES)
-    for name, dtype in sorted(DTYPES.items(), key=lambda item: -np.dtype(item[1]).itemsize):
-        stop = start + sized[name] * np.dtype(dtype).itemsize
+    start = 8 * len(DTYPES)
+    lengths = content[:start].view(np.int64).tolist()
+    arrays = {}
+    for (name, dtype), length in zip(DTYPES.items(), lengths, strict=True):
+        stop = start + length * np.dtype(dtype).itemsize
         arrays[name] = content[start:stop].view(dtype)
         start = stop
-    return SparseRows(**{field.name: arrays[field.name] for field in fields(SparseRows)})
+    return SparseRows(**arrays)
