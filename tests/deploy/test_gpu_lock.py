@@ -17,7 +17,13 @@ def python312() -> str | None:
     """A Python 3.12 of this machine."""
     own = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     candidates = [shutil.which("python3.12"), *map(str, sorted(own.glob("3.12.*/bin/python")))]
-    return next((found for found in candidates if found), None)
+    return next((found for found in candidates if found and _runs(found)), None)
+
+
+def _runs(python: str) -> bool:
+    """Whether it starts: on the search path may lie a shim of pyenv that leads nowhere."""
+    ask = "import sys, venv; sys.exit(sys.version_info[:2] != (3, 12))"
+    return subprocess.run([python, "-c", ask], capture_output=True, check=False).returncode == 0
 
 
 @pytest.mark.slow
