@@ -5,6 +5,12 @@
 #   deploy/submit_train.sh -np 4 conf/train/cnn.yaml
 #   deploy/submit_train.sh -np 16 -H node1:8,node2:8 -p 22 conf/train/cnn.yaml
 #   LAUNCHER=torchrun deploy/submit_train.sh --standalone --nproc-per-node 4 conf/train/cnn.yaml
+#   deploy/submit_train.sh --elastic -np 8 --host-discovery-script ./hosts.sh conf/train/cnn.yaml
+#
+# --elastic goes on with the ranks that are left when a rank ends, and with new ones when hosts come. The
+# script prints a line "host:ranks" for each host that there is now; with -H instead the hosts are always the
+# same. -np ranks begin, at least --min-np (1) go on, at most --max-np. The run's folder lies where all hosts
+# see it. A host that lost a rank is left out for a while (--blacklist-cooldown-range, 10 to 120 s).
 #
 # Launchers answer whatever goes wrong with status 1 and lines of their own. Here the last line is what the
 # leading rank said, and the status its own: 2 for what you can mend (configuration, dataset, folder), 143 for a
@@ -23,28 +29,92 @@ horovodrun=$(dirname "$python")/horovodrun
 die() { printf 'submit_train: %s\n' "$*" >&2; exit 2; }
 
 options=()
-while [ $# -gt 0 ] && [[ $1 != *.yaml && $1 != *.yml ]]; do options+=("$1"); shift; done
+elastic=
+while [ $# -gt 0 ] && [[ $1 != *.yaml && $1 != *.yml ]]; do
+    if [ "$1" = --elastic ]; then elastic=yes; else options+=("$1"); fi
+    shift
+done
 [ $# -gt 0 ] || die "found no configuration among the arguments, wanted conf/train/NAME.yaml after the launcher's options"
 case "$1" in /*) config=$1 ;; *) config=$PWD/$1 ;; esac
 shift
+
+given() { [[ " ${options[*]-} " =~ \ ($1)[=\ ] ]]; }
+
+# Take an option and its value out of the launcher's; it is then in $value.
+take() {
+    local rest=() i
+    for ((i = 0; i < ${#options[@]}; i++)); do
+        case "${options[i]}" in
+            "$1") value=${options[i + 1]-}; i=$((i + 1)) ;;
+            "$1"=*) value=${options[i]#*=} ;;
+            *) rest+=("${options[i]}") ;;
+        esac
+    done
+    options=(${rest[@]+"${rest[@]}"})
+}
+
+# Horovod's options for ranks that come and go. Horovod tells ranks nothing of hosts that come before its ranks
+# listen: for the first minute the hosts are those of the first answer.
+add_elastic_options() {
+    local value= hosts
+    if given --host-discovery-script; then
+        take --host-discovery-script
+        [ -x "$value" ] || die "--host-discovery-script: found $value, wanted a program that prints host:ranks lines"
+        value=$(cd "$(dirname "$value")" && pwd)/$(basename "$value")
+    else
+        for name in -H --hosts; do take "$name"; done
+        [ -n "$value" ] || die "found --elastic alone, wanted --host-discovery-script PROGRAM or -H HOST:RANKS,..."
+        printf '#!/bin/sh\ncat <<END\n%s\nEND\n' "${value//,/$'\n'}" >"$work/always"
+        chmod +x "$work/always"
+        value=$work/always
+    fi
+    hosts=$("$value") || die "--host-discovery-script: found status $? from $value, wanted lines host:ranks"
+    [ -n "$hosts" ] || die "--host-discovery-script: found no host from $value, wanted lines host:ranks"
+    printf '%s\n' "$hosts" >"$work/first"
+    printf '#!/bin/sh\nif [ $(($(date +%%s) - %s)) -lt %s ]; then cat "%s"; else exec "%s"; fi\n' \
+        "$(date +%s)" "${SETTLING:-60}" "$work/first" "$value" >"$work/discover"
+    chmod +x "$work/discover"
+    options+=(--host-discovery-script "$work/discover")
+    given --min-np || options+=(--min-np 1)
+    given --blacklist-cooldown-range || options+=(--blacklist-cooldown-range 10 120)
+    if ! given '--network-interfaces?|--gloo-iface'; then
+        if ! grep -qvE '^(localhost|127\.[0-9.]+)(:|$)' <<<"$hosts"; then
+            options+=(--network-interface lo)
+        elif [ "$(cut -d: -f1 <<<"$hosts" | sort -u | wc -l)" -lt 2 ]; then
+            die "found one host, wanted --network-interface NAME: Horovod looks for it between two hosts"
+        fi
+    fi
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 case "${LAUNCHER:-horovodrun}" in
     horovodrun)
-        [[ " ${options[*]-} " =~ \ (-np|--num-proc)[=\ ] ]] || die "found no -np, wanted the number of ranks"
+        given '-np|--num-proc' || die "found no -np, wanted the number of ranks"
         [ -x "$horovodrun" ] || die "found no $horovodrun, wanted Horovod beside $python; run make setup or set PYTHON"
+        [ -z "$elastic" ] || add_elastic_options
         command=("$horovodrun" --gloo ${options[@]+"${options[@]}"} "$python" -m train) ;;
-    torchrun) command=("$python" -m torch.distributed.run ${options[@]+"${options[@]}"} -m train) ;;
+    torchrun)
+        [ -z "$elastic" ] || die "found --elastic with torchrun, wanted horovodrun"
+        command=("$python" -m torch.distributed.run ${options[@]+"${options[@]}"} -m train) ;;
     *) die "LAUNCHER: found $LAUNCHER, wanted horovodrun or torchrun" ;;
 esac
 
 cd "$root"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 mkfifo "$work/errors"
 tee "$work/log" <"$work/errors" >&2 &
 copying=$!
 "${command[@]}" fit "$config" "$@" 2>"$work/errors" &
 launched=$!
 trap 'kill -TERM "$launched" 2>/dev/null || true' TERM INT HUP
+if [ -n "$elastic" ]; then
+    # Horovod waits for ranks that stand still, although all others have ended for their sake.
+    (
+        while kill -0 "$launched" 2>/dev/null && ! grep -q 'all ranks end' "$work/log"; do sleep 2; done
+        sleep 15
+        kill -TERM "$launched" 2>/dev/null
+    ) &
+fi
 wait "$launched" && status=0 || status=$?
 while kill -0 "$launched" 2>/dev/null; do wait "$launched" && status=0 || status=$?; done # after a signal
 wait "$copying" || true

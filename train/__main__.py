@@ -52,9 +52,10 @@ def fit(conf: Conf, overrides: Overrides = None) -> None:
     """
     with _told():
         config = load_config(TrainConfig, conf, overrides or [])
+        from train.launch import is_elastic
         from train.watchdog import watched
 
-        with watched(config.run.stall_seconds, Path(config.run.out)):
+        with watched(None if is_elastic() else config.run.stall_seconds, Path(config.run.out)):
             from train import distributed
 
             comm = distributed.start(config.run.backend)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import shutil
@@ -39,6 +40,18 @@ def save_state(folder: Path, state: dict[str, Any], keep: int = 1) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)  # on a full disk it only stands in the way
         raise
+
+
+def state_bytes(state: dict[str, Any]) -> bytes:
+    """A state as a checkpoint's file holds it."""
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    return stream.getvalue()
+
+
+def state_of_bytes(content: bytes) -> dict[str, Any]:
+    """The state of `state_bytes`, on the CPU."""
+    return dict(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
 
 
 def _keep_older(path: Path, keep: int) -> None:

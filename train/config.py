@@ -215,6 +215,9 @@ class RunConfig(ConfigModel):
     checkpoint_seconds: float | None = Field(
         600.0, gt=0, description="save after so much time, beside the end of every epoch; null: any time"
     )
+    commit_seconds: float = Field(
+        10.0, gt=0, description="time between commits to memory, from which elastic ranks go on without one"
+    )
     keep_checkpoints: int = Field(
         1, ge=1, description="checkpoints kept: the last one, and the ones before it as checkpoint.N.pt"
     )

@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from contract.errors import InputError, fault
 from train.errors import LostRankError, TrainingError
-from train.launch import launcher
+from train.launch import is_elastic, launcher, note_place
 
 Backend = Literal["auto", "horovod", "ddp", "none"]
 Result = TypeVar("Result")
@@ -33,6 +33,8 @@ class Comm:
     """One process alone; the base of the other backends."""
 
     backend = "none"
+    is_elastic = False
+    """Whether ranks come and go while others train."""
     rank = 0
     size = 1
     local_rank = 0
@@ -95,9 +97,8 @@ class HorovodComm(Comm):
 
         hvd.init()
         self._hvd = hvd
-        self.rank, self.size = hvd.rank(), hvd.size()
-        self.local_rank, self.local_size = hvd.local_rank(), hvd.local_size()
         self._half = False
+        self._take_place()
 
     @override
     def wrap(self, model: nn.Module, *, half: bool = False) -> nn.Module:
@@ -149,6 +150,10 @@ class HorovodComm(Comm):
     def close(self) -> None:
         self._hvd.shutdown()
 
+    def _take_place(self) -> None:
+        self.rank, self.size = self._hvd.rank(), self._hvd.size()
+        self.local_rank, self.local_size = self._hvd.local_rank(), self._hvd.local_size()
+
     def _wait(self, handle: int) -> Tensor:
         """Result of an operation. Horovod's own wait spins on a core that another rank may need."""
         pause = SHORTEST_PAUSE
@@ -157,6 +162,32 @@ class HorovodComm(Comm):
             pause = min(1.2 * pause, LONGEST_PAUSE)
         result: Tensor = self._hvd.synchronize(handle)
         return result
+
+
+class ElasticComm(HorovodComm):
+    """Under horovodrun with host discovery: rank and size are those of a world of ranks, until the next."""
+
+    is_elastic = True
+
+    def elastic_state(self, **values: Any) -> Any:
+        """Horovod's holder of values that a new rank is given: its `ObjectState`."""
+        from horovod.common.elastic import ObjectState
+
+        state = ObjectState(bcast_object=self.share, get_rank=lambda: self.rank, **values)
+        state.register_reset_callbacks([self._take_place])
+        return state
+
+    def run_elastic(self, state: Any, action: Callable[[], Result]) -> Result:
+        """Result of an action, begun anew in each world of ranks."""
+        from horovod.torch.elastic import run
+
+        result: Result = run(lambda _: action())(state)
+        return result
+
+    @override
+    def _take_place(self) -> None:
+        super()._take_place()
+        note_place(self.rank, self.size)
 
 
 class DdpComm(Comm):
@@ -232,7 +263,7 @@ def start(backend: Backend = "auto") -> Comm:
     if wanted == "ddp":
         return DdpComm()
     try:
-        return HorovodComm()
+        return ElasticComm() if is_elastic() else HorovodComm()
     except ImportError as error:
         raise InputError(
             fault("environment", "horovod", found=str(error), wanted="deploy/horovod/build.sh run")

@@ -6,6 +6,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from train.direct import (
 )
 from train.distributed import Comm, on_leader
 from train.effects.crossfit import DirectPath
+from train.elastic import Commits, outlive
 from train.engine import Scores, Trainer, score
 from train.ensemble import build_model, members_of
 from train.failures import failures_told
@@ -52,6 +54,7 @@ from train.run_folder import BUNDLE_NAME, HISTORY_NAME, PACKAGES, OpenRun, opene
 from train.scaling import Batch, Densifier, make_batch
 from train.telemetry import telemetry
 from train.unseen import add_network_scores
+from train.watchdog import watched
 
 
 def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
@@ -73,32 +76,51 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
     TrainingError, Stopped
         See `train.loop.run_epochs`.
     """
-    prepared = prepare(config, comm.size)
+    return outlive(comm, lambda commits: _fit_in_world(config, comm, console, commits))
+
+
+def _fit_in_world(config: TrainConfig, comm: Comm, console: Console, commits: Commits) -> Path:
     out = Path(config.run.out)
-    # What the bundle will keep is looked for now: a fault must not be told after the training.
-    on_leader(comm, lambda: reference_facts(config.data.dataset, prepared.manifest))
-    with opened(out, prepared, comm) as run, failures_told(), shared_folder(comm) as shared:
-        part = _Fit(run, prepared, comm, console, shared)
-        if comm.is_leader:
-            _announce(console, prepared, comm, part.trainer)
-        part.train()
+    limit = config.run.stall_seconds if comm.is_elastic else None  # else ranks are watched from the start on
+    with watched(limit, out, commits.world):
+        prepared = prepare(config, comm.size)
+        # What the bundle will keep is looked for now: a fault must not be told after the training.
+        on_leader(comm, lambda: reference_facts(config.data.dataset, prepared.manifest))
+        failures = failures_told(elastic=comm.is_elastic)
+        with opened(out, prepared, comm) as run, failures, shared_folder(comm) as shared:
+            part = _Fit(run, prepared, _World(comm, commits, shared), console)
+            if comm.is_leader:
+                if commits.world:
+                    console.print(f"ranks came or went: {comm.size} now")
+                _announce(console, prepared, comm, part.trainer)
+            part.train()
     return out
+
+
+@dataclass(frozen=True)
+class _World:
+    """What ranks have in common for as long as none comes or goes."""
+
+    comm: Comm
+    commits: Commits
+    shared: Path | None
+    """Folder of the host for decoded rows."""
 
 
 class _Fit:
     """One rank's part of a fit, from the folder that it owns to the bundle."""
 
-    def __init__(
-        self, run: OpenRun, prepared: Prepared, comm: Comm, console: Console, shared: Path | None
-    ) -> None:
-        config = prepared.config
-        self.run, self.prepared, self.comm, self.console = run, prepared, comm, console
-        self.files = _intact_files(prepared, comm, console)
-        self.reader = open_reader(config.data.dataset, prepared.manifest, config.data, shared)
-        self.path = on_leader(comm, lambda: _direct_path(run.folder, prepared, self.reader, console))
-        self.trainer = build_trainer(prepared, comm, self.path)
-        if run.state is not None:
-            self.trainer.restore(run.state)
+    def __init__(self, run: OpenRun, prepared: Prepared, world: _World, console: Console) -> None:
+        config, committed = prepared.config, world.commits.state
+        self.run, self.prepared, self.console = run, prepared, console
+        self.comm, self.commits = world.comm, world.commits
+        self.files = _intact_files(prepared, self.comm, console)
+        self.reader = open_reader(config.data.dataset, prepared.manifest, config.data, world.shared)
+        self.path = on_leader(self.comm, lambda: _direct_path(run.folder, prepared, self.reader, console))
+        self.trainer = build_trainer(prepared, self.comm, self.path)
+        state = committed or run.state
+        if state is not None:
+            self.trainer.restore(state)
 
     def train(self) -> None:
         """Train to the end and leave the bundle."""
@@ -114,7 +136,9 @@ class _Fit:
             def observe(figures: dict[str, float]) -> None:
                 told.step(progress.total_steps, figures)
 
-            run_epochs(trainer, Calls(self._training, self._validate, self._save, tell, observe))
+            run_epochs(
+                trainer, Calls(self._training, self._validate, self._save, tell, observe, self._commit)
+            )
             PULSE.mark("the bundle")
             if self.path is not None and progress.best_epoch >= 0:
                 # The convolutions stay: what effects alone say of people is no longer what the network says.
@@ -134,6 +158,11 @@ class _Fit:
 
     def _save(self) -> None:
         on_leader(self.comm, self._write_state)
+        self.commits.keep(self.trainer.state)
+
+    def _commit(self) -> None:
+        self.commits.keep(self.trainer.state)
+        self.commits.go_on()
 
     def _write_state(self) -> None:
         out, trainer = self.run.folder, self.trainer

@@ -15,13 +15,23 @@ def launcher() -> Literal["horovod", "ddp", "none"]:
     return "none"
 
 
+def is_elastic() -> bool:
+    """Whether the launcher adds and removes ranks while others train."""
+    return launcher() == "horovod" and os.environ.get("HOROVOD_ELASTIC") == "1"
+
+
+def note_place(rank: int, size: int) -> None:
+    """Note another place among horovodrun's ranks than the one that this process was started with."""
+    os.environ["HOROVOD_RANK"], os.environ["HOROVOD_SIZE"] = str(rank), str(size)
+
+
 def launched_rank() -> int:
-    """Rank of this process before any group is joined."""
+    """Rank of this process before any group is joined, or in an elastic group."""
     return _number("RANK", 0)
 
 
 def launched_size() -> int:
-    """Number of ranks that the launcher started, before any group is joined."""
+    """Number of ranks that the launcher started; in an elastic group, of those that are left."""
     return _number("SIZE", 1)
 
 

@@ -38,11 +38,14 @@ class Store(Protocol):
 
 
 class HorovodStore:
-    """The HTTP server of horovodrun's gloo controller."""
+    """The HTTP server of horovodrun's gloo controller.
 
-    def __init__(self) -> None:
+    `world` counts the worlds of ranks before, whose keys are not those of this one.
+    """
+
+    def __init__(self, world: int = 0) -> None:
         host = os.environ["HOROVOD_GLOO_RENDEZVOUS_ADDR"]
-        self._base = f"http://{host}:{os.environ['HOROVOD_GLOO_RENDEZVOUS_PORT']}/{SCOPE}"
+        self._base = f"http://{host}:{os.environ['HOROVOD_GLOO_RENDEZVOUS_PORT']}/{SCOPE}-{world}"
         # A proxy of the environment is not for the launcher.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -116,11 +119,17 @@ class TorchStore:
         return PrefixStore(f"{SCOPE}/{os.environ.get('TORCHELASTIC_RUN_ID', '')}/{attempt}", store)
 
 
-def open_store() -> Store | None:
-    """The store of the launcher that started this process; None where it has none."""
+def open_store(world: int = 0) -> Store | None:
+    """The store of the launcher that started this process; None where it has none.
+
+    Parameters
+    ----------
+    world
+        How many worlds of ranks there were before, where ranks come and go.
+    """
     found = launcher()
     if found == "horovod" and "HOROVOD_GLOO_RENDEZVOUS_ADDR" in os.environ:
-        return HorovodStore()
+        return HorovodStore(world)
     if found == "ddp" and "MASTER_PORT" in os.environ:
         return TorchStore()
     return None

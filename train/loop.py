@@ -38,6 +38,8 @@ class Calls:
     """Shows a finished epoch (on the leader)."""
     observe: Callable[[dict[str, float]], None]
     """Is given every step's loss (the mean over this rank's people), gradient norm and learning rate."""
+    commit: Callable[[], None]
+    """Keeps the trainer's state in memory, for ranks that come and go; may leave the loop for them."""
 
 
 def run_epochs(trainer: Trainer, calls: Calls) -> Progress:
@@ -74,6 +76,7 @@ def run_epochs(trainer: Trainer, calls: Calls) -> Progress:
             entry["waiting_share"] = waited / n_ranks / timing.seconds
             calls.save()
             calls.tell(entry)
+            calls.commit()
     return progress
 
 
@@ -93,7 +96,9 @@ def run_steps(trainer: Trainer, calls: Calls, request: StopRequest) -> Timing:
         progress.loss_sum = 0.0  # of a resumed epoch, the leader carries the sum over ranks
     trainer.model.train()
     agreement = Agreement(comm, trainer.config.run.agree_seconds)
-    plan = SavePlan(comm, trainer.config.run, progress.total_steps)
+    run, step = trainer.config.run, progress.total_steps
+    plan = SavePlan(comm, step, steps=run.checkpoint_steps, seconds=run.checkpoint_seconds)
+    commits = SavePlan(comm, step, steps=None, seconds=run.commit_seconds if comm.is_elastic else None)
     started = mark = time.perf_counter()
     PULSE.mark(f"{progress.place} (reading)")
     for batch in calls.training(progress.epoch, progress.step):
@@ -116,6 +121,9 @@ def run_steps(trainer: Trainer, calls: Calls, request: StopRequest) -> Timing:
         if plan.due(progress.total_steps):
             _save_within_epoch(trainer, calls.save)
             plan.saved(progress.total_steps)
+        if commits.due(progress.total_steps):
+            _save_within_epoch(trainer, calls.commit)
+            commits.saved(progress.total_steps)
         PULSE.mark(f"{progress.place} (reading)")
         mark = time.perf_counter()
     PULSE.mark(f"the end of epoch {progress.epoch + 1}")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from contract.errors import InputError, fault
 from train.errors import TrainingError
-from train.launch import launch_name
+from train.launch import is_elastic, launch_name
 
 LOCK_NAME = "lock.json"
 BEAT_SECONDS = 10.0
@@ -122,7 +122,9 @@ class RunLock:
     def _take_over(self) -> None:
         """Remove the lock of a dead owner; nothing where it has gone meanwhile."""
         owner = read_owner(self._out)
-        dead = _is_dead(owner) if owner and owner.machine == _machine() else self._stays()
+        dead = _is_replaced(owner) or (
+            _is_dead(owner) if owner and owner.machine == _machine() else self._stays()
+        )
         if not dead:
             raise InputError(
                 fault(self._out, "run.out", found=_told(owner), wanted="its end, or another folder")
@@ -211,6 +213,11 @@ def _started(process: int) -> str | None:
     except OSError:
         return None
     return None if fields[0] in "ZX" else fields[19]
+
+
+def _is_replaced(owner: Owner | None) -> bool:
+    """Whether elastic ranks of this launch have chosen another leader than the owner, dead or alive."""
+    return is_elastic() and owner is not None and owner.launch == launch_name()
 
 
 def _is_dead(owner: Owner) -> bool:

@@ -6,7 +6,6 @@ import time
 
 import numpy as np
 
-from train.config import RunConfig
 from train.distributed import Comm
 
 
@@ -20,14 +19,16 @@ class SavePlan:
     ----------
     comm
         The ranks.
-    config
-        `checkpoint_steps` and `checkpoint_seconds` are looked at.
     step
         Steps done before.
+    steps
+        Save after so many; None: after any number.
+    seconds
+        Save after so many; None: after any time.
     """
 
-    def __init__(self, comm: Comm, config: RunConfig, step: int) -> None:
-        self._comm, self._steps, self._seconds = comm, config.checkpoint_steps, config.checkpoint_seconds
+    def __init__(self, comm: Comm, step: int, *, steps: int | None, seconds: float | None) -> None:
+        self._comm, self._steps, self._seconds = comm, steps, seconds
         self.saved(step)
 
     def saved(self, step: int) -> None:

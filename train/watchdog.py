@@ -184,7 +184,7 @@ def _end_process(out: Path, sentence: str) -> None:
 
 
 @contextmanager
-def watched(limit: float | None, out: Path) -> Iterator[None]:
+def watched(limit: float | None, out: Path, world: int = 0) -> Iterator[None]:
     """Watch over the ranks of this launch while the block runs.
 
     Parameters
@@ -193,8 +193,10 @@ def watched(limit: float | None, out: Path) -> Iterator[None]:
         Seconds without a sign of life after which all ranks end; None: no watch.
     out
         The run's folder, where the reason is left if this launch owns it.
+    world
+        How many worlds of ranks there were before, where ranks come and go.
     """
-    store = open_store() if limit is not None else None
+    store = open_store(world) if limit is not None else None
     if store is None or limit is None:
         yield
         return

@@ -4,7 +4,6 @@ import pytest
 import train.saving
 from tests.train.runs import ConfigMaker, fit_quietly, series_of
 from train.checkpoint import load_state
-from train.config import RunConfig
 from train.distributed import Comm
 from train.engine import Trainer
 from train.saving import SavePlan
@@ -19,12 +18,17 @@ class Clock:
 
 
 def saves(
-    monkeypatch: pytest.MonkeyPatch, steps: int, seconds_per_step: float, **settings: object
+    monkeypatch: pytest.MonkeyPatch,
+    n_steps: int,
+    seconds_per_step: float,
+    *,
+    steps: int | None = None,
+    seconds: float | None = None,
 ) -> list[int]:
     clock = Clock(seconds_per_step)
     monkeypatch.setattr(train.saving, "time", clock)
-    plan, found = SavePlan(Comm(), RunConfig(out="run", **settings), 0), []
-    for clock.step in range(1, steps + 1):
+    plan, found = SavePlan(Comm(), 0, steps=steps, seconds=seconds), []
+    for clock.step in range(1, n_steps + 1):
         if plan.due(clock.step):
             found.append(clock.step)
             plan.saved(clock.step)
@@ -32,17 +36,17 @@ def saves(
 
 
 def test_due__after_so_many_steps(monkeypatch: pytest.MonkeyPatch):
-    assert saves(monkeypatch, 20, 1.0, checkpoint_steps=6, checkpoint_seconds=None) == [6, 12, 18]
+    assert saves(monkeypatch, 20, 1.0, steps=6) == [6, 12, 18]
 
 
 @pytest.mark.parametrize("seconds_per_step", [1.0, 10.0, 25.0])
 def test_due__after_so_much_time(monkeypatch: pytest.MonkeyPatch, seconds_per_step: float):
     every = max(1, int(-(-20 // seconds_per_step)))
-    assert saves(monkeypatch, 60, seconds_per_step, checkpoint_seconds=20) == list(range(every, 61, every))
+    assert saves(monkeypatch, 60, seconds_per_step, seconds=20) == list(range(every, 61, every))
 
 
 def test_due__never(monkeypatch: pytest.MonkeyPatch):
-    assert saves(monkeypatch, 100, 1e6, checkpoint_seconds=None) == []
+    assert saves(monkeypatch, 100, 1e6) == []
 
 
 def test_fit__goes_on_from_a_checkpoint_within_an_epoch(
