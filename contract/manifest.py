@@ -11,7 +11,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, mode
 from contract.config import ConfigModel
 from contract.errors import InputError, fault
 from contract.schema import FORMAT_VERSION
-from contract.storage import open_storage
+from contract.storage import StorageError, open_storage, told
 
 MANIFEST_NAME = "manifest.json"
 
@@ -198,8 +198,9 @@ def read_manifest(root: str) -> Manifest:
     filesystem, path = open_storage(root)
     name = posixpath.join(path, MANIFEST_NAME)
     try:
-        with filesystem.open(name, "r") as stream:
-            content = json.load(stream)
+        with told(root), filesystem.open(name, "r") as stream:
+            text = stream.read()
+        content = json.loads(text)
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(
             fault(
@@ -209,6 +210,9 @@ def read_manifest(root: str) -> Manifest:
                 wanted="a finished dataset (written last by the ETL)",
             )
         ) from None
+    except StorageError as error:
+        wanted = "a store that answers"
+        raise InputError(fault(name, "whole file", found=f"'{error.strerror}'", wanted=wanted)) from None
     except (ValueError, UnicodeDecodeError):
         raise InputError(fault(name, "whole file", found="no valid JSON", wanted="a manifest")) from None
     version = content.get("format_version") if isinstance(content, dict) else None

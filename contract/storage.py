@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import fsspec
 
 from contract.errors import InputError, fault
@@ -21,6 +25,52 @@ def open_storage(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
         wanted = "a folder, or a URL whose file system fsspec has (s3: package s3fs, gs: package gcsfs)"
         raise InputError(fault(url, "URL", found=f"no usable file system ({error})", wanted=wanted)) from None
     return filesystem, str(path)
+
+
+class StorageError(OSError):
+    """A store could not be read or written; its own words are in `strerror`."""
+
+
+@contextmanager
+def told(url: str) -> Iterator[None]:
+    """Tell whatever a store raises as one kind of error.
+
+    Raises
+    ------
+    StorageError
+        With the URL and the store's words.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - of a store's client, any kind
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise StorageError(None, f"{url}: {words}") from None
+
+
+def is_url(place: str) -> bool:
+    """Whether a place is no path of the local file system."""
+    return "://" in place and not place.startswith("file://")
+
+
+def exists(place: str) -> bool:
+    """Whether something is there."""
+    filesystem, path = open_storage(place)
+    return bool(filesystem.exists(path))
+
+
+def write_whole(place: str, content: bytes) -> None:
+    """Write a file that is there whole or not at all, and the folders above it."""
+    filesystem, path = open_storage(place)
+    if is_url(place):
+        filesystem.pipe_file(path, content)  # a store shows an object once it is complete
+        return
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(target.name + ".partial")
+    partial.write_bytes(content)
+    partial.replace(target)
 
 
 def absolute(url: str) -> str:

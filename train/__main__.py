@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ from rich.table import Table
 
 from contract.config import load_config
 from contract.errors import InputError, fault
+from contract.storage import is_url
 from train.config import TrainConfig
 from train.ending import AUDIT_STATUS, leave, say, sentences_of, status_of
 from train.errors import LostRankError, Stopped, TrainingError
@@ -33,6 +34,15 @@ def path(text: str) -> Path:
     if "://" in text:
         raise typer.BadParameter(f"found {text}, wanted a path in a mounted file system: copy it there first")
     return Path(text)
+
+
+@contextmanager
+def _at(place: str) -> Iterator[Path]:
+    """A folder, or a copy of what is at a URL, whose changes go back."""
+    from train.mirror import local_folder, mirrored
+
+    with mirrored(place):
+        yield local_folder(place)
 
 
 @app.callback()
@@ -53,17 +63,18 @@ def fit(conf: Conf, overrides: Overrides = None) -> None:
     with _told():
         config = load_config(TrainConfig, conf, overrides or [])
         from train.launch import is_elastic
+        from train.mirror import local_folder
         from train.watchdog import watched
 
-        with watched(None if is_elastic() else config.run.stall_seconds, Path(config.run.out)):
+        with watched(None if is_elastic() else config.run.stall_seconds, local_folder(config.run.out)):
             from train import distributed
 
             comm = distributed.start(config.run.backend)
             from train.fit import fit as fit_run
 
-            out = fit_run(config, comm, _console())
+            fit_run(config, comm, _console())
             if comm.is_leader:
-                _console().print(f"bundle: {out / 'bundle'}")
+                _console().print(f"bundle: {config.run.out.rstrip('/')}/bundle")
             comm.close()
 
 
@@ -105,7 +116,7 @@ def profile(
 @app.command()
 def evaluate(
     run: Annotated[
-        Path, typer.Argument(help="a run's folder, or the YAML file that it was trained with", parser=path)
+        str, typer.Argument(help="a run's folder or URL, or the YAML file that it was trained with")
     ],
     overrides: Overrides = None,
     again: Annotated[
@@ -114,7 +125,7 @@ def evaluate(
 ) -> None:
     """Read the sealed test fold once; write metrics.json, predictions.parquet and report.html.
 
-    RUN is a run's folder, or the YAML file that it was trained with.
+    RUN is a run's folder or its URL, or the YAML file that it was trained with.
     """
     with _told():
         if launched_rank():
@@ -125,32 +136,36 @@ def evaluate(
         from train.report.html import write_report
         from train.run_folder import CONFIG_NAME
 
-        config = load_config(TrainConfig, run / CONFIG_NAME if run.is_dir() else run, overrides or [])
-        folder = run if run.is_dir() else Path(config.run.out)
-        metrics = evaluate_run(folder, again=again, settings=config)
-        _console().print(verdict_text(audit_run(folder)))
-        _console().print(_score_table(metrics))
-        _console().print(f"report: {write_report(folder)}")
+        own = run if is_url(run) or Path(run).is_dir() else None
+        place = own or load_config(TrainConfig, Path(run), overrides or []).run.out
+        with _at(place) as folder:
+            conf = folder / CONFIG_NAME if own else Path(run)
+            config = load_config(TrainConfig, conf, overrides or [])
+            metrics = evaluate_run(folder, again=again, settings=config)
+            _console().print(verdict_text(audit_run(folder)))
+            _console().print(_score_table(metrics))
+            _tell_report(write_report(folder))
 
 
 @app.command()
 def predict(
-    bundle: Annotated[Path, typer.Argument(help="a bundle's folder", parser=path)],
+    bundle: Annotated[str, typer.Argument(help="folder or URL of a bundle")],
     dataset: Annotated[str, typer.Argument(help="folder or URL of a dataset")],
-    out: Annotated[Path, typer.Argument(help="Parquet file to write: a row for each person", parser=path)],
+    out: Annotated[str, typer.Argument(help="Parquet file to write, or its URL: a row for each person")],
 ) -> None:
     """Score everyone in a dataset with a bundle, or refuse with the reasons.
 
     People of the sealed fold are left out where the dataset is the one trained on.
 
-    BUNDLE is a run's bundle folder, DATASET a folder or URL, OUT the Parquet file to write: sample_id, score
+    BUNDLE is a run's bundle folder, DATASET a dataset's, OUT the Parquet file to write: sample_id, score
     (log odds), probability (calibrated), abstain and abstain_reasons for people unlike those trained on, and
     seen_in_training for people that the model was trained on.
     """
     with _told():
         from train.predict import predict as predict_dataset
 
-        predictions = predict_dataset(bundle, dataset, out)
+        with _at(bundle) as folder:
+            predictions = predict_dataset(folder, dataset, out)
         unlike = int(predictions["abstain"].sum())
         _console().print(
             f"{len(predictions)} people scored, {unlike} of them with a reason to abstain: {out}"
@@ -158,20 +173,21 @@ def predict(
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="folder of an evaluated run", parser=path)]) -> None:
+def report(run: Annotated[str, typer.Argument(help="folder or URL of an evaluated run")]) -> None:
     """Write report.html of an evaluated run anew."""
     with _told():
         from train.report.html import write_report
 
-        _console().print(f"report: {write_report(run)}")
+        with _at(run) as folder:
+            _tell_report(write_report(folder))
 
 
 @app.command()
 def audit(
-    run: Annotated[Path, typer.Argument(help="folder of a run that was fitted", parser=path)],
+    run: Annotated[str, typer.Argument(help="folder or URL of a run that was fitted")],
     null_run: Annotated[
-        Path | None,
-        typer.Option(help="a run on the same cohort with samples.permute_status in its ETL", parser=path),
+        str | None,
+        typer.Option(help="a run on the same cohort with samples.permute_status in its ETL"),
     ] = None,
 ) -> None:
     """Look for leaks and confounding; write audit.json. The exit status is 3 when a check fails."""
@@ -179,10 +195,11 @@ def audit(
         from train.audit.run import audit_run
         from train.audit.verdict import verdict_text
 
-        found = audit_run(run, null_run)
-        _console().print(verdict_text(found))
-        _console().print(_check_table(found))
-        _renew_report(run)
+        with _at(run) as folder, nullcontext() if null_run is None else _at(null_run) as null:
+            found = audit_run(folder, null)
+            _console().print(verdict_text(found))
+            _console().print(_check_table(found))
+            _renew_report(folder)
         if found["verdict"]["status"] == "failed":
             raise SystemExit(AUDIT_STATUS)
 
@@ -196,7 +213,7 @@ def _check_table(audit: dict[str, Any]) -> Table:
 
 @app.command()
 def explain(
-    run: Annotated[Path, typer.Argument(help="folder of a finished run", parser=path)],
+    run: Annotated[str, typer.Argument(help="folder or URL of a finished run")],
     overrides: Overrides = None,
     folds: Annotated[str, typer.Option(help="refit without each of these folds: all, or such as 0,1")] = "",
     seeds: Annotated[str, typer.Option(help="seeds of refits, such as 1,2")] = "",
@@ -215,10 +232,12 @@ def explain(
         from train.explain.run import EXPLANATIONS_NAME, GENES_NAME
         from train.explain.run import explain as explain_run
 
-        found = explain_run(run, explain_config(overrides or [], folds=folds, seeds=seeds, people=people))
-        _console().print(_gene_rows(found))
-        _console().print(f"genes: {run / GENES_NAME}, the rest: {run / EXPLANATIONS_NAME}")
-        _renew_report(run)
+        settings = explain_config(overrides or [], folds=folds, seeds=seeds, people=people)
+        with _at(run) as folder:
+            found = explain_run(folder, settings)
+            _console().print(_gene_rows(found))
+            _console().print(f"genes: {run}/{GENES_NAME}, the rest: {run}/{EXPLANATIONS_NAME}")
+            _renew_report(folder)
 
 
 @app.command()
@@ -244,8 +263,10 @@ def tune(
         from train.tune import tune as tune_settings
 
         config = load_config(TrainConfig, conf, overrides or [])
-        found = tune_settings(read_space(space, config), trials=trials, storage=storage, console=_console())
-        best = Path(config.run.out) / TUNE_NAME / BEST_NAME
+        searched = read_space(space, config)
+        with _at(config.run.out):
+            found = tune_settings(searched, trials=trials, storage=storage, console=_console())
+        best = f"{config.run.out}/{TUNE_NAME}/{BEST_NAME}"
         _console().print(f"trial {found['best']['number']}, loss {found['best']['loss']:.4f}: {best}")
 
 
@@ -282,9 +303,10 @@ def ladder(
         from train.ladder_table import show_ladder
 
         config = load_config(TrainConfig, conf, overrides or [])
-        content = run_ladder(config, _names(models), _numbers(seeds), _console())
-        _console().print(show_ladder(content))
-        _renew_report(Path(config.run.out))
+        with _at(config.run.out) as folder:
+            content = run_ladder(config, _names(models), _numbers(seeds), _console())
+            _console().print(show_ladder(content))
+            _renew_report(folder)
 
 
 def _renew_report(run: Path) -> None:
@@ -293,7 +315,13 @@ def _renew_report(run: Path) -> None:
     from train.report.html import write_report
 
     if (run / METRICS_NAME).exists():
-        _console().print(f"report: {write_report(run)}")
+        _tell_report(write_report(run))
+
+
+def _tell_report(written: Path) -> None:
+    from train.mirror import place_of
+
+    _console().print(f"report: {place_of(written)}")
 
 
 def _names(text: str) -> list[str]:

@@ -192,7 +192,9 @@ class EvaluationConfig(ConfigModel):
 class RunConfig(ConfigModel):
     """Where a run lives and what it runs on."""
 
-    out: str = Field(description="local folder of the run: checkpoints, history, bundle, metrics, report")
+    out: str = Field(
+        description="folder of the run, or its URL (s3://...): checkpoints, history, bundle, metrics, report"
+    )
     overwrite: bool = Field(
         False, description="replace a run that stands at out, with another configuration or damaged"
     )
@@ -228,13 +230,6 @@ class RunConfig(ConfigModel):
     log_steps: int = Field(
         10, ge=1, description="steps between two whose figures go to metrics.jsonl, TensorBoard and MLflow"
     )
-
-    @field_validator("out")
-    @classmethod
-    def _local(cls, out: str) -> str:
-        if "://" in out:
-            raise ValueError("a folder on a mounted file system, where a run is written; copy it when done")
-        return out
 
 
 class TrainConfig(ConfigModel):

@@ -8,8 +8,10 @@ from __future__ import annotations
 import posixpath
 import queue
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -19,15 +21,18 @@ import pyarrow.parquet as pq
 
 from contract.errors import InputError, fault
 from contract.manifest import Manifest
-from contract.storage import open_storage
+from contract.storage import is_url, open_storage, told
 from train.config import DataConfig
 from train.order import RowGroup, Schedule, deal, groups_to_score, share_of
 from train.row_cache import CachedReader, SharedReader
 from train.sparse import SparseRows, empty_rows, join_rows
 
+AHEAD = 4
+"""Row groups that are fetched from a store at a time: each costs answers that come late, not work."""
 COLUMNS = ("sample_index", "indices", "values")
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class RowGroupReader(Protocol):
@@ -131,19 +136,39 @@ class ArrowReader:
 
     def __init__(self, root: str, manifest: Manifest) -> None:
         self._filesystem, self._base = open_storage(root)
-        self._n_features = manifest.n_features
+        self._root, self._n_features = root, manifest.n_features
         self._footers: dict[str, pq.FileMetaData] = {}
 
     def read(self, groups: Sequence[RowGroup]) -> Iterator[SparseRows]:
         """Rows of each group, in the order asked for."""
-        for group in groups:
-            with told_as_fault(self._base, group):
-                path = posixpath.join(self._base, group.path)
-                with self._filesystem.open(path, "rb") as stream:
-                    file = pq.ParquetFile(stream, metadata=self._footers.get(group.path))
-                    self._footers[group.path] = file.metadata
-                    table = file.read_row_group(group.index, columns=list(COLUMNS))
+        tables = ahead(self._table, groups, AHEAD) if is_url(self._root) else map(self._table, groups)
+        for table, group in zip(tables, groups, strict=True):
             yield unpack(table, group, self._n_features)
+
+    def _table(self, group: RowGroup) -> pa.Table:
+        with told_as_fault(self._root, group):
+            path = posixpath.join(self._base, group.path)
+            with self._filesystem.open(path, "rb", cache_type="none") as stream:
+                # Its columns lie side by side: one request brings them all.
+                file = pq.ParquetFile(stream, metadata=self._footers.get(group.path), pre_buffer=True)
+                self._footers[group.path] = file.metadata
+                return file.read_row_group(group.index, columns=list(COLUMNS))
+
+
+def ahead(work: Callable[[Item], Result], items: Sequence[Item], n: int) -> Iterator[Result]:
+    """Results in the order of the items, up to `n` of them in the making at a time."""
+    with ThreadPoolExecutor(n) as pool:
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) == n:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def unpack(table: pa.Table, group: RowGroup, n_features: int) -> SparseRows:
@@ -243,7 +268,8 @@ def told_as_fault(root: str, group: RowGroup) -> Iterator[None]:
         With the row group, and the reader's words.
     """
     try:
-        yield
+        with told(root) if is_url(root) else nullcontext():
+            yield
     except (OSError, pa.ArrowException, LookupError) as error:
         wanted = f"a row group of the manifest ({group.path}, row group {group.index})"
         raise InputError(fault(root, "samples", found=f"'{error}'", wanted=wanted)) from None

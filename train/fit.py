@@ -43,6 +43,7 @@ from train.failures import failures_told
 from train.intact import IntactFiles
 from train.loop import Calls, run_epochs
 from train.memory import keep_freed_memory
+from train.mirror import local_folder
 from train.model import GeneCNN
 from train.order import RowGroup
 from train.people import UNKNOWN
@@ -57,8 +58,8 @@ from train.unseen import add_network_scores
 from train.watchdog import watched
 
 
-def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
-    """Train, or go on with a run that was interrupted; returns the run's folder.
+def fit(config: TrainConfig, comm: Comm, console: Console) -> None:
+    """Train, or go on with a run that was interrupted.
 
     Parameters
     ----------
@@ -76,25 +77,23 @@ def fit(config: TrainConfig, comm: Comm, console: Console) -> Path:
     TrainingError, Stopped
         See `train.loop.run_epochs`.
     """
-    return outlive(comm, lambda commits: _fit_in_world(config, comm, console, commits))
+    outlive(comm, lambda commits: _fit_in_world(config, comm, console, commits))
 
 
-def _fit_in_world(config: TrainConfig, comm: Comm, console: Console, commits: Commits) -> Path:
-    out = Path(config.run.out)
+def _fit_in_world(config: TrainConfig, comm: Comm, console: Console, commits: Commits) -> None:
     limit = config.run.stall_seconds if comm.is_elastic else None  # else ranks are watched from the start on
-    with watched(limit, out, commits.world):
+    with watched(limit, local_folder(config.run.out), commits.world):
         prepared = prepare(config, comm.size)
         # What the bundle will keep is looked for now: a fault must not be told after the training.
         on_leader(comm, lambda: reference_facts(config.data.dataset, prepared.manifest))
         failures = failures_told(elastic=comm.is_elastic)
-        with opened(out, prepared, comm) as run, failures, shared_folder(comm) as shared:
+        with opened(config.run.out, prepared, comm) as run, failures, shared_folder(comm) as shared:
             part = _Fit(run, prepared, _World(comm, commits, shared), console)
             if comm.is_leader:
                 if commits.world:
                     console.print(f"ranks came or went: {comm.size} now")
                 _announce(console, prepared, comm, part.trainer)
             part.train()
-    return out
 
 
 @dataclass(frozen=True)
@@ -170,6 +169,7 @@ class _Fit:
         with writing(out, "checkpoint"):
             save_state(out, trainer.state(), self.prepared.config.run.keep_checkpoints)
             write_json(out / HISTORY_NAME, trainer.progress.history)
+            self.run.publish()
 
 
 def _intact_files(prepared: Prepared, comm: Comm, console: Console) -> IntactFiles:

@@ -34,6 +34,7 @@ from train.ladder_store import (
     store_cell,
 )
 from train.ladder_table import Row, write_table
+from train.mirror import local_folder
 from train.prepare import choose_folds
 from train.rivals.inner import require_classes
 from train.rivals.networks import NETWORKS, Task, fold_fit, missing
@@ -118,7 +119,7 @@ def open_ladder(config: TrainConfig) -> Ladder:
         raise InputError(
             fault(config.data.dataset, "covariates", found=f"{', '.join(constant)} constant", wanted=wanted)
         )
-    return Ladder(config, manifest, design, folds, Path(config.run.out))
+    return Ladder(config, manifest, design, folds, local_folder(config.run.out))
 
 
 def missing_reason(ladder: Ladder, name: str) -> str | None:

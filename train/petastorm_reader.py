@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from petastorm.workers_pool import EmptyResultError
 from petastorm.workers_pool.thread_pool import ThreadPool
 
 from contract.manifest import Manifest
-from train.data import COLUMNS, told_as_fault, unpack
+from contract.storage import is_url
+from train.data import AHEAD, COLUMNS, told_as_fault, unpack
 from train.order import RowGroup
 from train.sparse import SparseRows
 
@@ -43,13 +45,19 @@ class PetastormReader:
         if not groups:
             return
         # Petastorm reads through pyarrow's older interface, which announces its end at each call.
-        warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm|pyarrow")
-        with told_as_fault(self._root, groups[0]):
-            reader = self._open(groups)
-        with reader:
-            for group in groups:
+        warnings.filterwarnings(
+            "ignore", category=FutureWarning, module="petastorm|pyarrow|train.petastorm_reader"
+        )
+        # One worker keeps the order: where answers come late, several readers with one each take turns.
+        n = min(AHEAD, len(groups)) if is_url(self._root) else 1
+        with ExitStack() as stack:
+            readers = []
+            for turn in range(n):
+                with told_as_fault(self._root, groups[turn]):
+                    readers.append(stack.enter_context(self._open(groups[turn::n])))
+            for number, group in enumerate(groups):
                 with told_as_fault(self._root, group):
-                    table = reader.next_table()
+                    table = readers[number % n].next_table()
                 yield unpack(table, group, self._n_features)
 
     def _open(self, groups: Sequence[RowGroup]) -> _OrderedReader:

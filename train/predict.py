@@ -11,6 +11,7 @@ from contract.config import digest
 from contract.dataset import read_genes, read_samples, verify
 from contract.errors import InputError, fault
 from contract.manifest import Manifest, read_manifest
+from contract.storage import exists, write_whole
 from train.abstain import abstain_reasons
 from train.bundle import BundleFacts, check_dataset, load_bundle
 from train.config import DataConfig
@@ -22,7 +23,7 @@ from train.reference import read_reference_of
 COLUMNS = ("sample_id", "score", "probability", "abstain", "abstain_reasons", "seen_in_training")
 
 
-def predict(bundle_folder: Path, root: str, out: Path) -> pd.DataFrame:
+def predict(bundle_folder: Path, root: str, out: str | Path) -> pd.DataFrame:
     """Write the score, and the probability of being a case, of everyone in a dataset.
 
     Columns sample_id; score, the network's log odds; probability, the calibrated one, of a person drawn from
@@ -39,7 +40,7 @@ def predict(bundle_folder: Path, root: str, out: Path) -> pd.DataFrame:
     root
         A dataset with the bundle's reference genome, channels, covariates and genes in their order.
     out
-        A Parquet file that does not exist yet.
+        A Parquet file that does not exist yet, or its URL.
 
     Raises
     ------
@@ -48,7 +49,7 @@ def predict(bundle_folder: Path, root: str, out: Path) -> pd.DataFrame:
         no other cohort and this is neither the dataset that it was trained on nor one made like it, a file of
         the dataset has another checksum than in its manifest, or `out` exists.
     """
-    if out.exists():
+    if exists(str(out)):
         raise InputError(fault(out, "output", found="a file", wanted="a name that is free"))
     bundle = load_bundle(bundle_folder)
     manifest = read_manifest(root)
@@ -71,10 +72,7 @@ def predict(bundle_folder: Path, root: str, out: Path) -> pd.DataFrame:
     )
     predictions = predictions.merge(judged, on="sample_index", validate="one_to_one")
     predictions = predictions.rename(columns={"score": "probability", "logit": "score"})[[*COLUMNS]]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(out.name + ".partial")
-    predictions.to_parquet(partial, index=False)
-    partial.replace(out)
+    write_whole(str(out), predictions.to_parquet(index=False))
     return predictions
 
 

@@ -17,8 +17,10 @@ from train.config import GeneCNNConfig, TrainConfig
 from train.data import open_reader
 from train.direct import load_path
 from train.distributed import Comm, on_leader
+from train.effects.crossfit import DirectPath
 from train.engine import PARTS, Trainer
 from train.fit import build_trainer, training_batches
+from train.mirror import local_folder, mirrored
 from train.prepare import Prepared, prepare
 from train.row_cache import shared_folder
 from train.scaling import Batch
@@ -88,7 +90,7 @@ def profile_steps(config: TrainConfig, comm: Comm, steps: int, trace: Path | Non
     prepared = prepare(config, comm.size)
     effects = None
     if isinstance(config.model, GeneCNNConfig):
-        effects = on_leader(comm, lambda: load_path(Path(config.run.out)))
+        effects = on_leader(comm, lambda: _effects_of(config.run.out))
     with shared_folder(comm) as shared:
         trainer = build_trainer(prepared, comm, effects)
         return _profiled(trainer, endless_batches(prepared, comm, shared), steps, trace)
@@ -127,6 +129,11 @@ def timed_steps(trainer: Trainer, batches: Iterator[Batch], steps: int) -> Timed
     if trainer.device.type == "cuda":
         torch.cuda.synchronize()
     return Timed(people, time.perf_counter() - started, waited)
+
+
+def _effects_of(place: str) -> DirectPath | None:
+    with mirrored(place):
+        return load_path(local_folder(place))
 
 
 def endless_batches(prepared: Prepared, comm: Comm, shared: Path | None = None) -> Iterator[Batch]:

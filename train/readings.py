@@ -17,6 +17,7 @@ from contract.errors import InputError, fault
 from contract.manifest import read_manifest
 from contract.storage import open_storage
 from train.calibration import CALIBRATION_NAME
+from train.mirror import place_of
 
 READS_NAME = "test_fold_reads.json"
 """In a run's folder: readings that could not be recorded beside the dataset."""
@@ -117,7 +118,7 @@ def new_reading(manifest_digest: str, run: Path, bundle: Path, model: str) -> Re
     return Reading(
         manifest_digest=manifest_digest,
         time=datetime.now(UTC).isoformat(timespec="microseconds"),
-        run=str(run.absolute()),
+        run=place_of(run),
         bundle_digest=bundle_digest(bundle),
         model=model,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from train.distributed import Comm, on_leader
 from train.ending import GOES_ON, sentences_of, status_of
 from train.errors import LostRankError, Stopped, TrainingError
 from train.launch import launched_rank
+from train.mirror import Mirror, local_folder, lock_of, mirrored
 from train.prepare import Prepared
 from train.readings import READS_NAME
 from train.run_lock import LOCK_NAME, RunLock
@@ -47,29 +48,48 @@ class OpenRun:
     folder: Path
     lock: RunLock
     state: dict[str, Any] | None
+    mirror: Mirror | None
+    """What is to be sent to a URL, on the leader."""
+
+    def publish(self) -> None:
+        """Send what was written, where the folder is a copy of what is at a URL."""
+        if self.mirror is not None:
+            self.mirror.push()
 
 
 @contextmanager
-def opened(out: Path, prepared: Prepared, comm: Comm) -> Iterator[OpenRun]:
+def opened(place: str, prepared: Prepared, comm: Comm) -> Iterator[OpenRun]:
     """Own a run's folder for as long as the block runs, and leave there how it ended.
+
+    Parameters
+    ----------
+    place
+        The folder, or a URL, of which the leader has a copy.
+    prepared
+        The run.
+    comm
+        All ranks enter.
 
     Raises
     ------
     InputError
         On every rank, if another job owns it or it holds something else; see `open_run`.
     """
-    lock = RunLock(out)
+    lock, out = lock_of(place), local_folder(place)
+    mirrors: list[Mirror | None] = [None]
     try:
         on_leader(comm, lock.take)
-        run = OpenRun(out, lock, on_leader(comm, lambda: open_run(out, prepared, comm)))
-        try:
-            yield run
-        except (InputError, TrainingError, Stopped) as error:
-            first = comm.is_leader and not isinstance(error, LostRankError)
-            note_end(out, status_of(error), sentences_of(error), replace=first)
-            raise
-        if comm.is_leader:
-            note_end(out, 0, ["finished"], replace=True)
+        with ExitStack() as stack:
+            on_leader(comm, lambda: mirrors.append(stack.enter_context(mirrored(place))))
+            state = on_leader(comm, lambda: open_run(out, prepared, comm))
+            try:
+                yield OpenRun(out, lock, state, mirrors[-1])
+            except (InputError, TrainingError, Stopped) as error:
+                first = comm.is_leader and not isinstance(error, LostRankError)
+                note_end(out, status_of(error), sentences_of(error), replace=first)
+                raise
+            if comm.is_leader:
+                note_end(out, 0, ["finished"], replace=True)
     finally:
         lock.release()
 

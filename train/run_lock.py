@@ -51,10 +51,14 @@ class RunLock:
         The run's folder.
     """
 
-    def __init__(self, out: Path) -> None:
-        self._out, self._path = out, out / LOCK_NAME
+    def __init__(self, out: Path | str) -> None:
+        self._out = out
         self._owner: Owner | None = None
         self._released = threading.Event()
+
+    @property
+    def _path(self) -> Path:
+        return Path(self._out) / LOCK_NAME
 
     def take(self) -> None:
         """Make the folder and become its owner.
@@ -64,12 +68,9 @@ class RunLock:
         InputError
             If another job owns it, or it can't be made.
         """
-        if self._out.exists() and not self._out.is_dir():
-            wanted = "a folder, or a name that is free"
-            raise InputError(fault(self._out, "run.out", found="a file", wanted=wanted))
         owner = _this_process()
         try:
-            self._out.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
             while not self._create(owner):
                 self._take_over()
         except OSError as error:
@@ -89,8 +90,8 @@ class RunLock:
         """
         if not self._is_ours():
             raise TrainingError(
-                f"{self._path}: found another job's lock, wanted this one's: it was taken for dead "
-                f"after {STALE_SECONDS:g} s without a sign; nothing was written"
+                f"{self._out}/{LOCK_NAME}: found another job's lock, wanted this one's: it was taken "
+                f"for dead after {STALE_SECONDS:g} s without a sign; nothing was written"
             )
 
     def release(self) -> None:
@@ -98,13 +99,47 @@ class RunLock:
         self._released.set()
         with contextlib.suppress(OSError):
             if self._is_ours():
-                self._path.unlink()
-            if self._owner is not None and not any(self._out.iterdir()):
-                self._out.rmdir()
+                self._remove()
         self._owner = None
 
     def _is_ours(self) -> bool:
-        return self._owner is not None and read_owner(self._out) == self._owner
+        return self._owner is not None and self._read_owner() == self._owner
+
+    def _take_over(self) -> None:
+        """Remove the lock of a dead owner; nothing where it has gone meanwhile."""
+        owner = self._read_owner()
+        here = owner is not None and owner.machine == _machine()
+        dead = _is_replaced(owner) or (_is_dead(owner) if owner and here else self._stays())
+        if not dead:
+            raise InputError(
+                fault(self._out, "run.out", found=_told(owner), wanted="its end, or another folder")
+            )
+        self._remove_dead(owner)
+
+    def _stays(self) -> bool:
+        """Whether the lock stays as it is for so long that its owner must be dead; True where it goes."""
+        deadline, before = time.monotonic() + STALE_SECONDS, self._look()
+        while time.monotonic() < deadline:
+            time.sleep(min(1.0, STALE_SECONDS / 10))
+            now = self._look()
+            if now is None:
+                return True
+            if now != before:
+                return False
+        return True
+
+    def _beat(self) -> None:
+        while not self._released.wait(BEAT_SECONDS):
+            with contextlib.suppress(OSError):
+                if self._is_ours():
+                    self._renew()
+
+    def _make_folder(self) -> None:
+        folder = Path(self._out)
+        if folder.exists() and not folder.is_dir():
+            wanted = "a folder, or a name that is free"
+            raise InputError(fault(folder, "run.out", found="a file", wanted=wanted))
+        folder.mkdir(parents=True, exist_ok=True)
 
     def _create(self, owner: Owner) -> bool:
         try:
@@ -113,22 +148,33 @@ class RunLock:
             return False
         try:
             with os.fdopen(descriptor, "w") as stream:
-                stream.write(json.dumps(asdict(owner), indent=1))
+                stream.write(owner_text(owner))
         except OSError:
             self._path.unlink()
             raise
         return True
 
-    def _take_over(self) -> None:
-        """Remove the lock of a dead owner; nothing where it has gone meanwhile."""
-        owner = read_owner(self._out)
-        dead = _is_replaced(owner) or (
-            _is_dead(owner) if owner and owner.machine == _machine() else self._stays()
-        )
-        if not dead:
-            raise InputError(
-                fault(self._out, "run.out", found=_told(owner), wanted="its end, or another folder")
-            )
+    def _read_owner(self) -> Owner | None:
+        return read_owner(Path(self._out))
+
+    def _look(self) -> object:
+        """What a renewal changes; None where there is no lock."""
+        try:
+            # Opened, as a file system over a network then asks its server.
+            with self._path.open() as stream:
+                return os.fstat(stream.fileno()).st_mtime_ns
+        except FileNotFoundError:
+            return None
+
+    def _renew(self) -> None:
+        os.utime(self._path)
+
+    def _remove(self) -> None:
+        self._path.unlink()
+        if not any(self._path.parent.iterdir()):
+            self._path.parent.rmdir()
+
+    def _remove_dead(self, owner: Owner | None) -> None:
         # Of several that find it dead one renames it; what it then holds is looked at once more.
         taken = self._path.with_name(f"{LOCK_NAME}.{uuid.uuid4().hex}")
         with contextlib.suppress(FileNotFoundError):
@@ -138,32 +184,6 @@ class RunLock:
             else:
                 taken.unlink()
 
-    def _stays(self) -> bool:
-        """Whether the lock stays as it is for so long that its owner must be dead; True where it goes."""
-        deadline, before = time.monotonic() + STALE_SECONDS, self._time()
-        while time.monotonic() < deadline:
-            time.sleep(min(1.0, STALE_SECONDS / 10))
-            now = self._time()
-            if now is None:
-                return True
-            if now != before:
-                return False
-        return True
-
-    def _time(self) -> int | None:
-        try:
-            # Opened, as a file system over a network then asks its server.
-            with self._path.open() as stream:
-                return os.fstat(stream.fileno()).st_mtime_ns
-        except FileNotFoundError:
-            return None
-
-    def _beat(self) -> None:
-        while not self._released.wait(BEAT_SECONDS):
-            with contextlib.suppress(OSError):
-                if self._is_ours():
-                    os.utime(self._path)
-
 
 def read_owner(out: Path) -> Owner | None:
     """Who holds a run's folder; None where no one does, or the lock can't be read (yet)."""
@@ -172,8 +192,21 @@ def read_owner(out: Path) -> Owner | None:
 
 def _read(path: Path) -> Owner | None:
     try:
-        return Owner(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        return owner_of(path.read_text())
+    except OSError:
+        return None
+
+
+def owner_text(owner: Owner) -> str:
+    """What a lock holds."""
+    return json.dumps(asdict(owner), indent=1)
+
+
+def owner_of(text: str) -> Owner | None:
+    """The owner that a lock's text names; None where it is not (yet) whole."""
+    try:
+        return Owner(**json.loads(text))
+    except (ValueError, TypeError):
         return None
 
 

@@ -8,6 +8,7 @@ at a time works on a study.
 from __future__ import annotations
 
 import json
+import posixpath
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ from train.config import TrainConfig
 from train.distributed import Comm
 from train.errors import TrainingError
 from train.fit import fit
+from train.mirror import local_folder
 from train.prepare import choose_folds
 from train.run_folder import BUNDLE_NAME, PACKAGES, training_digest
 from train.search_space import SearchSpace
@@ -79,7 +81,7 @@ def tune(
     config = space.base
     manifest = read_manifest(config.data.dataset)
     inner = inner_folds(manifest, config, space.folds)
-    out = Path(config.run.out) / TUNE_NAME
+    out = local_folder(config.run.out) / TUNE_NAME
     out.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
@@ -214,7 +216,7 @@ def _check_identity(study: optuna.Study, identity: dict[str, str], where: str) -
 
 
 def _trial_folder(space: SearchSpace, settings: dict[str, Any]) -> Path:
-    return Path(space.base.run.out) / TUNE_NAME / f"trial-{digest(settings)}"
+    return local_folder(space.base.run.out) / TUNE_NAME / f"trial-{digest(settings)}"
 
 
 def _seed(seed: int, trial: int) -> int:
@@ -267,7 +269,7 @@ def _trial_line(trial: FrozenTrial, settings: dict[str, Any], n_folds: int) -> s
 
 def _write(out: Path, result: dict[str, Any], space: SearchSpace) -> None:
     best = space.config(result["best"]["settings"], "search space")
-    run = best.run.model_copy(update={"out": str(Path(space.base.run.out) / BEST_RUN)})
+    run = best.run.model_copy(update={"out": posixpath.join(space.base.run.out, BEST_RUN)})
     texts = {
         BEST_NAME: dump_config(best.model_copy(update={"run": run})),
         RESULT_NAME: json.dumps(result, indent=1),

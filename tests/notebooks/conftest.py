@@ -44,7 +44,8 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "evaluation": {"bootstrap_draws": 50},
         "run": {"out": str(demo / "run"), "device": "cpu"},
     }
-    evaluate(fit(build_config(TrainConfig, settings, "test"), Comm(), Console(quiet=True)))
+    fit(build_config(TrainConfig, settings, "test"), Comm(), Console(quiet=True))
+    evaluate(demo / "run")
     return demo
 
 

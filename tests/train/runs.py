@@ -35,7 +35,8 @@ def config_maker(dataset: str, folder: Path) -> ConfigMaker:
 
 
 def fit_quietly(config: TrainConfig) -> Path:
-    return fit(config, Comm(), Console(quiet=True))
+    fit(config, Comm(), Console(quiet=True))
+    return Path(config.run.out)
 
 
 def fit_interrupted(config: TrainConfig, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,8 @@ class FoldFit:
         design
             The fold's people; logits come in their order.
         """
-        run = fit(self.config, Comm(), Console(quiet=True))
+        fit(self.config, Comm(), Console(quiet=True))
+        run = Path(self.config.run.out)
         bundle = load_bundle(run / BUNDLE_NAME)
         data = self.config.data
         people = read_people(data.dataset, manifest, [self.fold], covariates=data.covariates)
