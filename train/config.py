@@ -8,6 +8,8 @@ from pydantic import Discriminator, Field, Tag, field_validator
 
 from contract.config import ConfigModel
 
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
 
 class DataConfig(ConfigModel):
     """Which people and features, and how they travel."""
@@ -202,8 +204,11 @@ class RunConfig(ConfigModel):
         "auto", description="auto: horovod under horovodrun, ddp under torchrun, else one process"
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
-    mixed_precision: bool = Field(
-        True, description="bfloat16 arithmetic on GPUs that have it; never on the CPU"
+    precision: Precision = Field(
+        "auto", description="auto: on a GPU bfloat16, or float16 where it has none; float32 on the CPU"
+    )
+    compile: bool = Field(
+        False, description="let torch.compile join the network's operations; a minute more at the start"
     )
     half_gradients: bool = Field(
         False, description="gradients travel between ranks as float16: half the bytes, about three digits"

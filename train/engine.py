@@ -24,6 +24,7 @@ from train.errors import TrainingError
 from train.layers import begin_step, person_keys
 from train.metrics import auroc
 from train.people import UNKNOWN
+from train.precision import SMALLEST_SCALE, gradient_scaler, low_precision
 from train.pulse import PULSE
 from train.scaling import Batch, Densifier
 
@@ -89,6 +90,9 @@ class Trainer:
     def __init__(self, model: Network, config: TrainConfig, comm: Comm, densify: Densifier, batch_size: int):
         self.model, self.config, self.comm, self.densify = model, config, comm, densify
         self.batch_size, self.device = batch_size, densify.device
+        if config.run.compile:
+            for part in (part for member in members_of(model) for part in member.heavy_parts):
+                part.compile()
         self.replica = comm.wrap(model, half=config.run.half_gradients)
         self.optimizer = make_optimizer(model, config.optimizer)
         self.full_rates = [group["lr"] for group in self.optimizer.param_groups]
@@ -101,9 +105,8 @@ class Trainer:
         self.progress = Progress()
         self.best_weights = _copy(model.state_dict())
         self.start_loss_M: NDArray[np.float64] = np.empty(0)
-        self.autocast = (
-            config.run.mixed_precision and self.device.type == "cuda" and torch.cuda.is_bf16_supported()
-        )
+        self.low_precision = low_precision(config.run.precision, self.device)
+        self.scaler = gradient_scaler(self.low_precision, self.device)
 
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs."""
@@ -112,6 +115,7 @@ class Trainer:
             "best_weights": self.best_weights,
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "progress": asdict(self.progress),
             "start_loss_M": torch.from_numpy(self.start_loss_M),
         }
@@ -122,12 +126,14 @@ class Trainer:
         self.best_weights = state["best_weights"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
+        if state.get("scaler"):
+            self.scaler.load_state_dict(state["scaler"])
         self.progress = Progress(**state["progress"])
         self.start_loss_M = state["start_loss_M"].numpy()
 
     def logits(self, network: nn.Module, batch: Batch) -> Tensor:
         """Logits of a batch that is on the device (B); of an ensemble in training each member's (K, B)."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+        with torch.autocast(self.device.type, self.low_precision, enabled=self.low_precision is not None):
             # Where nothing is convolved, a person is scored once: as a bundle scores, to the last bit.
             x = self.densify.sparse(batch) if self.model.has_rest else self.densify(batch)
             logit_B: Tensor = network(x, batch.covariates_BP, batch.group_B)
@@ -161,17 +167,21 @@ class Trainer:
         # Gradients are averaged over ranks, which may have unequal shares of the step.
         with record_function(BACKWARD):
             total = self.comm.size * len(members) * loss + self._penalty()
-            total.backward()  # type: ignore[no-untyped-call]
+            self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
         with record_function(AVERAGING):
             self.comm.average_gradients(self.model)
+        self.scaler.unscale_(self.optimizer)
         limit = self.config.optimizer.clip_norm or math.inf
         norms = [nn.utils.clip_grad_norm_(member.parameters(), limit) for member in members]
         norm = torch.stack(norms).max().item()
-        if not math.isfinite(norm):
+        # What float16 could not hold costs its step and half of the scale, unless the scale is small already.
+        held = self.scaler.is_enabled() and self.scaler.get_scale() > SMALLEST_SCALE
+        if not math.isfinite(norm) and not held:
             found = f"gradient norm {norm}, loss {loss.item()} on rank {self.comm.rank}"
             raise TrainingError(self._blame(found, wanted="finite numbers; the weights were not changed"))
         with record_function(OPTIMIZER):
-            self.optimizer.step()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
         return loss.item(), norm
 
     def begin(self, scores: Scores, is_case_M: NDArray[np.int8]) -> None:

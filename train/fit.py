@@ -266,6 +266,8 @@ def training_batches(
         make_batch(part, prepared.people, prepared.scaler, prepared.group_of_fold)
         for part in itertools.islice(rows, first_step, None)
     )
+    if prepared.config.run.device != "cpu" and torch.cuda.is_available():
+        batches = (batch.pinned() for batch in batches)
     return prefetch(batches, prepared.config.data.prefetch)
 
 

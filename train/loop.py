@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ def run_steps(trainer: Trainer, calls: Calls, request: StopRequest) -> Timing:
         calls.observe(
             {
                 "loss": loss * trainer.batch_size / len(batch.sample_B),
-                "gradient_norm": norm,
+                "gradient_norm": norm if math.isfinite(norm) else 0.0,  # too large for float16
                 "learning_rate": trainer.optimizer.param_groups[0]["lr"],
             }
         )

@@ -275,6 +275,11 @@ class GeneCNN(nn.Module):
         """Whether there is anything to train beside the direct path."""
         return self.rest is not None
 
+    @property
+    def heavy_parts(self) -> list[nn.Module]:
+        """Where a step's time goes."""
+        return [] if self.rest is None else [self.rest]
+
     def without_rest(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """The same weights with the convolutions switched off."""
         return {**weights, "convolving": torch.tensor(False)}
@@ -342,6 +347,11 @@ class PaperCNN(nn.Module):
     def has_rest(self) -> bool:
         """Everything is to be trained."""
         return True
+
+    @property
+    def heavy_parts(self) -> list[nn.Module]:
+        """Where a step's time goes."""
+        return [self.convolutions, self.dense]
 
     def without_rest(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """There is nothing to switch off."""

@@ -51,6 +51,10 @@ class Batch:
         """The same batch on a device."""
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in vars(self).values()))
 
+    def pinned(self) -> Batch:
+        """The same batch in memory that a GPU fetches from by itself, while the CPU goes on."""
+        return Batch(*(tensor.pin_memory() for tensor in vars(self).values()))
+
 
 def fit_scaler(
     stats: pd.DataFrame, manifest: Manifest, people: People, folds: Sequence[int], kind: Scaling = "standard"

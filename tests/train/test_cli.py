@@ -110,6 +110,16 @@ def test_conf__default_names_every_key_with_its_default():
     assert json.loads(json.dumps(text)) == json.loads(json.dumps(defaults))
 
 
+def test_conf__gpu_is_the_default_with_larger_steps_and_rates_in_proportion():
+    large = load_config(TrainConfig, PROJECT / "conf" / "train" / "gpu.yaml")
+    default = load_config(TrainConfig, PROJECT / "conf" / "train" / "default.yaml")
+    factor = large.data.batch_size / default.data.batch_size
+    assert large.optimizer.learning_rate == pytest.approx(factor * default.optimizer.learning_rate)
+    assert large.run.compile
+    assert large.data.reader == "arrow"
+    assert large.model == default.model
+
+
 @pytest.mark.parametrize("name", ["demo.yaml", "real.yaml"])
 def test_conf__loads(name: str):
     assert load_config(TrainConfig, PROJECT / "conf" / "train" / name).data.reader == "petastorm"
