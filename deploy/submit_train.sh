@@ -110,8 +110,11 @@ trap 'kill -TERM "$launched" 2>/dev/null || true' TERM INT HUP
 if [ -n "$elastic" ]; then
     # Horovod waits for ranks that stand still, although all others have ended for their sake.
     (
-        while kill -0 "$launched" 2>/dev/null && ! grep -q 'all ranks end' "$work/log"; do sleep 2; done
-        sleep 15
+        while kill -0 "$launched" 2>/dev/null && ! grep -qs 'all ranks end' "$work/log"; do sleep 2; done
+        for _ in 1 2 3 4 5 6 7; do
+            sleep 2
+            kill -0 "$launched" 2>/dev/null || exit 0
+        done
         kill -TERM "$launched" 2>/dev/null
     ) &
 fi

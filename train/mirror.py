@@ -54,7 +54,7 @@ class Mirror:
             If the store can't be read.
         """
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, mode=0o700)  # scores of single people are inside
         with told(self.url):
             self._filesystem.invalidate_cache()
             found = {posixpath.relpath(path, self._base) for path in self._filesystem.find(self._base)}

@@ -49,6 +49,67 @@ def test_submit_train__number_of_ranks_after_an_equals_sign(tmp_path):
     assert done.stdout.splitlines()[1:3] == ["--gloo", "--num-proc=4"]
 
 
+def elastic_words(tmp_path: Path, *options: str, **environment: str) -> tuple[list[str], str]:
+    """Words that horovodrun is given, and what its host discovery answers."""
+    python = executable(tmp_path / "python", ECHO)
+    answer = 'while [ "$1" != --host-discovery-script ]; do shift; done; "$2" >"$(dirname "$0")/answer"\n'
+    executable(tmp_path / "horovodrun", ECHO + answer)
+    done = submit(
+        "submit_train.sh", "--elastic", "-np", "2", *options, "x.yaml", PYTHON=str(python), **environment
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines(), (tmp_path / "answer").read_text()
+
+
+def test_submit_train__elastic_on_hosts_that_stay(tmp_path):
+    words, answer = elastic_words(tmp_path, "-H", "a:2,b:4", "--max-np=6")
+    assert answer == "a:2\nb:4\n"
+    assert "-H" not in words
+    assert words[1:5] == ["--gloo", "-np", "2", "--max-np=6"]
+    assert words[5] == "--host-discovery-script"
+    assert words[7:12] == ["--min-np", "1", "--blacklist-cooldown-range", "10", "120"]
+    assert "--network-interface" not in words
+
+
+def test_submit_train__elastic_hosts_are_those_of_the_first_minute(tmp_path):
+    hosts = executable(
+        tmp_path / "hosts.sh", f'#!/bin/sh\ncat "{tmp_path}/now"; echo 127.0.0.1:1 >>"{tmp_path}/now"\n'
+    )
+    (tmp_path / "now").write_text("localhost:1\n")
+    words, answer = elastic_words(tmp_path, "--host-discovery-script", str(hosts), "--min-np", "2")
+    assert answer == "localhost:1\n"
+    assert words.count("--min-np") == 1
+    assert words[words.index("--network-interface") + 1] == "lo"
+    _, answer = elastic_words(tmp_path, "--host-discovery-script", str(hosts), SETTLING="0")
+    assert answer.splitlines() == ["localhost:1", "127.0.0.1:1", "127.0.0.1:1"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "found --elastic alone, wanted --host-discovery-script PROGRAM or -H HOST:RANKS,..."),
+        (["-H", "node1:2"], "found one host, wanted --network-interface NAME"),
+        (
+            ["--host-discovery-script", "absent.sh"],
+            "--host-discovery-script: found absent.sh, wanted a program",
+        ),
+    ],
+)
+def test_submit_train__elastic_without_what_it_needs(tmp_path, options: list[str], told: str):
+    python = executable(tmp_path / "python", ECHO)
+    executable(tmp_path / "horovodrun", ECHO)
+    done = submit("submit_train.sh", "--elastic", "-np", "2", *options, "x.yaml", PYTHON=str(python))
+    assert done.returncode == 2
+    assert told in done.stderr
+
+
+def test_submit_train__torchrun_is_not_elastic(tmp_path):
+    python = executable(tmp_path / "python", ECHO)
+    done = submit("submit_train.sh", "--elastic", "x.yaml", PYTHON=str(python), LAUNCHER="torchrun")
+    assert done.returncode == 2
+    assert "found --elastic with torchrun, wanted horovodrun" in done.stderr
+
+
 def test_submit_train__torchrun_as_launcher(tmp_path):
     python = executable(tmp_path / "python", ECHO)
     options = ("--standalone", "--nproc-per-node", "2")
