@@ -28,12 +28,14 @@ def open_storage(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
 
 
 class StorageError(OSError):
-    """A store could not be read or written; its own words are in `strerror`."""
+    """A store, or a folder, could not be read or written; the words of what refused are in `strerror`."""
 
 
 @contextmanager
 def told(url: str) -> Iterator[None]:
     """Tell whatever a store raises as one kind of error.
+
+    Absent files, and text that is none, are told by whoever asked for them.
 
     Raises
     ------
@@ -42,8 +44,10 @@ def told(url: str) -> Iterator[None]:
     """
     try:
         yield
-    except OSError:
+    except (FileExistsError, FileNotFoundError, NotADirectoryError, UnicodeDecodeError, StorageError):
         raise
+    except OSError as error:
+        raise StorageError(error.errno, f"{url}: {error.strerror or error}") from None
     except Exception as error:  # noqa: BLE001 - of a store's client, any kind
         words = " ".join(str(error).split()) or type(error).__name__
         raise StorageError(None, f"{url}: {words}") from None
@@ -55,22 +59,36 @@ def is_url(place: str) -> bool:
 
 
 def exists(place: str) -> bool:
-    """Whether something is there."""
+    """Whether something is there.
+
+    Raises
+    ------
+    StorageError
+        If the store does not say.
+    """
     filesystem, path = open_storage(place)
-    return bool(filesystem.exists(path))
+    with told(place):
+        return bool(filesystem.exists(path))
 
 
 def write_whole(place: str, content: bytes) -> None:
-    """Write a file that is there whole or not at all, and the folders above it."""
+    """Write a file that is there whole or not at all, and the folders above it.
+
+    Raises
+    ------
+    StorageError
+        If it can't be written.
+    """
     filesystem, path = open_storage(place)
-    if is_url(place):
-        filesystem.pipe_file(path, content)  # a store shows an object once it is complete
-        return
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(target)
+    with told(place):
+        if is_url(place):
+            filesystem.pipe_file(path, content)  # a store shows an object once it is complete
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(target)
 
 
 def absolute(url: str) -> str:

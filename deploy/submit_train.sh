@@ -75,7 +75,7 @@ add_elastic_options() {
         "$(date +%s)" "${SETTLING:-60}" "$work/first" "$value" >"$work/discover"
     chmod +x "$work/discover"
     options+=(--host-discovery-script "$work/discover")
-    given --min-np || options+=(--min-np 1)
+    given '--min-np|--min-num-proc' || options+=(--min-np 1)
     given --blacklist-cooldown-range || options+=(--blacklist-cooldown-range 10 120)
     if ! given '--network-interfaces?|--gloo-iface'; then
         if ! grep -qvE '^(localhost|127\.[0-9.]+)(:|$)' <<<"$hosts"; then
@@ -122,6 +122,11 @@ wait "$launched" && status=0 || status=$?
 while kill -0 "$launched" 2>/dev/null; do wait "$launched" && status=0 || status=$?; done # after a signal
 wait "$copying" || true
 [ "$status" -ne 0 ] || exit 0
+
+if [ -n "$elastic" ]; then # what ended ranks that the others outlived is not why this launch ended
+    awk '/ranks came or went/ {text = ""} {text = text $0 "\n"} END {printf "%s", text}' "$work/log" >"$work/last"
+    mv "$work/last" "$work/log"
+fi
 
 # The leading rank's sentences, or those of the first rank that spoke.
 first() {

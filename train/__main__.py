@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from types import FrameType
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -18,7 +20,7 @@ from contract.config import load_config
 from contract.errors import InputError, fault
 from contract.storage import is_url
 from train.config import TrainConfig
-from train.ending import AUDIT_STATUS, leave, say, sentences_of, status_of
+from train.ending import AUDIT_STATUS, STOPPED_STATUS, leave, say, sentences_of, status_of
 from train.errors import LostRankError, Stopped, TrainingError
 from train.launch import launched_rank
 
@@ -41,8 +43,15 @@ def _at(place: str) -> Iterator[Path]:
     """A folder, or a copy of what is at a URL, whose changes go back."""
     from train.mirror import local_folder, mirrored
 
+    if is_url(place):
+        signal.signal(signal.SIGTERM, _end)
     with mirrored(place):
         yield local_folder(place)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    """End as on any failure, so that what was written goes to its URL."""
+    raise SystemExit(STOPPED_STATUS)
 
 
 @app.callback()

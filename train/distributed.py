@@ -177,6 +177,16 @@ class ElasticComm(HorovodComm):
         state.register_reset_callbacks([self._take_place])
         return state
 
+    def check_hosts(self, state: Any) -> None:
+        """Leave this world of ranks where hosts came or went since it began."""
+        from horovod.common.exceptions import HostsUpdatedInterrupt
+
+        try:
+            state.check_host_updates()
+        except HostsUpdatedInterrupt:
+            # Horovod spares those that stay the exchange where hosts only went; one may have come since.
+            raise HostsUpdatedInterrupt(False) from None
+
     def run_elastic(self, state: Any, action: Callable[[], Result]) -> Result:
         """Result of an action, begun anew in each world of ranks."""
         from horovod.torch.elastic import run

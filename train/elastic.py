@@ -42,6 +42,7 @@ class HorovodCommits(Commits):
     """In the memory of every rank."""
 
     def __init__(self, comm: ElasticComm) -> None:
+        self.comm = comm
         # Bytes: other ranks' tensors change under us, and these are what is sent to a new rank.
         self.horovod = comm.elastic_state(content=None, world=0)
         self.horovod.register_reset_callbacks([self._begin_world])
@@ -64,7 +65,7 @@ class HorovodCommits(Commits):
 
     @override
     def go_on(self) -> None:
-        self.horovod.check_host_updates()
+        self.comm.check_hosts(self.horovod)
 
     def _begin_world(self) -> None:
         self.horovod.world += 1
@@ -80,6 +81,11 @@ def outlive(comm: Comm, attempt: Callable[[Commits], Result]) -> Result:
         The ranks; unless they are elastic there is one attempt.
     attempt
         Is given the commits, from which it goes on. It raises what Horovod raises to it.
+
+    Raises
+    ------
+    Exception
+        Whatever else the attempt raises.
     """
     if not isinstance(comm, ElasticComm):
         return attempt(Commits())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from rich.console import Console
 from contract.config import digest
 from contract.errors import InputError, fault
 from contract.provenance import software_versions
-from train.bundle import Bundle, BundleFacts, genes_digest, save_bundle
+from train.bundle import FACTS_NAME, Bundle, BundleFacts, genes_digest, save_bundle
 from train.calibration import NO_CALIBRATION, fit_out_of_fold
 from train.checkpoint import save_state
 from train.config import GeneCNNConfig, TrainConfig
@@ -91,7 +92,8 @@ def _fit_in_world(config: TrainConfig, comm: Comm, console: Console, commits: Co
             part = _Fit(run, prepared, _World(comm, commits, shared), console)
             if comm.is_leader:
                 if commits.world:
-                    console.print(f"ranks came or went: {comm.size} now")
+                    # On standard error, where submit_train.sh forgets what ranks of before said in the end.
+                    print(f"ranks came or went: {comm.size} now", file=sys.stderr, flush=True)
                 _announce(console, prepared, comm, part.trainer)
             part.train()
 
@@ -115,7 +117,7 @@ class _Fit:
         self.comm, self.commits = world.comm, world.commits
         self.files = _intact_files(prepared, self.comm, console)
         self.reader = open_reader(config.data.dataset, prepared.manifest, config.data, world.shared)
-        self.path = on_leader(self.comm, lambda: _direct_path(run.folder, prepared, self.reader, console))
+        self.path = on_leader(self.comm, lambda: _direct_path(run, prepared, self.reader, console))
         self.trainer = build_trainer(prepared, self.comm, self.path)
         state = committed or run.state
         if state is not None:
@@ -183,11 +185,11 @@ def _intact_files(prepared: Prepared, comm: Comm, console: Console) -> IntactFil
 
 
 def _direct_path(
-    out: Path, prepared: Prepared, reader: RowGroupReader, console: Console
+    run: OpenRun, prepared: Prepared, reader: RowGroupReader, console: Console
 ) -> DirectPath | None:
     if not isinstance(prepared.config.model, GeneCNNConfig):
         return None
-    path = load_path(out)
+    out, path = run.folder, load_path(run.folder)
     if path is None:
         PULSE.mark("the fit of gene effects")
         console.print("fitting the effects of genes …")
@@ -201,6 +203,7 @@ def _direct_path(
             out_of_fold_table(prepared, path).to_parquet(partial, index=False)
             partial.replace(out / OUT_OF_FOLD_NAME)
             save_path(out, path)  # last: where it is, all is
+            run.publish()
         console.print(_effects_line(path, time.perf_counter() - started))
     return path
 
@@ -266,9 +269,7 @@ def training_batches(
         make_batch(part, prepared.people, prepared.scaler, prepared.group_of_fold)
         for part in itertools.islice(rows, first_step, None)
     )
-    if prepared.config.run.device != "cpu" and torch.cuda.is_available():
-        batches = (batch.pinned() for batch in batches)
-    return prefetch(batches, prepared.config.data.prefetch)
+    return prefetch(_pinned(batches, prepared.config, comm), prepared.config.data.prefetch)
 
 
 def scoring_batches(
@@ -279,7 +280,14 @@ def scoring_batches(
     size = max(1, data.batch_size // comm.size)
     rows = scoring_rows(reader, groups, batch_size=size, rank=comm.rank, world_size=comm.size)
     batches = (make_batch(part, prepared.people, prepared.scaler, prepared.group_of_fold) for part in rows)
-    return prefetch(batches, data.prefetch)
+    return prefetch(_pinned(batches, prepared.config, comm), data.prefetch)
+
+
+def _pinned(batches: Iterator[Batch], config: TrainConfig, comm: Comm) -> Iterator[Batch]:
+    """The batches in memory that a GPU fetches from, where one is used."""
+    if config.run.device == "cpu" or not comm.averages_on_gpu or not torch.cuda.is_available():
+        return batches
+    return (batch.pinned() for batch in batches)
 
 
 def _leave_scores(out: Path, scores: Scores) -> None:
@@ -288,7 +296,7 @@ def _leave_scores(out: Path, scores: Scores) -> None:
 
 
 def _leave_bundle(out: Path, prepared: Prepared, trainer: Trainer, path: DirectPath | None) -> None:
-    if not (out / BUNDLE_NAME).exists():
+    if not (out / BUNDLE_NAME / FACTS_NAME).exists():
         bundle = _bundle(prepared, trainer, path)
         keep = partial(keep_reference, root=prepared.config.data.dataset, facts=bundle.facts)
         with writing(out, BUNDLE_NAME):

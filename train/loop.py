@@ -66,8 +66,9 @@ def run_epochs(trainer: Trainer, calls: Calls) -> Progress:
             loss_sum, waited, people, validating = map(float, trainer.comm.sum(local))
             n_steps, n_ranks = max(progress.step, 1), trainer.comm.size
             if validating / n_ranks > LONG_VALIDATION:
-                progress.loss_sum = loss_sum if trainer.comm.is_leader else 0.0
+                progress.loss_sum = loss_sum
                 calls.save()
+                progress.loss_sum = loss_sum if trainer.comm.is_leader else 0.0
             began = time.perf_counter()
             scores, is_case_M = calls.validate()
             validating = time.perf_counter() - began
@@ -109,13 +110,13 @@ def run_steps(trainer: Trainer, calls: Calls, request: StopRequest) -> Timing:
         progress.loss_sum += loss
         progress.step += 1
         progress.total_steps += 1
-        calls.observe(
-            {
-                "loss": loss * trainer.batch_size / len(batch.sample_B),
-                "gradient_norm": norm if math.isfinite(norm) else 0.0,  # too large for float16
-                "learning_rate": trainer.optimizer.param_groups[0]["lr"],
-            }
-        )
+        figures = {
+            "loss": loss * trainer.batch_size / len(batch.sample_B),
+            "gradient_norm": norm,
+            "learning_rate": trainer.optimizer.param_groups[0]["lr"],
+        }
+        # A norm that float16 could not hold is no number that JSON knows.
+        calls.observe({name: value for name, value in figures.items() if math.isfinite(value)})
         timing.people += len(batch.sample_B)
         if agreement.stops(request):
             _save_and_stop(trainer, calls.save)

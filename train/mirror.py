@@ -11,20 +11,23 @@ import os
 import posixpath
 import shutil
 import tempfile
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 from typing_extensions import override
 
 from contract.errors import InputError, fault
-from contract.storage import is_url, open_storage, told
+from contract.storage import StorageError, is_url, open_storage, told
 from train.bundle import FACTS_NAME
-from train.ending import GOES_ON
 from train.errors import TrainingError
+from train.pulse import PULSE
 from train.run_lock import LOCK_NAME, Owner, RunLock, owner_of, owner_text
 
 Look = tuple[int, int]
+PREFIX = "exoshard-copy-"
 COPIES: dict[Path, str] = {}
 """URLs of the copies that this process has now."""
 
@@ -42,6 +45,8 @@ class Mirror:
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url, self.folder = url, folder
+        self.may_send: Callable[[], object] = lambda: None
+        """Raises where another job owns the folder now."""
         self._filesystem, self._base = open_storage(url)
         self._sent: dict[str, Look] = {}
 
@@ -51,14 +56,20 @@ class Mirror:
         Raises
         ------
         StorageError
-            If the store can't be read.
+            If the store can't be read, or names a file that would lie outside of the copy.
         """
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True, mode=0o700)  # scores of single people are inside
         with told(self.url):
             self._filesystem.invalidate_cache()
-            found = {posixpath.relpath(path, self._base) for path in self._filesystem.find(self._base)}
+            base = self._base.rstrip("/") + "/"
+            found = {
+                path.removeprefix(base) for path in self._filesystem.find(self._base) if path.startswith(base)
+            }
             for name in sorted(name for name in found if self._counts(name, found)):
+                PULSE.renew()
+                if not {"", ".", ".."}.isdisjoint(name.split("/")):
+                    raise StorageError(None, f"{self.url}: a name that leads elsewhere: {name}")
                 target = self.folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self._filesystem.get_file(posixpath.join(self._base, name), str(target))
@@ -71,11 +82,15 @@ class Mirror:
         ------
         StorageError
             If the store can't be written to; what was sent before is whole.
+        TrainingError
+            If another job owns the folder.
         """
+        self.may_send()
         looks = self._looks()
         changed = [name for name, look in looks.items() if self._sent.get(name) != look]
         with told(self.url):
-            for name in sorted(changed, key=lambda name: (Path(name).name == FACTS_NAME, name)):
+            for name in sorted(changed, key=_turn):
+                PULSE.renew()
                 self._filesystem.put_file(str(self.folder / name), posixpath.join(self._base, name))
                 self._sent[name] = looks[name]
             for name in self._sent.keys() - looks.keys():
@@ -93,8 +108,18 @@ class Mirror:
     @staticmethod
     def _counts(name: str, found: set[str]) -> bool:
         """Whether a file is to be fetched: not of a bundle that was not sent to its end, nor the lock."""
-        folder, _, file = name.rpartition("/")
-        return file != LOCK_NAME and (Path(folder).name != "bundle" or f"{folder}/{FACTS_NAME}" in found)
+        parts = name.split("/")
+        bundles = ["/".join(parts[: at + 1]) for at, part in enumerate(parts[:-1]) if part == "bundle"]
+        return parts[-1] != LOCK_NAME and all(f"{bundle}/{FACTS_NAME}" in found for bundle in bundles)
+
+
+def _turn(name: str) -> tuple[int, str]:
+    """When a file is sent: what says whose the folder is first, what makes others count last."""
+    file = name.rpartition("/")[2]
+    first, last = ("run.json", "config.yaml"), ("effects.safetensors", "checkpoint.pt", FACTS_NAME)
+    return (
+        first.index(file) - len(first) if file in first else last.index(file) + 1 if file in last else 0
+    ), name
 
 
 class StoredLock(RunLock):
@@ -116,7 +141,7 @@ class StoredLock(RunLock):
             try:
                 self._filesystem.pipe_file(self._name, owner_text(owner).encode(), mode="create")
             except FileExistsError:
-                return False
+                return self._read_owner() == owner  # as where the answer to a first try was lost
         return True
 
     @override
@@ -155,54 +180,72 @@ class StoredLock(RunLock):
 def local_folder(place: str) -> Path:
     """Where this process works on a run's folder: there, or in the copy of what is at a URL."""
     if not is_url(place):
-        return Path(place)
-    name = hashlib.sha256(place.encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"exoshard-{os.getpid()}-{name}"
+        return Path(place.removeprefix("file://"))
+    return Path(tempfile.gettempdir()) / f"{PREFIX}{os.getpid()}-{_digest(place)}"
 
 
 def lock_of(place: str) -> RunLock:
     """The lock of a run's folder or URL."""
-    return StoredLock(place) if is_url(place) else RunLock(Path(place))
+    return StoredLock(place) if is_url(place) else RunLock(local_folder(place))
 
 
 @contextmanager
 def mirrored(place: str) -> Iterator[Mirror | None]:
     """A copy of what is at a URL, for as long as the block runs; None for a folder, which needs none.
 
-    What changed goes back at the end, after a failure too.
+    What changed goes back at the end, after a failure too. Within the block the same URL is the same copy.
 
     Raises
     ------
     InputError
         If the store can't be read.
     TrainingError
-        If it can't be written to at the end.
+        If it can't be written to at the end: the copy then stays, and is named.
     """
-    if not is_url(place):
+    folder = local_folder(place)
+    if not is_url(place) or folder in COPIES:
         yield None
         return
-    mirror = Mirror(place, local_folder(place))
-    COPIES[mirror.folder] = place
+    _remove_abandoned()
+    mirror = Mirror(place, folder)
+    COPIES[folder] = place
     try:
         _pull(mirror)
         try:
             yield mirror
         except BaseException:
-            with suppress(OSError):  # what went wrong first is told
+            with suppress(OSError, TrainingError):  # what went wrong first is told
                 mirror.push()
             raise
-        _push(mirror)
+        send(mirror)
     finally:
-        del COPIES[mirror.folder]
-        shutil.rmtree(mirror.folder, ignore_errors=True)
+        del COPIES[folder]
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def send(mirror: Mirror) -> None:
+    """Send what changed.
+
+    Raises
+    ------
+    TrainingError
+        If the store can't be written to: the copy then stays, under a name of its own.
+    """
+    try:
+        mirror.push()
+    except OSError as error:
+        kept = mirror.folder.with_name(f"exoshard-unsent-{uuid.uuid4().hex[:8]}")
+        shutil.copytree(mirror.folder, kept)
+        wanted = f"a URL that can be written to; what was not sent is in {kept}"
+        raise TrainingError(fault(mirror.url, "folder", found=f"'{error.strerror}'", wanted=wanted)) from None
 
 
 def place_of(folder: Path) -> str:
-    """Where a folder is for the user: the URL of a copy, or its absolute path."""
+    """Where a folder, or a file in it, is for the user: at the URL of a copy, or there."""
     for copy, url in COPIES.items():
         if folder == copy or copy in folder.parents:
             return posixpath.join(url, *folder.relative_to(copy).parts)
-    return str(folder.absolute())
+    return str(folder)
 
 
 def _pull(mirror: Mirror) -> None:
@@ -213,9 +256,14 @@ def _pull(mirror: Mirror) -> None:
         raise InputError(fault(mirror.url, "folder", found=f"'{error.strerror}'", wanted=wanted)) from None
 
 
-def _push(mirror: Mirror) -> None:
-    try:
-        mirror.push()
-    except OSError as error:
-        wanted = f"a URL that can be written to; what was sent before is whole, {GOES_ON}"
-        raise TrainingError(fault(mirror.url, "folder", found=f"'{error.strerror}'", wanted=wanted)) from None
+def _remove_abandoned() -> None:
+    """Remove copies of this user's processes that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        process = folder.name.removeprefix(PREFIX).split("-")[0]
+        with suppress(OSError, ValueError):
+            if folder.stat().st_uid == os.getuid() and not psutil.pid_exists(int(process)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -23,7 +23,7 @@ def low_precision(wanted: Precision, device: torch.device) -> torch.dtype | None
     if wanted == "auto":
         if device.type != "cuda":
             return None
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     return {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[wanted]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +51,9 @@ def predict(bundle_folder: Path, root: str, out: str | Path) -> pd.DataFrame:
         no other cohort and this is neither the dataset that it was trained on nor one made like it, a file of
         the dataset has another checksum than in its manifest, or `out` exists.
     """
-    if exists(str(out)):
+    with _refused(out):
+        taken = exists(str(out))
+    if taken:
         raise InputError(fault(out, "output", found="a file", wanted="a name that is free"))
     bundle = load_bundle(bundle_folder)
     manifest = read_manifest(root)
@@ -59,7 +63,7 @@ def predict(bundle_folder: Path, root: str, out: str | Path) -> pd.DataFrame:
     own = digest(manifest) == bundle.facts.manifest_digest
     folds = [fold.index for fold in manifest.folds if not (own and fold.index == bundle.facts.test_fold)]
     people = read_people(root, manifest, folds, covariates=bool(bundle.facts.covariates))
-    reader = open_reader(root, manifest, DataConfig(dataset=root))
+    reader = open_reader(root, manifest, DataConfig(dataset=root, reader="arrow"))
     scores = score_folds(bundle, manifest, reader, people, folds)
     ids = read_samples(root, manifest, folds, ["sample_index", "sample_id"])
     used = [*bundle.facts.training_folds, *bundle.facts.validation_folds] if own else []
@@ -72,8 +76,18 @@ def predict(bundle_folder: Path, root: str, out: str | Path) -> pd.DataFrame:
     )
     predictions = predictions.merge(judged, on="sample_index", validate="one_to_one")
     predictions = predictions.rename(columns={"score": "probability", "logit": "score"})[[*COLUMNS]]
-    write_whole(str(out), predictions.to_parquet(index=False))
+    with _refused(out):
+        write_whole(str(out), predictions.to_parquet(index=False))
     return predictions
+
+
+@contextmanager
+def _refused(out: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        wanted = "a place that can be written to"
+        raise InputError(fault(out, "output", found=f"'{error.strerror}'", wanted=wanted)) from None
 
 
 def _is_like(facts: BundleFacts, manifest: Manifest) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +47,8 @@ def prepare(config: TrainConfig, world_size: int) -> Prepared:
         If the dataset, the folds, the labels or the number of ranks do not serve.
     """
     root = config.data.dataset
+    if config.run.compile:
+        require_compiler()
     manifest = read_manifest(root)
     genes = read_genes(root, manifest)
     training, validation = choose_folds(manifest, config.data.validation_folds, config.data.held_out_folds)
@@ -61,6 +65,20 @@ def prepare(config: TrainConfig, world_size: int) -> Prepared:
     if isinstance(config.model, GeneCNNConfig):
         check_groups(people, training, group_of_fold)
     return Prepared(config, manifest, genes, training, validation, people, scaler, schedule, group_of_fold)
+
+
+def require_compiler() -> None:
+    """Refuse `run.compile` where torch will find no compiler, which it asks for in the first step.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    named = [os.environ[name] for name in ("CXX", "CC") if name in os.environ]
+    if not any(shutil.which(name) for name in (*named, "g++", "gcc", "clang++", "clang")):
+        wanted = "a C++ compiler on the search path (g++), or run.compile=false"
+        raise InputError(fault("configuration", "run.compile", found="no compiler", wanted=wanted))
 
 
 def check_batch(config: TrainConfig, n_genes: int, batch_size: int) -> None:

@@ -118,7 +118,7 @@ def new_reading(manifest_digest: str, run: Path, bundle: Path, model: str) -> Re
     return Reading(
         manifest_digest=manifest_digest,
         time=datetime.now(UTC).isoformat(timespec="microseconds"),
-        run=place_of(run),
+        run=place_of(run.absolute()),
         bundle_digest=bundle_digest(bundle),
         model=model,
     )

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from contract.config import digest, dump_config
 from contract.errors import InputError, fault
 from contract.provenance import software_versions
+from contract.storage import is_url
 from train.checkpoint import load_state
 from train.config import GeneCNNConfig, TrainConfig
 from train.direct import load_path
@@ -22,7 +23,7 @@ from train.distributed import Comm, on_leader
 from train.ending import GOES_ON, sentences_of, status_of
 from train.errors import LostRankError, Stopped, TrainingError
 from train.launch import launched_rank
-from train.mirror import Mirror, local_folder, lock_of, mirrored
+from train.mirror import Mirror, local_folder, lock_of, mirrored, place_of, send
 from train.prepare import Prepared
 from train.readings import READS_NAME
 from train.run_lock import LOCK_NAME, RunLock
@@ -81,15 +82,20 @@ def opened(place: str, prepared: Prepared, comm: Comm) -> Iterator[OpenRun]:
         on_leader(comm, lock.take)
         with ExitStack() as stack:
             on_leader(comm, lambda: mirrors.append(stack.enter_context(mirrored(place))))
+            mirror = mirrors[-1]
+            if mirror is not None:
+                mirror.may_send = lock.check
             state = on_leader(comm, lambda: open_run(out, prepared, comm))
             try:
-                yield OpenRun(out, lock, state, mirrors[-1])
+                yield OpenRun(out, lock, state, mirror)
             except (InputError, TrainingError, Stopped) as error:
                 first = comm.is_leader and not isinstance(error, LostRankError)
                 note_end(out, status_of(error), sentences_of(error), replace=first)
                 raise
             if comm.is_leader:
                 note_end(out, 0, ["finished"], replace=True)
+            if is_url(place):  # the others wait: a leader that is alone with a slow store looks lost
+                on_leader(comm, lambda: send(mirror) if mirror is not None else None)
     finally:
         lock.release()
 
@@ -112,7 +118,7 @@ def writing(out: Path, what: str) -> Iterator[None]:
             raise
         found = getattr(cause, "strerror", None) or str(cause)
         wanted = f"a folder with room that can be written to; what was saved before is whole, {GOES_ON}"
-        raise TrainingError(fault(out, what, found=f"'{found}'", wanted=wanted)) from None
+        raise TrainingError(fault(place_of(out), what, found=f"'{found}'", wanted=wanted)) from None
 
 
 def note_end(out: Path, status: int, sentences: Sequence[str], *, replace: bool) -> None:
@@ -162,12 +168,14 @@ def open_run(out: Path, prepared: Prepared, comm: Comm) -> dict[str, Any] | None
             if changed == ["batch_size"]:
                 found = f"a run with {before.get('batch_size')} people a step, on {before.get('ranks')} ranks"
                 wanted = f"{identity['batch_size']} as on {comm.size} ranks; fewer ranks, {wanted}"
-            raise InputError(fault(out, RUN_NAME, found=found, wanted=wanted))
+            raise InputError(fault(place_of(out), RUN_NAME, found=found, wanted=wanted))
         _clear(out, keep_reads="manifest_digest" not in changed)
     elif out.exists() and any(
         path.name not in (*BEFORE_NAMES, LOCK_NAME, END_NAME) for path in out.iterdir()
     ):
-        raise InputError(fault(out, "run.out", found="a folder with other content", wanted="an empty folder"))
+        raise InputError(
+            fault(place_of(out), "run.out", found="a folder with other content", wanted="an empty folder")
+        )
     (out / CONFIG_NAME).write_text(dump_config(config))
     facts = {
         "seed": config.seed,
@@ -199,7 +207,7 @@ def _read_run(path: Path) -> dict[str, Any]:
         content = None
     if not isinstance(content, dict):
         wanted = "a run's record; another run.out, or the folder removed"
-        raise InputError(fault(path, "whole file", found="no readable JSON object", wanted=wanted))
+        raise InputError(fault(place_of(path), "whole file", found="no readable JSON object", wanted=wanted))
     return content
 
 

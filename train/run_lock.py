@@ -54,7 +54,7 @@ class RunLock:
     def __init__(self, out: Path | str) -> None:
         self._out = out
         self._owner: Owner | None = None
-        self._released = threading.Event()
+        self._released, self._renewing = threading.Event(), threading.Lock()
 
     @property
     def _path(self) -> Path:
@@ -97,7 +97,7 @@ class RunLock:
     def release(self) -> None:
         """Give the folder up, and remove it where it is empty."""
         self._released.set()
-        with contextlib.suppress(OSError):
+        with self._renewing, contextlib.suppress(OSError):
             if self._is_ours():
                 self._remove()
         self._owner = None
@@ -130,8 +130,8 @@ class RunLock:
 
     def _beat(self) -> None:
         while not self._released.wait(BEAT_SECONDS):
-            with contextlib.suppress(OSError):
-                if self._is_ours():
+            with self._renewing, contextlib.suppress(OSError):
+                if not self._released.is_set() and self._is_ours():
                     self._renew()
 
     def _make_folder(self) -> None:

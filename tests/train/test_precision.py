@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 def test_low_precision__by_device(
     monkeypatch: pytest.MonkeyPatch, wanted: str, on: str, has_bfloat16: bool, found: torch.dtype | None
 ):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: has_bfloat16)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bfloat16)
     assert low_precision(wanted, torch.device(on)) == found
 
 

@@ -112,6 +112,7 @@ def test_fit__interrupted_ranks_go_on_with_the_same_series(make_config: ConfigMa
     np.testing.assert_allclose(series_of(tmp_path / "resumed"), expected, rtol=1e-9)
 
 
+@needs_horovod
 def test_restore__momentum_and_schedule_of_the_optimizer_that_steps(make_config: ConfigMaker):
     config = make_config(optimizer={"warmup_steps": 0})
     prepared = prepare(config, 1)

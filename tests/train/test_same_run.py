@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.train.optional import READER
 from tests.train.ranks import horovodrun, launch, torchrun
 from tests.train.runs import ConfigMaker, fit_interrupted, fit_quietly, series_of
 from train.config import TrainConfig
@@ -108,7 +109,7 @@ def test_fit__first_twenty_losses_on_two_and_three_ranks(
     name: str,
     launcher: list[str],
 ):
-    config = config_of(make_config, name, data={"reader": "petastorm"})
+    config = config_of(make_config, name, data={"reader": READER})
     loss_S, _, _ = steps_of(config, launcher, tmp_path / name, monkeypatch)
     np.testing.assert_allclose(loss_S[:20], PINNED, rtol=0, atol=2e-6)
 
