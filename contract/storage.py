@@ -47,7 +47,8 @@ def told(url: str) -> Iterator[None]:
     except (FileExistsError, FileNotFoundError, NotADirectoryError, UnicodeDecodeError, StorageError):
         raise
     except OSError as error:
-        raise StorageError(error.errno, f"{url}: {error.strerror or error}") from None
+        words = error.strerror or str(error) or type(error).__name__
+        raise StorageError(error.errno, f"{url}: {words}") from None
     except Exception as error:  # noqa: BLE001 - of a store's client, any kind
         words = " ".join(str(error).split()) or type(error).__name__
         raise StorageError(None, f"{url}: {words}") from None

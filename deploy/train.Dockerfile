@@ -21,8 +21,9 @@ RUN deploy/horovod/build.sh /opt/venv/bin/python
 
 FROM nvidia/cuda:13.0.1-base-rockylinux9
 
+# gcc-c++ is for run.compile: torch calls a compiler in the first step.
 # hadolint ignore=DL3041
-RUN dnf install -y openssh-clients python3.11 && dnf clean all && useradd --create-home --uid 1000 exoshard
+RUN dnf install -y gcc-c++ openssh-clients python3.11 python3.11-devel && dnf clean all && useradd --create-home --uid 1000 exoshard
 COPY --from=build /opt/venv /opt/venv
 
 ENV PATH=/opt/venv/bin:$PATH PYTHON=/opt/venv/bin/python PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from contract.errors import InputError
 from tests.train.runs import ConfigMaker, fit_quietly, series_of
 from tests.train.test_engine import trainer_of
 from train.errors import TrainingError
@@ -66,6 +67,12 @@ def test_restore__the_scale_goes_on(make_config: ConfigMaker):
     unused.close()
     other.restore(trainer.state())
     assert other.scaler.get_scale() == 512.0
+
+
+def test_fit__compiled_without_a_compiler(make_config: ConfigMaker, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(InputError, match=r"run.compile: found no compiler, wanted a C\+\+ compiler"):
+        fit_quietly(make_config(run={"compile": True}))
 
 
 @pytest.mark.slow  # 20 to 60 s: the compiler's
