@@ -17,16 +17,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
-from typing_extensions import override
 
 from contract.errors import InputError, fault
 from contract.storage import StorageError, is_url, open_storage, told
 from train.bundle import FACTS_NAME
 from train.errors import TrainingError
 from train.pulse import PULSE
-from train.run_lock import LOCK_NAME, Owner, RunLock, owner_of, owner_text
+from train.run_lock import LOCK_NAME
 
 Look = tuple[int, int]
+FIRST, LAST = ("run.json", "config.yaml"), ("effects.safetensors", "checkpoint.pt", FACTS_NAME)
+"""Files that say whose the folder is, and those that make others count."""
 PREFIX = "exoshard-copy-"
 COPIES: dict[Path, str] = {}
 """URLs of the copies that this process has now."""
@@ -113,68 +114,13 @@ class Mirror:
         return parts[-1] != LOCK_NAME and all(f"{bundle}/{FACTS_NAME}" in found for bundle in bundles)
 
 
-def _turn(name: str) -> tuple[int, str]:
+def _turn(name: str) -> tuple[float, str]:
     """When a file is sent: what says whose the folder is first, what makes others count last."""
     file = name.rpartition("/")[2]
-    first, last = ("run.json", "config.yaml"), ("effects.safetensors", "checkpoint.pt", FACTS_NAME)
-    return (
-        first.index(file) - len(first) if file in first else last.index(file) + 1 if file in last else 0
-    ), name
-
-
-class StoredLock(RunLock):
-    """The lock of a run at a URL: an object that is made where there is none, and written anew as a beat."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self._filesystem, base = open_storage(url)
-        self._name = posixpath.join(base, LOCK_NAME)
-        self._beats = 0
-
-    @override
-    def _make_folder(self) -> None:
-        pass
-
-    @override
-    def _create(self, owner: Owner) -> bool:
-        with told(str(self._out)):
-            try:
-                self._filesystem.pipe_file(self._name, owner_text(owner).encode(), mode="create")
-            except FileExistsError:
-                return self._read_owner() == owner  # as where the answer to a first try was lost
-        return True
-
-    @override
-    def _read_owner(self) -> Owner | None:
-        text = self._look()
-        return None if text is None else owner_of(text)
-
-    @override
-    def _look(self) -> str | None:
-        with told(str(self._out)):
-            try:
-                return str(self._filesystem.cat_file(self._name).decode())
-            except FileNotFoundError:
-                return None
-
-    @override
-    def _renew(self) -> None:
-        self._beats += 1
-        if self._owner is not None:
-            text = owner_text(self._owner) + " " * self._beats  # other content, the same owner
-            with told(str(self._out)):
-                self._filesystem.pipe_file(self._name, text.encode())
-
-    @override
-    def _remove(self) -> None:
-        with told(str(self._out)):
-            self._filesystem.rm_file(self._name)
-
-    @override
-    def _remove_dead(self, owner: Owner | None) -> None:
-        # Two that find it dead at once may both come this far: the later one is found out by `check`.
-        if self._read_owner() == owner:
-            self._remove()
+    for turn, names in ((0, FIRST), (2, LAST)):
+        if file in names:
+            return turn + names.index(file) / len(names), name
+    return 1, name
 
 
 def local_folder(place: str) -> Path:
@@ -182,11 +128,6 @@ def local_folder(place: str) -> Path:
     if not is_url(place):
         return Path(place.removeprefix("file://"))
     return Path(tempfile.gettempdir()) / f"{PREFIX}{os.getpid()}-{_digest(place)}"
-
-
-def lock_of(place: str) -> RunLock:
-    """The lock of a run's folder or URL."""
-    return StoredLock(place) if is_url(place) else RunLock(local_folder(place))
 
 
 @contextmanager

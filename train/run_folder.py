@@ -23,10 +23,11 @@ from train.distributed import Comm, on_leader
 from train.ending import GOES_ON, sentences_of, status_of
 from train.errors import LostRankError, Stopped, TrainingError
 from train.launch import launched_rank
-from train.mirror import Mirror, local_folder, lock_of, mirrored, place_of, send
+from train.mirror import Mirror, local_folder, mirrored, place_of, send
 from train.prepare import Prepared
 from train.readings import READS_NAME
 from train.run_lock import LOCK_NAME, RunLock
+from train.stored_lock import lock_of
 
 PACKAGES = ("torch", "petastorm", "pyarrow", "numpy", "scikit-learn", "horovod", "pydantic")
 RUN_NAME = "run.json"

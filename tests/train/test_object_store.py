@@ -24,8 +24,9 @@ from tests.train.ranks import torchrun
 from tests.train.runs import ConfigMaker, fit_quietly, series_of
 from train.checkpoint import state_of_bytes
 from train.errors import TrainingError
-from train.mirror import Mirror, StoredLock, local_folder, mirrored
+from train.mirror import Mirror, local_folder, mirrored
 from train.run_lock import LOCK_NAME
+from train.stored_lock import StoredLock
 
 SHORT = {"stopping": {"max_epochs": 2, "patience": 100}}
 
