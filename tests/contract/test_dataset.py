@@ -218,10 +218,10 @@ def test_read_table__damaged_file(root: str, name: str, read: Callable[[str], ob
         read(root)
 
 
-@pytest.mark.parametrize("url", ["nowhere://bucket/dataset", "s3://bucket/dataset"])
+@pytest.mark.parametrize("url", ["nowhere://bucket/dataset", "gs://bucket/dataset"])
 def test_read_manifest__file_system_that_is_not_there(url: str):
-    if url.startswith("s3") and importlib.util.find_spec("s3fs"):
-        pytest.skip("s3fs is installed")
+    if url.startswith("gs") and importlib.util.find_spec("gcsfs"):
+        pytest.skip("gcsfs is installed")
     with pytest.raises(InputError, match=f"{url}: URL: found no usable file system"):
         read_manifest(url)
 
