@@ -226,5 +226,9 @@ def _clear(out: Path, *, keep_reads: bool) -> None:
 def write_json(path: Path, content: object) -> None:
     """Write a file that is there whole or not at all."""
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1))
-    partial.replace(path)
+    try:
+        partial.write_text(json.dumps(content, indent=1))
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)  # on a full disk it only stands in the way
+        raise

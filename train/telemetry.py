@@ -152,6 +152,7 @@ class TensorBoard:
     def __init__(self, folder: Path, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
+        threading.excepthook = _told_later
         self._writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def write(self, of: str, step: int, figures: Mapping[str, float]) -> None:
@@ -162,6 +163,13 @@ class TensorBoard:
     def close(self, status: str) -> None:
         """Write what is left."""
         self._writer.close()
+
+
+def _told_later(failure: threading.ExceptHookArgs) -> None:
+    """Spare the traceback of TensorBoard's thread on a full disk: the next figure raises the same."""
+    own = type(failure.thread).__name__ == "_AsyncWriterThread" and isinstance(failure.exc_value, OSError)
+    if not own:
+        threading.__excepthook__(failure)
 
 
 class MLflow:
