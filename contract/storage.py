@@ -88,8 +88,12 @@ def write_whole(place: str, content: bytes) -> None:
             filesystem.pipe_file(path, content)  # a store shows an object once it is complete
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(target)
+        try:
+            partial.write_bytes(content)
+            partial.replace(target)
+        except OSError:
+            partial.unlink(missing_ok=True)  # on a full disk it only stands in the way
+            raise
 
 
 def absolute(url: str) -> str:

@@ -44,5 +44,12 @@ def test_write_whole__refused(tmp_path: Path):
         write_whole(str(tmp_path / "file" / "inside"), b"")
 
 
+def test_write_whole__a_failure_leaves_nothing_half_written(tmp_path: Path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(StorageError, match="Is a directory"):
+        write_whole(str(tmp_path / "taken"), b"content")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
 def test_is_url__a_file_s_is_a_path():
     assert [is_url(place) for place in ("s3://b/r", "file:///r", "/r", "r")] == [True, False, False, False]
