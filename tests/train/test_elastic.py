@@ -67,6 +67,15 @@ def assert_undisturbed(config: TrainConfig, make: ConfigMaker, tmp_path: Path) -
     assert not (run / "lock.json").exists()
 
 
+def fitted(command: list[str], config: TrainConfig, folder: Path, **environment: str) -> tuple[str, str]:
+    """Standard output and standard error of a launch that ends well and leaves no process behind."""
+    with launched(command, config, folder, **environment) as launch:
+        status, out, errors = launch.finish()
+        assert launch.left(5) == []
+    assert status == 0, errors
+    return out, errors
+
+
 @needs_horovod
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
@@ -74,10 +83,7 @@ def test_outlive__a_rank_is_killed(submit, make_config: ConfigMaker, tmp_path: P
     (tmp_path / "hosts").write_text(BOTH)
     config = elastic_config(make_config)
     fault = {"FAULT": f"kill:{rank}:30", "SLOW": "0.1", "ONCE": str(tmp_path / "once")}
-    with launched(submit(2), config, tmp_path, **fault) as launch:
-        status, out, errors = launch.finish()
-        assert launch.left(5) == []
-    assert status == 0, errors
+    out, errors = fitted(submit(2), config, tmp_path, **fault)
     assert "ranks came or went: 1 now" in errors
     found = re.findall(r"going on from epoch 3, step (\d+)", out)
     assert len(found) == 1
@@ -115,9 +121,7 @@ def test_outlive__a_killed_rank_comes_back(submit, make_config: ConfigMaker, tmp
     command = submit(2)
     command[-2:-2] = ["--blacklist-cooldown-range", "1", "3"]
     fault = {"FAULT": "kill:1:14", "SLOW": "0.4", "ONCE": str(tmp_path / "once")}
-    with launched(command, config, tmp_path, **fault) as launch:
-        status, _, errors = launch.finish()
-    assert status == 0, errors
+    _, errors = fitted(command, config, tmp_path, **fault)
     assert "ranks came or went: 1 now" in errors
     assert "ranks came or went: 2 now" in errors
     assert_undisturbed(config, make_config, tmp_path)
