@@ -27,7 +27,16 @@ from contract.schema import (
     gene_properties,
     gene_schema,
 )
-from contract.storage import open_storage
+from contract.storage import (
+    copy_folder,
+    exists,
+    has_folders,
+    make_folder,
+    open_storage,
+    remove,
+    rename_folder,
+    write_whole,
+)
 
 GENES_NAME = "genes.parquet"
 STATS_NAME = "stats.parquet"
@@ -41,10 +50,8 @@ def staging_root(root: str) -> str:
 def prepare_staging(root: str) -> str:
     """Empty the staging folder of `root` and return it; what stands at `root` is not touched."""
     staging = staging_root(root)
-    filesystem, path = open_storage(staging)
-    if filesystem.exists(path):
-        filesystem.rm(path, recursive=True)
-    filesystem.makedirs(path)
+    remove(staging)
+    make_folder(staging)
     return staging
 
 
@@ -75,7 +82,7 @@ def write_part(root: str, path: str, rows: pa.Table, row_group_size: int) -> Par
         compression="zstd",
     )
     content = buffer.getvalue()
-    _write_bytes(posixpath.join(root, path), content)
+    write_whole(posixpath.join(root, path), content)
     row_groups = -(-rows.num_rows // row_group_size)
     return PartFile(
         path=path, rows=rows.num_rows, row_groups=row_groups, sha256=hashlib.sha256(content).hexdigest()
@@ -93,23 +100,27 @@ def write_stats(root: str, stats: pd.DataFrame) -> None:
 
 
 def publish(root: str, manifest: Manifest) -> None:
-    """Commit a staged dataset: the staging folder takes the place of `root`, then the manifest is written.
+    """Commit a staged dataset: its files take the place of what is at `root`, then the manifest is written.
 
-    The manifest comes last so that the mark holds where folders are moved file by file (object stores). A
-    dataset that stood at `root` before is removed only after the new one is complete.
+    Writing the manifest is the one act that makes a dataset. Where folders have names that can be changed, an
+    older dataset goes once the new one is complete. An object store has none: there the older manifest goes
+    first, the store copies the staged files, and nothing counts until the new manifest does.
     """
-    filesystem, staged = open_storage(staging_root(root))
-    _, final = open_storage(root)
-    final = final.rstrip("/")
-    previous = final + ".previous"
-    if filesystem.exists(previous):
-        filesystem.rm(previous, recursive=True)
-    if filesystem.exists(final):
-        filesystem.mv(final, previous, recursive=True)
-    filesystem.mv(staged, final, recursive=True)
-    write_manifest(manifest, str(root))
-    if filesystem.exists(previous):
-        filesystem.rm(previous, recursive=True)
+    root, staged = str(root).rstrip("/"), staging_root(root)
+    if not has_folders(root):
+        remove(posixpath.join(root, MANIFEST_NAME))
+        remove(root)
+        copy_folder(staged, root)
+        write_manifest(manifest, root)
+        remove(staged)
+        return
+    previous = root + ".previous"
+    remove(previous)
+    if exists(root):
+        rename_folder(root, previous)
+    rename_folder(staged, root)
+    write_manifest(manifest, root)
+    remove(previous)
 
 
 def fold_stats(fold: int, indices: NDArray[Any], values: NDArray[Any], n: int, n_genes: int) -> pd.DataFrame:
@@ -259,15 +270,7 @@ def _write_frame(path: str, frame: pd.DataFrame, schema: pa.Schema) -> None:
     buffer = io.BytesIO()
     table = pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)
     pq.write_table(table.replace_schema_metadata(None), buffer, compression="zstd")
-    _write_bytes(path, buffer.getvalue())
-
-
-def _write_bytes(path: str, content: bytes) -> None:
-    filesystem, inside = open_storage(path)
-    filesystem.makedirs(posixpath.dirname(inside), exist_ok=True)
-    with filesystem.open(inside + ".partial", "wb") as stream:
-        stream.write(content)
-    filesystem.mv(inside + ".partial", inside)
+    write_whole(path, buffer.getvalue())
 
 
 def _read_table(path: str, schema: pa.Schema | None) -> pa.Table:

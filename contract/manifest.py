@@ -11,7 +11,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, mode
 from contract.config import ConfigModel
 from contract.errors import InputError, fault
 from contract.schema import FORMAT_VERSION
-from contract.storage import StorageError, open_storage, told
+from contract.storage import StorageError, open_storage, told, write_whole
 
 MANIFEST_NAME = "manifest.json"
 
@@ -173,12 +173,9 @@ class Manifest(ConfigModel):
 
 
 def write_manifest(manifest: Manifest, root: str) -> None:
-    """Write manifest.json under a temporary name and rename it: the dataset is complete from then on."""
-    filesystem, path = open_storage(root)
-    final = posixpath.join(path, MANIFEST_NAME)
-    with filesystem.open(final + ".partial", "w") as stream:
-        json.dump(manifest.model_dump(mode="json"), stream, indent=1)
-    filesystem.mv(final + ".partial", final)
+    """Write manifest.json as a whole: the dataset is complete from then on."""
+    content = json.dumps(manifest.model_dump(mode="json"), indent=1)
+    write_whole(posixpath.join(root, MANIFEST_NAME), content.encode())
 
 
 def read_manifest(root: str) -> Manifest:

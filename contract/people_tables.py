@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from contract.errors import InputError, fault
 from contract.manifest import Manifest, TableFile
 from contract.schema import KINSHIP_SCHEMA, check_schema
-from contract.storage import open_storage
+from contract.storage import open_storage, write_whole
 
 KINSHIP, PEOPLE_QC = "kinship", "people_qc"
 """Keys of the manifest's `tables`."""
@@ -101,10 +101,7 @@ def _write(root: str, path: str, table: pa.Table) -> TableFile:
     buffer = io.BytesIO()
     pq.write_table(table.replace_schema_metadata(None), buffer, compression="zstd")
     content = buffer.getvalue()
-    filesystem, inside = open_storage(posixpath.join(root, path))
-    with filesystem.open(inside + ".partial", "wb") as stream:
-        stream.write(content)
-    filesystem.mv(inside + ".partial", inside)
+    write_whole(posixpath.join(root, path), content)
     return TableFile(path=path, rows=table.num_rows, sha256=hashlib.sha256(content).hexdigest())
 
 

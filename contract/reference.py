@@ -23,7 +23,7 @@ from pydantic import Field
 from contract.config import ConfigModel, build_config
 from contract.errors import InputError, fault
 from contract.manifest import MANIFEST_NAME, Channel, CovariateColumn, read_manifest
-from contract.storage import open_storage
+from contract.storage import open_storage, write_whole
 
 REFERENCE_FOLDER, REFERENCE_NAME = "reference", "reference.json"
 GENES_FILE, GENES_TEXT, LOADINGS_FILE = "genes.parquet", "genes.tsv", "loadings.parquet"
@@ -302,11 +302,7 @@ def copy_reference(source: OpenReference, folder: str, *, files: bool) -> None:
 
 
 def _write(folder: str, name: str, content: bytes) -> None:
-    filesystem, path = open_storage(posixpath.join(folder, name))
-    filesystem.makedirs(posixpath.dirname(path), exist_ok=True)
-    with filesystem.open(path + ".partial", "wb") as stream:
-        stream.write(content)
-    filesystem.mv(path + ".partial", path)
+    write_whole(posixpath.join(folder, name), content)
 
 
 def person_burdens(samples: pd.DataFrame, n_channels: int, n_genes: int) -> NDArray[np.float64]:

@@ -1,34 +1,113 @@
-"""The file system behind a path or URL."""
+"""The file system behind a path or URL: the only module that knows schemes.
+
+Python reads and writes through fsspec, Spark and Hail through Hadoop; both have names of their own for one
+store. A path without a scheme is one of the local file system, or of one that machines share.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import posixpath
+import re
+import tempfile
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 import fsspec
 
 from contract.errors import InputError, fault
 
+HADOOP_SCHEMES = {"s3": "s3a", "s3n": "s3a", "gcs": "gs", "abfs": "abfss"}
+"""A scheme that may be written -> Hadoop's for the same store; others are Hadoop's own."""
+FSSPEC_SCHEMES = {"s3a": "s3", "s3n": "s3"}
+"""The same for fsspec."""
+WITH_FOLDERS = ("file", "hdfs", "webhdfs", "dbfs")
+"""Schemes whose folders can be renamed, which then happens at once; object stores have no folders."""
+PACKAGES = "s3: package s3fs, gs: package gcsfs, abfss: package adlfs"
+LOCAL = ("", "file", "dbfs")
+"""Schemes of what Python sees as paths: Databricks shows its file system, and volumes, under those."""
+CHANGES = ("size", "mtime", "modificationTime", "ETag", "etag", "LastModified", "last_modified", "updated")
+"""What file systems tell of a file that shows that it changed; each has some of them."""
+_SCHEME = re.compile(r"(?:[a-z0-9]+::)*([A-Za-z][A-Za-z0-9+.-]+):/")
+
+
+class StorageError(OSError):
+    """A store, or a folder, could not be read or written; the words of what refused are in `strerror`."""
+
+
+def refused(error: StorageError) -> str:
+    """A sentence for the user on what a store refused."""
+    return f"{error.strerror}; wanted a store that answers and lets you in"
+
 
 def open_storage(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    """The file system of a URL that fsspec knows, and the path inside it.
+    """The file system of a path or URL, and the path inside it.
 
     Raises
     ------
     InputError
         If the scheme is unknown or its file system is not installed.
     """
+    place = str(url)
     try:
-        filesystem, path = fsspec.core.url_to_fs(str(url))
+        if _scheme(place) == "hdfs":
+            from contract.hdfs import hdfs_filesystem
+
+            return hdfs_filesystem(place)
+        filesystem, path = fsspec.core.url_to_fs(_for_python(place))
     except (ImportError, ValueError) as error:
-        wanted = "a folder, or a URL whose file system fsspec has (s3: package s3fs, gs: package gcsfs)"
+        wanted = f"a folder, or a URL whose file system fsspec has ({PACKAGES})"
         raise InputError(fault(url, "URL", found=f"no usable file system ({error})", wanted=wanted)) from None
     return filesystem, str(path)
 
 
-class StorageError(OSError):
-    """A store, or a folder, could not be read or written; the words of what refused are in `strerror`."""
+def hadoop_name(place: str) -> str:
+    """What Spark and Hail call a place: a path gets file://, for where theirs begin in HDFS."""
+    scheme = _scheme(place)
+    if scheme == "dbfs":
+        return place
+    if scheme in LOCAL:
+        return _on_databricks(absolute(place)) or f"file://{absolute(place)}"
+    return HADOOP_SCHEMES.get(scheme, scheme) + place[len(scheme) :]
+
+
+def spark_settings_of_stores() -> dict[str, str]:
+    """Settings of Spark that follow from the environment, which Python's clients read by themselves.
+
+    Keys are not among them: Hadoop's clients look for those in the same environment, files and roles.
+    """
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if not endpoint:
+        return {}
+    return {
+        "spark.hadoop.fs.s3a.endpoint": endpoint,
+        "spark.hadoop.fs.s3a.path.style.access": "true",
+        "spark.hadoop.fs.s3a.connection.ssl.enabled": str(endpoint.startswith("https:")).lower(),
+    }
+
+
+def is_url(place: str) -> bool:
+    """Whether a place is no path of the local file system."""
+    return _scheme(str(place)) not in LOCAL
+
+
+def has_folders(place: str) -> bool:
+    """Whether a folder there can be given another name at once; False in object stores."""
+    return (_scheme(place) or "file") in WITH_FOLDERS
+
+
+def join(place: str, *names: str) -> str:
+    """A place inside a folder."""
+    return posixpath.join(place, *names)
+
+
+def absolute(url: str) -> str:
+    """The URL itself, or the absolute path of a local one: executors run in folders of their own."""
+    return url if is_url(url) else open_storage(url)[1]
 
 
 @contextmanager
@@ -44,7 +123,14 @@ def told(url: str) -> Iterator[None]:
     """
     try:
         yield
-    except (FileExistsError, FileNotFoundError, NotADirectoryError, UnicodeDecodeError, StorageError):
+    except (
+        FileExistsError,
+        FileNotFoundError,
+        NotADirectoryError,
+        UnicodeDecodeError,
+        InputError,
+        StorageError,
+    ):
         raise
     except OSError as error:
         words = error.strerror or str(error) or type(error).__name__
@@ -52,11 +138,6 @@ def told(url: str) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - of a store's client, any kind
         words = " ".join(str(error).split()) or type(error).__name__
         raise StorageError(None, f"{url}: {words}") from None
-
-
-def is_url(place: str) -> bool:
-    """Whether a place is no path of the local file system."""
-    return "://" in place and not place.startswith("file://")
 
 
 def exists(place: str) -> bool:
@@ -69,7 +150,24 @@ def exists(place: str) -> bool:
     """
     filesystem, path = open_storage(place)
     with told(place):
+        filesystem.invalidate_cache()
         return bool(filesystem.exists(path))
+
+
+def read_whole(place: str) -> bytes:
+    """Content of a file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    StorageError
+        If it can't be read.
+    """
+    filesystem, path = open_storage(place)
+    with told(place):
+        content: bytes = filesystem.cat_file(path)
+        return content
 
 
 def write_whole(place: str, content: bytes) -> None:
@@ -80,22 +178,214 @@ def write_whole(place: str, content: bytes) -> None:
     StorageError
         If it can't be written.
     """
+    with replaced_whole(place) as partial, told(place):
+        partial.write_bytes(content)
+
+
+@contextmanager
+def replaced_whole(place: str) -> Iterator[Path]:
+    """A local file to write; it takes the place of another as a whole when the block ends without error.
+
+    A task that is killed or repeated leaves no half of a file and no rows twice. A block that writes nothing
+    leaves what was there.
+
+    Raises
+    ------
+    StorageError
+        If it can't be written.
+    """
+    if is_url(place):
+        yield from _sent_whole(place)
+        return
+    target = Path(open_storage(place)[1])
+    # Hidden, so that readers of the folder pass over it.
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        with told(place):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        if partial.exists():
+            with told(place):
+                partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)  # on a full disk it only stands in the way
+
+
+def _sent_whole(place: str) -> Iterator[Path]:
     filesystem, path = open_storage(place)
-    target = Path(path)
-    partial = target.with_name(target.name + ".partial")
+    with tempfile.TemporaryDirectory(prefix="exoshard-part-") as folder:
+        partial = Path(folder, posixpath.basename(path))
+        yield partial
+        if partial.exists():
+            with told(place):
+                filesystem.put_file(str(partial), path)
+
+
+def make_folder(place: str) -> None:
+    """Make a folder and those above it; in a store that has none, nothing.
+
+    Raises
+    ------
+    StorageError
+        If it can't be made.
+    """
+    filesystem, path = open_storage(place)
+    with told(place):
+        if has_folders(place):
+            filesystem.makedirs(path, exist_ok=True)
+
+
+def remove(place: str) -> None:
+    """Remove a file, or a folder with all in it; nothing where there is none.
+
+    Raises
+    ------
+    StorageError
+        If it can't be removed.
+    """
+    filesystem, path = open_storage(place)
+    if not is_url(place) and not Path(path).is_dir():
+        Path(path).unlink(missing_ok=True)
+        return
+    with told(place), suppress(FileNotFoundError):
+        filesystem.invalidate_cache()
+        filesystem.rm(path, recursive=True)
+
+
+def rename_folder(place: str, target: str) -> None:
+    """Give a folder another name, where `has_folders` says so; nothing may have that name."""
+    filesystem, path = open_storage(place)
     with told(place):
         if is_url(place):
-            filesystem.pipe_file(path, content)  # a store shows an object once it is complete
-            return
-        target.parent.mkdir(parents=True, exist_ok=True)
+            filesystem.mv(path, open_storage(target)[1], recursive=True)
+        else:
+            Path(path).rename(open_storage(target)[1])
+
+
+def copy_folder(place: str, target: str) -> None:
+    """Copy every file of a folder within a store, which does it by itself."""
+    filesystem, path = open_storage(place)
+    inside = open_storage(target)[1]
+    with told(place):
+        filesystem.invalidate_cache()
+        for name in filesystem.find(path):
+            filesystem.cp_file(name, posixpath.join(inside, posixpath.relpath(name, path)))
+
+
+def list_entries(folder: str) -> list[str]:
+    """Names of files and folders in a folder, sorted; of none that is not there."""
+    filesystem, path = open_storage(folder)
+    with told(folder):
+        filesystem.invalidate_cache()
         try:
-            partial.write_bytes(content)
-            partial.replace(target)
-        except OSError:
-            partial.unlink(missing_ok=True)  # on a full disk it only stands in the way
-            raise
+            return sorted(
+                {posixpath.basename(name.rstrip("/")) for name in filesystem.ls(path, detail=False)}
+            )
+        except FileNotFoundError:
+            return []
 
 
-def absolute(url: str) -> str:
-    """The URL itself, or the absolute path of a local one: executors run in folders of their own."""
-    return url if "://" in url else open_storage(url)[1]
+def list_files(folder: str, pattern: str = "*") -> list[str]:
+    """Files of a folder whose name fits a pattern, sorted, by whole names; hidden ones are left out."""
+    filesystem, path = open_storage(folder)
+    with told(folder):
+        filesystem.invalidate_cache()
+        names = sorted(
+            posixpath.basename(str(name)) for name in filesystem.glob(posixpath.join(path, pattern))
+        )
+    return [join(folder.rstrip("/"), name) for name in names if not name.startswith(".")]
+
+
+@contextmanager
+def open_text(place: str, *, compression: str | None = "infer", encoding: str = "utf-8") -> Iterator[TextIO]:
+    """A text file's lines, unpacked where its name or `compression` says so."""
+    filesystem, path = open_storage(place)
+    packing = fsspec.utils.infer_compression(path) if compression == "infer" else compression
+    with fsspec.core.OpenFile(filesystem, path, "rt", compression=packing, encoding=encoding) as lines:
+        yield lines
+
+
+@contextmanager
+def local_copy(place: str) -> Iterator[str]:
+    """A path of this machine with a file's content: its own, or that of a copy until the block ends.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    StorageError
+        If it can't be read.
+    """
+    filesystem, path = open_storage(place)
+    if not is_url(place):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="exoshard-copy-") as folder:
+        copy = os.path.join(folder, posixpath.basename(path))
+        with told(place):
+            filesystem.get_file(path, copy)
+        yield copy
+
+
+def shared_copy(place: str, *beside: str) -> str:
+    """A path of this machine with a file's content, which libraries need that read no URLs.
+
+    A file elsewhere is copied once for all processes of this user and machine, into the folder for temporary
+    files; nobody removes it before the machine does.
+
+    Parameters
+    ----------
+    place
+        The file.
+    beside
+        Suffixes of files beside it, such as an index, that are copied where they are.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    StorageError
+        If it can't be read.
+    """
+    filesystem, path = open_storage(place)
+    if not is_url(place):
+        return path
+    with told(place):
+        state = filesystem.info(path)
+        seen = "|".join([place, *(str(state.get(name)) for name in CHANGES)])
+        folder = Path(tempfile.gettempdir(), f"exoshard-shared-{os.getuid()}")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        final = folder / hashlib.sha256(seen.encode()).hexdigest()[:16]
+        if not final.exists():
+            with tempfile.TemporaryDirectory(dir=folder) as partial:
+                inside = Path(partial, "whole")
+                inside.mkdir()
+                for suffix in ("", *beside):
+                    if suffix == "" or filesystem.exists(path + suffix):
+                        filesystem.get_file(path + suffix, str(inside / posixpath.basename(path + suffix)))
+                with suppress(OSError):  # another process was faster
+                    inside.rename(final)
+    return str(final / posixpath.basename(path))
+
+
+def _scheme(place: str) -> str:
+    """Scheme of a URL, in small letters; empty for a path."""
+    found = _SCHEME.match(place)
+    return found.group(1).lower() if found else ""
+
+
+def _for_python(place: str) -> str:
+    scheme = _scheme(place)
+    if scheme == "dbfs":
+        path = "/" + place.removeprefix("dbfs:").lstrip("/")
+        return path if path.startswith("/Volumes/") else f"/dbfs{path}"
+    return FSSPEC_SCHEMES[scheme] + place[len(scheme) :] if scheme in FSSPEC_SCHEMES else place
+
+
+def _on_databricks(path: str) -> str | None:
+    """Name that Spark there has for a path of DBFS or of a volume; None elsewhere."""
+    if "DATABRICKS_RUNTIME_VERSION" not in os.environ:
+        return None
+    if path.startswith("/dbfs/"):
+        return f"dbfs:{path.removeprefix('/dbfs')}"
+    return f"dbfs:{path}" if path.startswith("/Volumes/") else None

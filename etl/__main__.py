@@ -23,6 +23,7 @@ if __package__ in (None, ""):  # started as a file, by spark-submit
 
 from contract.config import load_config
 from contract.errors import InputError
+from contract.storage import StorageError, refused
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console(stderr=True)
@@ -95,8 +96,8 @@ def _faults_told() -> Iterator[None]:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
     try:
         yield
-    except InputError as error:
-        for text in error.faults:
+    except (InputError, StorageError) as error:
+        for text in error.faults if isinstance(error, InputError) else [refused(error)]:
             console.print(f"[bold red]error[/] {escape(text)}", highlight=False, markup=True, soft_wrap=True)
         raise typer.Exit(2) from None
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from contract.errors import InputError, fault
+from contract.storage import is_url, open_storage
 from etl.aggregate.checks import Offered, check_masks
 from etl.annotate.config import AnnotationConfig
 from etl.annotate.csq_format import available_classes
@@ -114,7 +115,9 @@ def _read_annotation_files(annotation: AnnotationConfig) -> None:
 
 
 def _folder_faults(work: str) -> list[str]:
-    path = Path(work)
+    if is_url(work):
+        return []
+    path = Path(open_storage(work)[1])
     nearest = next((place for place in (path, *path.parents) if place.exists()), path)
     if nearest.is_dir() or not nearest.exists():
         return []

@@ -11,9 +11,9 @@ import re
 import traceback
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 
 from contract.errors import InputError, faults_in_text, place_in_text
+from contract.storage import StorageError, exists, read_whole, refused, write_whole
 
 KNOWN_CAUSES = (
     (
@@ -48,7 +48,7 @@ _SYSTEM_ERROR = re.compile(r"\[Errno (\d+)\] [^:\n]+(?:: '([^'\n]+)')?")
 _PYTHON_ERROR = re.compile(r"^(?:\w+\.)*([A-Z]\w*(?:Error|Exception))\b", re.MULTILINE)
 
 
-def told(error: Exception, *, doing: str, files: Sequence[str], log: Path) -> InputError:
+def told(error: Exception, *, doing: str, files: Sequence[str], log: str) -> InputError:
     """The error as one for the user: its own faults, or a sentence, with the traceback kept in `log`.
 
     Parameters
@@ -64,6 +64,8 @@ def told(error: Exception, *, doing: str, files: Sequence[str], log: Path) -> In
     """
     if isinstance(error, InputError):
         return error
+    if isinstance(error, StorageError):
+        return InputError(f"{doing}: found {refused(error)}")
     if faults := faults_in_text(str(error)):
         return InputError(faults)
     text = "".join(traceback.format_exception(error))
@@ -98,10 +100,11 @@ def _file(text: str, files: Sequence[str]) -> str | None:
     return url.split(":offset")[0].removeprefix("file:").rstrip(".,:;)'\"") if url else None
 
 
-def _keep(text: str, doing: str, log: Path) -> str:
+def _keep(text: str, doing: str, log: str) -> str:
+    line = f"{datetime.now().isoformat(timespec='seconds')} {doing}\n{text}\n"
     try:
-        with log.open("a", encoding="utf-8") as stream:
-            stream.write(f"{datetime.now().isoformat(timespec='seconds')} {doing}\n{text}\n")
+        before = read_whole(log) if exists(log) else b""
+        write_whole(log, before + line.encode())
     except OSError as error:
         return f"steps before it are kept, the full text could not be ({error.strerror})"
     return f"steps before it are kept, the full text is in {log}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from rich.markup import escape
 
 from contract.config import digest
 from contract.errors import InputError, fault
+from contract.lock import lock_of
 from contract.provenance import file_digest, software_versions, source_digest, stream_digest
-from contract.storage import open_storage
+from contract.storage import CHANGES, exists, is_url, join, open_storage
 from etl.config import EtlConfig
 from etl.failures import told
 from etl.ingest.files import open_source
@@ -36,8 +38,6 @@ SLOW_IMPORTS = ("etl.steps.relatedness", "etl.steps.ancestry", "etl.report.html"
 """What brings scikit-learn and plotly; neither brings Hail, which has a time of its own."""
 BRIEF_BYTES = 2 * 2**30
 """Size of the calls below which a run is one of minutes."""
-CHANGES = ("size", "mtime", "ETag", "etag", "LastModified", "last_modified", "updated")
-"""What file systems tell of a file that shows that it changed; each has some of them."""
 log = logging.getLogger(__name__)
 
 
@@ -73,7 +73,7 @@ def plan(config: EtlConfig) -> list[StepStatus]:
         upstream = digest({"settings": settings, "code": code, "before": upstream})
         record = workspace.record(step.folder)
         reason = _reason(record, upstream, settings, stale)
-        if reason == "up to date" and not all(_exists(path) for path in step.outputs(config)):
+        if reason == "up to date" and not all(exists(path) for path in step.outputs(config)):
             reason = "its output is gone"
         stale = stale or reason != "up to date"
         statuses.append(StepStatus(step, upstream, settings, inputs, not stale, reason))
@@ -94,11 +94,13 @@ def engine(config: EtlConfig) -> AbstractContextManager[Engine | None]:
 
 
 def _engine(config: EtlConfig) -> AbstractContextManager[Engine]:
-    root = Workspace(config.work).root
-    with suppress(OSError):  # a file in its place is told by the check; the log then goes elsewhere
-        root.mkdir(parents=True, exist_ok=True)
-    log = str(root / "hail.log") if root.is_dir() else None
-    return starting(config.spark, log=log, brief=_input_bytes(config) < BRIEF_BYTES)
+    root, log = Workspace(config.work).root, None
+    if not is_url(root):
+        with suppress(OSError):  # a file in its place is told by the check; the log then goes elsewhere
+            Path(root).mkdir(parents=True, exist_ok=True)
+        log = join(root, "hail.log") if Path(root).is_dir() else None
+    shared = join(root, f"scratch-{uuid.uuid4().hex[:12]}")
+    return starting(config.spark, log=log, brief=_input_bytes(config) < BRIEF_BYTES, shared=shared)
 
 
 def run(config: EtlConfig, *, console: Console, engine: Engine | None = None) -> None:
@@ -109,7 +111,8 @@ def run(config: EtlConfig, *, console: Console, engine: Engine | None = None) ->
     Raises
     ------
     InputError
-        If a step can't go on; finished steps stay and are not computed again by the next run.
+        If a step can't go on; finished steps stay and are not computed again by the next run. If another run
+        is at work on the same outputs.
     """
     statuses = plan(config)
     to_do = [status for status in statuses if not status.done]
@@ -118,11 +121,22 @@ def run(config: EtlConfig, *, console: Console, engine: Engine | None = None) ->
             console.print(f"  {status.step.folder:24} up to date")
     if not to_do:
         return
-    with nullcontext(engine) if engine else _engine(config) as started:
+    with _alone(config.out), nullcontext(engine) if engine else _engine(config) as started:
         if not config.like:
             threading.Thread(target=_import_ahead, daemon=True).start()
         for status in to_do:
             _run_step(status, config, console, started)
+
+
+@contextmanager
+def _alone(out: str) -> Iterator[None]:
+    """Own the folder of outputs: another run there is refused, or refuses this one."""
+    lock = lock_of(out)
+    lock.take()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _import_ahead() -> None:
@@ -156,7 +170,7 @@ def _run_step(status: StepStatus, config: EtlConfig, console: Console, engine: E
             software=software_versions(SOFTWARE),
             seconds=seconds,
         )
-        workspace.finish(step.folder, record)
+        workspace.finish(step.folder, out, record)
     console.print(f"  {step.folder:24} {seconds:6.1f} s  {_facts_told(result.facts)}")
     for text in result.warnings:
         console.print(f"  [yellow]warning[/] {escape(text)}", highlight=False, soft_wrap=True)
@@ -167,7 +181,7 @@ def _failures_told(doing: str, files: list[str], workspace: Workspace) -> Iterat
     try:
         yield
     except Exception as error:
-        raise told(error, doing=doing, files=files, log=workspace.root / "errors.log") from error
+        raise told(error, doing=doing, files=files, log=join(workspace.root, "errors.log")) from error
 
 
 def _reason(record: Record | None, wanted: str, settings: dict[str, object], stale: bool) -> str:
@@ -187,11 +201,6 @@ def _differences(old: object, new: object, prefix: str = "") -> Iterator[str]:
             yield from _differences(old.get(key), new.get(key), f"{prefix}.{key}" if prefix else str(key))
     elif old != new:
         yield prefix
-
-
-def _exists(url: str) -> bool:
-    filesystem, path = open_storage(url)
-    return bool(filesystem.exists(path))
 
 
 def _input_digest(url: str) -> str:

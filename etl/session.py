@@ -14,11 +14,13 @@ import zipfile
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from contract.storage import StorageError, hadoop_name, remove, spark_settings_of_stores
 from etl.config import SparkConfig
 
 USABLE_JAVA = ("11", "17")
@@ -29,6 +31,8 @@ BRIEF_JAVA = "-XX:TieredStopAtLevel=1"
 """For runs of minutes: Java's second compiler costs 7 of 83 s there (2,000 people × 97,000 variants)."""
 ROOT = Path(__file__).resolve().parent.parent
 
+JAVA_ALONE = ("hdfs://", "s3a://")
+"""What URLs begin with that Hail's Java can write to and its Python side refuses."""
 HAIL_NEEDS = {
     "spark.executor.extraClassPath": "./hail-all-spark.jar",
     "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
@@ -59,8 +63,8 @@ class StartingEngine(Engine):
     Spark starts at once, and a step can begin before Hail runs, or before it starts.
     """
 
-    def __init__(self, conf: dict[str, str], scratch: str, log: str) -> None:
-        self._conf, self._scratch, self._log = conf, scratch, log
+    def __init__(self, conf: dict[str, str], scratch: Scratch, log: str) -> None:
+        self._conf, self._scratch, self._shared, self._log = conf, scratch.own, scratch.shared, log
         self._given_up = threading.Event()
         self._stage = threading.Lock()
         self._hail_runs = False
@@ -126,8 +130,14 @@ class StartingEngine(Engine):
         with self._stage:
             self._halt()
             hail.init(
-                sc=context, quiet=True, log=self._log, append=True, tmp_dir=self._scratch, idempotent=True
+                sc=context,
+                quiet=True,
+                log=self._log,
+                append=True,
+                tmp_dir=hadoop_name(self._shared),
+                idempotent=True,
             )
+            write_where_java_can(hail)
             hail.spark_context().setLogLevel("ERROR")
             self._hail_runs = True
             return hail
@@ -137,22 +147,65 @@ class StartingEngine(Engine):
             raise RuntimeError("the engine was stopped while it started")
 
 
+@dataclass(frozen=True)
+class Scratch:
+    """Folders for what is needed while Spark and Hail run."""
+
+    own: str
+    """Of this machine."""
+    shared: str
+    """A path or URL that tasks on all machines reach."""
+
+
 @contextmanager
-def starting(config: SparkConfig, *, log: str | None = None, brief: bool = False) -> Iterator[Engine]:
+def starting(
+    config: SparkConfig, *, log: str | None = None, brief: bool = False, shared: str | None = None
+) -> Iterator[Engine]:
     """Run a block while Spark and Hail start: embedded Spark by default, the cluster's under spark-submit.
 
-    A Hail that already runs (a notebook, a test session) is used as it is and left running. `log` is the
-    path of the log of Hail and Java. `brief` fits Java to a run of minutes.
+    A Hail that already runs (a notebook, a test session) is used as it is and left running.
+
+    Parameters
+    ----------
+    config
+        Where Spark runs.
+    log
+        Path of the log of Hail and Java; None: it goes with the run.
+    brief
+        Fit Java to a run of minutes.
+    shared
+        A folder or URL for what Hail keeps meanwhile on a cluster; None: a temporary one.
     """
     if _hail_runs():
         yield Engine()
         return
-    with tempfile.TemporaryDirectory(prefix="exoshard-", ignore_cleanup_errors=True) as scratch:
-        engine = StartingEngine(spark_settings(config, brief=brief), scratch, log or f"{scratch}/hail.log")
+    with tempfile.TemporaryDirectory(prefix="exoshard-", ignore_cleanup_errors=True) as own:
+        is_local = not _submitted() and config.master.startswith("local")
+        scratch = Scratch(own, own if is_local or shared is None else shared)
+        engine = StartingEngine(spark_settings(config, brief=brief), scratch, log or f"{own}/hail.log")
         try:
             yield engine
         finally:
             engine.close()
+            if scratch.shared != own:
+                with suppress(StorageError):  # what is left there does no harm
+                    remove(scratch.shared)
+
+
+def write_where_java_can(hail: Any) -> None:
+    """Let Hail write to HDFS and S3: its Python side refuses schemes that it does not know itself.
+
+    Hail 0.2 checks a path before it writes, to catch cold storage, with file systems of its own (hailtop);
+    Java, which does the work, has others. The check stays for the schemes that it knows.
+    """
+    backend = hail.current_backend()
+    checked = backend.validate_file
+
+    def validate_file(uri: str) -> None:
+        if not uri.startswith(JAVA_ALONE):
+            checked(uri)
+
+    backend.validate_file = validate_file
 
 
 @contextmanager
@@ -219,9 +272,10 @@ def _hail_runs() -> bool:
 def spark_settings(config: SparkConfig, *, brief: bool = False) -> dict[str, str]:
     """Settings of an embedded Spark; under spark-submit only what Hail needs, and what it gives wins."""
     if _submitted():
-        return HAIL_NEEDS
+        return HAIL_NEEDS | spark_settings_of_stores()
     own = {
         **HAIL_NEEDS,
+        **spark_settings_of_stores(),
         "spark.app.name": "exoshard",
         "spark.master": config.master,
         "spark.driver.memory": config.driver_memory,

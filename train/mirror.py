@@ -19,11 +19,11 @@ from pathlib import Path
 import psutil
 
 from contract.errors import InputError, fault
+from contract.lock import LOCK_NAME
 from contract.storage import StorageError, is_url, open_storage, told
 from train.bundle import FACTS_NAME
 from train.errors import TrainingError
 from train.pulse import PULSE
-from train.run_lock import LOCK_NAME
 
 Look = tuple[int, int]
 FIRST, LAST = ("run.json", "config.yaml"), ("effects.safetensors", "checkpoint.pt", FACTS_NAME)

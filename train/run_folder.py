@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 
 from contract.config import digest, dump_config
 from contract.errors import InputError, fault
+from contract.lock import LOCK_NAME, FolderLock
 from contract.provenance import software_versions
 from contract.storage import is_url
 from train.checkpoint import load_state
@@ -26,8 +27,7 @@ from train.launch import launched_rank
 from train.mirror import Mirror, local_folder, mirrored, place_of, send
 from train.prepare import Prepared
 from train.readings import READS_NAME
-from train.run_lock import LOCK_NAME, RunLock
-from train.stored_lock import lock_of
+from train.run_lock import lock_of
 
 PACKAGES = ("torch", "petastorm", "pyarrow", "numpy", "scikit-learn", "horovod", "pydantic")
 RUN_NAME = "run.json"
@@ -48,7 +48,7 @@ class OpenRun:
     """A run's folder that this job owns, and the state that it goes on from; None for a new run."""
 
     folder: Path
-    lock: RunLock
+    lock: FolderLock
     state: dict[str, Any] | None
     mirror: Mirror | None
     """What is to be sent to a URL, on the leader."""

@@ -1,265 +1,42 @@
-"""One job at a time on a run's folder: a lock file that names its owner and shows that it lives.
-
-An owner on this machine is looked up by its process; of one elsewhere only the lock's file tells, whose time
-the owner renews. A lock is therefore never left for good: what a killed job leaves is taken over.
-"""
+"""The lock of a run, for the rank that writes there: `contract.lock`'s, which knows of launches."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import socket
-import threading
-import time
-import uuid
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from typing import ClassVar
 
-from contract.errors import InputError, fault
+from typing_extensions import override
+
+from contract import lock
+from contract.lock import Owner
+from contract.storage import is_url
 from train.errors import TrainingError
 from train.launch import is_elastic, launch_name
 
-LOCK_NAME = "lock.json"
-BEAT_SECONDS = 10.0
-"""How often an owner renews its lock."""
-STALE_SECONDS = 60.0
-"""How long a lock from elsewhere stays as it is before its owner counts as dead: six beats, since file
-systems that hosts share may show a change late."""
+
+class _OfRanks(lock.FolderLock):
+    field: ClassVar[str] = "run.out"
+    lost: ClassVar[type[Exception]] = TrainingError
+
+    @override
+    def _launch(self) -> str:
+        return launch_name()
+
+    @override
+    def _is_replaced(self, owner: Owner | None) -> bool:
+        # Elastic ranks of this launch may have chosen another leader than the owner.
+        return is_elastic() and owner is not None and owner.launch == launch_name()
 
 
-@dataclass(frozen=True)
-class Owner:
-    """A process that holds a run's folder; `launch` is the same for all its ranks."""
-
-    token: str
-    host: str
-    machine: str
-    process: int
-    started: str
-    since: str
-    launch: str
+class RunLock(_OfRanks):
+    """The lock of a run's folder."""
 
 
-class RunLock:
-    """The lock of one run's folder, for the rank that writes there.
-
-    Parameters
-    ----------
-    out
-        The run's folder.
-    """
-
-    def __init__(self, out: Path | str) -> None:
-        self._out = out
-        self._owner: Owner | None = None
-        self._released, self._renewing = threading.Event(), threading.Lock()
-
-    @property
-    def _path(self) -> Path:
-        return Path(self._out) / LOCK_NAME
-
-    def take(self) -> None:
-        """Make the folder and become its owner.
-
-        Raises
-        ------
-        InputError
-            If another job owns it, or it can't be made.
-        """
-        owner = _this_process()
-        try:
-            self._make_folder()
-            while not self._create(owner):
-                self._take_over()
-        except OSError as error:
-            found = error.strerror or str(error)
-            wanted = "a folder that can be made and written to"
-            raise InputError(fault(self._out, "run.out", found=f"'{found}'", wanted=wanted)) from None
-        self._owner = owner
-        threading.Thread(target=self._beat, name="run lock", daemon=True).start()
-
-    def check(self) -> None:
-        """Refuse to go on where another job has taken over.
-
-        Raises
-        ------
-        TrainingError
-            If the lock is no longer that of this process.
-        """
-        if not self._is_ours():
-            raise TrainingError(
-                f"{self._out}/{LOCK_NAME}: found another job's lock, wanted this one's: it was taken "
-                f"for dead after {STALE_SECONDS:g} s without a sign; nothing was written"
-            )
-
-    def release(self) -> None:
-        """Give the folder up, and remove it where it is empty."""
-        self._released.set()
-        with self._renewing, contextlib.suppress(OSError):
-            if self._is_ours():
-                self._remove()
-        self._owner = None
-
-    def _is_ours(self) -> bool:
-        return self._owner is not None and self._read_owner() == self._owner
-
-    def _take_over(self) -> None:
-        """Remove the lock of a dead owner; nothing where it has gone meanwhile."""
-        owner = self._read_owner()
-        here = owner is not None and owner.machine == _machine()
-        dead = _is_replaced(owner) or (_is_dead(owner) if owner and here else self._stays())
-        if not dead:
-            raise InputError(
-                fault(self._out, "run.out", found=_told(owner), wanted="its end, or another folder")
-            )
-        self._remove_dead(owner)
-
-    def _stays(self) -> bool:
-        """Whether the lock stays as it is for so long that its owner must be dead; True where it goes."""
-        deadline, before = time.monotonic() + STALE_SECONDS, self._look()
-        while time.monotonic() < deadline:
-            time.sleep(min(1.0, STALE_SECONDS / 10))
-            now = self._look()
-            if now is None:
-                return True
-            if now != before:
-                return False
-        return True
-
-    def _beat(self) -> None:
-        while not self._released.wait(BEAT_SECONDS):
-            with self._renewing, contextlib.suppress(OSError):
-                if not self._released.is_set() and self._is_ours():
-                    self._renew()
-
-    def _make_folder(self) -> None:
-        folder = Path(self._out)
-        if folder.exists() and not folder.is_dir():
-            wanted = "a folder, or a name that is free"
-            raise InputError(fault(folder, "run.out", found="a file", wanted=wanted))
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def _create(self, owner: Owner) -> bool:
-        try:
-            descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-        except FileExistsError:
-            return False
-        try:
-            with os.fdopen(descriptor, "w") as stream:
-                stream.write(owner_text(owner))
-        except OSError:
-            self._path.unlink()
-            raise
-        return True
-
-    def _read_owner(self) -> Owner | None:
-        return read_owner(Path(self._out))
-
-    def _look(self) -> object:
-        """What a renewal changes; None where there is no lock."""
-        try:
-            # Opened, as a file system over a network then asks its server.
-            with self._path.open() as stream:
-                return os.fstat(stream.fileno()).st_mtime_ns
-        except FileNotFoundError:
-            return None
-
-    def _renew(self) -> None:
-        os.utime(self._path)
-
-    def _remove(self) -> None:
-        self._path.unlink()
-        if not any(self._path.parent.iterdir()):
-            self._path.parent.rmdir()
-
-    def _remove_dead(self, owner: Owner | None) -> None:
-        # Of several that find it dead one renames it; what it then holds is looked at once more.
-        taken = self._path.with_name(f"{LOCK_NAME}.{uuid.uuid4().hex}")
-        with contextlib.suppress(FileNotFoundError):
-            self._path.rename(taken)
-            if _read(taken) != owner:
-                taken.rename(self._path)
-            else:
-                taken.unlink()
+class StoredLock(_OfRanks, lock.StoredLock):
+    """The lock of a run at a URL."""
 
 
-def read_owner(out: Path) -> Owner | None:
-    """Who holds a run's folder; None where no one does, or the lock can't be read (yet)."""
-    return _read(out / LOCK_NAME)
+def lock_of(place: str) -> lock.FolderLock:
+    """The lock of a run's folder or URL."""
+    from train.mirror import local_folder
 
-
-def _read(path: Path) -> Owner | None:
-    try:
-        return owner_of(path.read_text())
-    except OSError:
-        return None
-
-
-def owner_text(owner: Owner) -> str:
-    """What a lock holds."""
-    return json.dumps(asdict(owner), indent=1)
-
-
-def owner_of(text: str) -> Owner | None:
-    """The owner that a lock's text names; None where it is not (yet) whole."""
-    try:
-        return Owner(**json.loads(text))
-    except (ValueError, TypeError):
-        return None
-
-
-def _told(owner: Owner | None) -> str:
-    if owner is None:
-        return "a run in progress elsewhere"
-    return f"a run in progress (process {owner.process} on {owner.host}, since {owner.since})"
-
-
-def _this_process() -> Owner:
-    return Owner(
-        token=uuid.uuid4().hex,
-        host=socket.gethostname(),
-        machine=_machine(),
-        process=os.getpid(),
-        started=_started(os.getpid()) or "",
-        since=datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
-        launch=launch_name(),
-    )
-
-
-def _machine() -> str:
-    """Where numbers of processes mean the same: a boot of a host, and there a container."""
-    parts = [socket.gethostname()]
-    with contextlib.suppress(OSError):
-        parts += [
-            Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
-            os.readlink("/proc/self/ns/pid"),
-        ]
-    return " ".join(parts)
-
-
-def _started(process: int) -> str | None:
-    """When a process started, in the kernel's own count; None where it has ended or no one tells."""
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else fields[19]
-
-
-def _is_replaced(owner: Owner | None) -> bool:
-    """Whether elastic ranks of this launch have chosen another leader than the owner, dead or alive."""
-    return is_elastic() and owner is not None and owner.launch == launch_name()
-
-
-def _is_dead(owner: Owner) -> bool:
-    if owner.started:
-        return _started(owner.process) != owner.started
-    try:
-        os.kill(owner.process, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return StoredLock(place) if is_url(place) else RunLock(local_folder(place))

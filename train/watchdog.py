@@ -19,12 +19,12 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from contract.lock import read_owner
 from train.ending import FAILED_STATUS, GOES_ON, say
 from train.launch import launch_name, launched_rank, launched_size
 from train.launcher_store import Store, StoreError, open_store
 from train.pulse import PULSE, Pulse, Standing
 from train.run_folder import note_end
-from train.run_lock import read_owner
 
 SPEAKS_FIRST = 2.0
 """Seconds between whoever tells the verdict and the others, whose ends launchers tell too."""

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from contract.page.panel import Panel
 from contract.page.payload import packed_panels, packed_plotly
-from contract.storage import open_storage
+from contract.storage import write_whole
 
 
 def page_environment(package: str) -> jinja2.Environment:
@@ -60,11 +60,7 @@ def render_page(
 
 def write_page(html: str, path: str) -> None:
     """Write a page under a temporary name and rename it; any path or URL that fsspec knows."""
-    filesystem, inside = open_storage(path)
-    filesystem.makedirs(filesystem._parent(inside), exist_ok=True)
-    with filesystem.open(inside + ".partial", "wb") as stream:
-        stream.write(html.encode())
-    filesystem.mv(inside + ".partial", inside)
+    write_whole(path, html.encode())
 
 
 def grouped(value: object) -> str:

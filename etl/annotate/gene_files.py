@@ -7,9 +7,8 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import fsspec
-
 from contract.errors import InputError, fault
+from contract.storage import open_text
 
 UNREADABLE = (OSError, ValueError, EOFError, zlib.error)
 """What empty, binary, ragged, truncated and damaged files raise, compressed or not."""
@@ -59,7 +58,7 @@ def gene_lines(path: str, features: tuple[str, ...]) -> Iterator[Line]:
     kind = gene_file_format(path)
     compression = "gzip" if path.endswith(PACKINGS) else "infer"
     try:
-        with fsspec.open(path, "rt", compression=compression, encoding="utf-8") as lines:
+        with open_text(path, compression=compression) as lines:
             rows = (line.rstrip("\r\n").split("\t") for line in lines if not line.startswith("#"))
             if kind == "bed":
                 yield from _bed(path, rows)

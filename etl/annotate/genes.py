@@ -12,6 +12,7 @@ from contract.manifest import LedgerEntry
 from contract.schema import GENE_SCHEMA
 from etl.annotate.config import GeneColumns, GenesConfig
 from etl.annotate.gene_files import UNREADABLE, bare_contig, gene_file_format, gene_lines
+from etl.frames import read_text_table
 
 CHROMOSOMES = (*map(str, range(1, 23)), "X", "Y", "MT")
 """Contigs that can hold genes of the axis, in the order of both reference genomes."""
@@ -155,7 +156,7 @@ def _drop(rows: pd.DataFrame, config: GenesConfig) -> tuple[pd.DataFrame, list[L
 
 def _read_table(path: str, columns: GeneColumns) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+        table = read_text_table(path, sep="\t", dtype=str, keep_default_na=False)
     except UNREADABLE as error:
         raise _unreadable(path, error) from None
     names = {name: getattr(columns, name) for name in COLUMNS if getattr(columns, name) is not None}

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from itertools import count
 from typing import NamedTuple
 
-import fsspec
-
 from contract.errors import InputError, fault
+from contract.storage import open_text
 from etl.annotate.config import GroupFile
 from etl.annotate.gene_files import PACKINGS, UNREADABLE
 
@@ -156,7 +155,7 @@ def _lines(path: str) -> Iterator[tuple[int, str]]:
     """Lines that are not blank, with their numbers."""
     compression = "gzip" if path.endswith(PACKINGS) else "infer"
     try:
-        with fsspec.open(path, "rt", compression=compression, encoding="utf-8") as lines:
+        with open_text(path, compression=compression) as lines:
             for number, line in zip(count(1), lines, strict=False):
                 if line.strip():
                     yield number, line

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -14,6 +12,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
 from contract.errors import InputError, fault
+from contract.storage import hadoop_name, remove, replaced_whole
 from etl.annotate.config import GroupFile
 from etl.annotate.genes import GeneLookup
 from etl.annotate.group_files import Member, read_mask_words, read_members
@@ -89,21 +88,23 @@ def join_groups(
         If the file can't be read, or names no gene of the axis or no variant of the cohort.
     """
     told = GroupCounts()
-    members = f"{out}.members"
-    with pq.ParquetWriter(members, MEMBER_SCHEMA, compression="zstd") as writer:
+    members = f"{out}.members.parquet"
+    with (
+        replaced_whole(members) as path,
+        pq.ParquetWriter(path, MEMBER_SCHEMA, compression="zstd") as writer,
+    ):
         for batch in _batches(config, genes, reference, told):
             writer.write_batch(batch)
     if not told.counts["members"]:
         raise InputError(_no_members(config, genes, told))
-    table = SparkSession.builder.getOrCreate().read.parquet(members)
+    table = SparkSession.builder.getOrCreate().read.parquet(hadoop_name(members))
     matches = write_joined(table, variants, out, dict.fromkeys(("gene", "word", "variant_class", "weight")))
     if not matches.joined:
-        rows = pq.ParquetFile(members).read_row_group(0).slice(0, SHOWN).to_pylist()
+        rows = [row.asDict() for row in table.limit(SHOWN).collect()]
         ids = ", ".join(f"{row['contig']}:{row['position']}:{row['ref']}:{row['alt']}" for row in rows)
         found = f"0 of {told.counts['ids']} ids of variants that passed, such as {ids}"
         raise InputError(fault(config.path, "variants", found=found, wanted="some of the cohort's"))
-    Path(members).unlink()
-    shutil.rmtree(f"{out}.near")
+    remove(members)
     counts = dict(sorted(told.counts.items())) | {"variants_in_groups": matches.joined}
     return counts, [*_warnings(config, told), *_mask_warnings(config, told)]
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
 from typing import Any
 
 import pyarrow.parquet as pq
+
+from contract.storage import join, read_whole
+from etl.cohort.parts import part_name
 
 PART_BITS = 32
 """A variant's number begins with that of its part, see `etl.cohort.schema`."""
 
 
 class PartRows:
-    """Rows that `etl.annotate.variant_join` wrote: a folder `part=N` for each part that has any.
+    """Rows that `etl.annotate.variant_join` wrote: a file for each part that has any.
 
     Parameters
     ----------
@@ -35,8 +38,12 @@ class PartRows:
 
     def _read(self, part: int) -> dict[int, list[dict[str, Any]]]:
         rows: dict[int, list[dict[str, Any]]] = {}
-        files = sorted(Path(self._folder or "").glob(f"part={part}/*.parquet")) if self._folder else []
-        for file in files:
-            for row in pq.ParquetFile(file).read().to_pylist():
-                rows.setdefault(row["variant"], []).append(row)
+        if self._folder is None:
+            return rows
+        try:
+            content = read_whole(join(self._folder, part_name(part)))
+        except FileNotFoundError:
+            return rows
+        for row in pq.read_table(io.BytesIO(content)).to_pylist():
+            rows.setdefault(row["variant"], []).append(row)
         return rows

@@ -11,6 +11,7 @@ from contract.errors import InputError, fault
 from etl.annotate.config import PropertiesConfig
 from etl.annotate.gene_files import UNREADABLE
 from etl.annotate.genes import without_versions
+from etl.frames import read_text_table
 
 MISSING = {"", ".", "na", "n/a", "nan", "null", "none"}
 """What stands for an unknown value, in lower case."""
@@ -68,7 +69,7 @@ def _read(config: PropertiesConfig) -> pd.DataFrame:
     compression: Literal["gzip", "infer"] = "gzip" if path.endswith(".bgz") else "infer"
     try:
         # All is text: a gene may be called NA, and the first row says nothing of the others.
-        return pd.read_csv(
+        return read_text_table(
             path,
             sep="," if stem.endswith(".csv") else "\t",
             dtype=str,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from itertools import islice
 from typing import Literal
 
-import fsspec
 import pyarrow.dataset as ds
 
 from contract.errors import InputError, fault
-from contract.storage import open_storage
+from contract.storage import open_storage, open_text
 from etl.annotate.config import ScoresConfig
 from etl.annotate.gene_files import PACKINGS, UNREADABLE
 
@@ -55,7 +54,7 @@ def text_columns(path: str) -> list[str]:
     """
     compression = "gzip" if path.endswith(PACKINGS) else "infer"
     try:
-        with fsspec.open(path, "rt", compression=compression, encoding="utf-8") as lines:
+        with open_text(path, compression=compression) as lines:
             heads = (line for line in islice(lines, COMMENT_LINES) if not line.startswith("##"))
             header = next(heads, "").rstrip("\r\n")
     except UNREADABLE as error:

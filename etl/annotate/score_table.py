@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
 from contract.errors import InputError, fault
-from contract.storage import absolute
+from contract.storage import hadoop_name
 from etl.annotate.config import ScoresConfig
 from etl.annotate.score_file import check_columns, score_format, separator, text_columns
 from etl.annotate.variant_join import Matches, normal_keys, write_joined
@@ -47,7 +46,6 @@ def join_scores(config: ScoresConfig, reference: Genome, variants: DataFrame, ou
     """
     table = read_scores(config, reference)
     matches = write_joined(table, variants, out, dict.fromkeys(config.columns, sql.max))
-    shutil.rmtree(f"{out}.near")
     _check_build(config, reference, table, matches)
     return matches
 
@@ -58,7 +56,7 @@ def read_scores(config: ScoresConfig, reference: Genome) -> DataFrame:
     if kind == "hail":
         raw = _hail_frame(config, reference)
     elif kind == "parquet":
-        raw = SparkSession.builder.getOrCreate().read.parquet(absolute(config.path))
+        raw = SparkSession.builder.getOrCreate().read.parquet(hadoop_name(config.path))
         check_columns(config, raw.columns)
     else:
         raw = _text_frame(config)
@@ -81,7 +79,7 @@ def _text_frame(config: ScoresConfig) -> DataFrame:
     check_columns(config, columns)
     schema = ", ".join(f"`{name}` STRING" for name in columns)
     reader = SparkSession.builder.getOrCreate().read
-    rows = reader.csv(absolute(config.path), sep=separator(config.path), schema=schema, comment="#")
+    rows = reader.csv(hadoop_name(config.path), sep=separator(config.path), schema=schema, comment="#")
     # A header that begins with # is a comment to Spark; another one is a row.
     return rows.where(sql.col(f"`{config.contig}`") != config.contig)
 
@@ -89,7 +87,7 @@ def _text_frame(config: ScoresConfig) -> DataFrame:
 def _hail_frame(config: ScoresConfig, reference: Genome) -> DataFrame:
     import hail as hl
 
-    table = hl.read_table(config.path)
+    table = hl.read_table(hadoop_name(config.path))
     if not {"locus", "alleles"} <= set(table.row):
         wanted = "locus and alleles"
         raise InputError(fault(config.path, "fields", found=", ".join(list(table.row)[:12]), wanted=wanted))

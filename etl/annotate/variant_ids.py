@@ -6,9 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import fsspec
-
 from contract.errors import InputError, fault
+from contract.storage import open_text
 from etl.annotate.gene_files import PACKINGS, UNREADABLE, bare_contig
 from etl.genome import Genome
 from etl.ingest.alleles import minimal_representation
@@ -73,7 +72,7 @@ def read_ids(path: str, reference: Genome) -> dict[str, tuple[Key, ...]]:
     compression = "gzip" if path.endswith(PACKINGS) else "infer"
     known: dict[str, tuple[Key, ...]] = {}
     try:
-        with fsspec.open(path, "rt", compression=compression, encoding="utf-8") as lines:
+        with open_text(path, compression=compression) as lines:
             for number, line in enumerate(lines, 1):
                 fields = line.split()
                 if not fields or line.startswith("#"):

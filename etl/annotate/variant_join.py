@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
+from contract.storage import hadoop_name, join, make_folder, replaced_whole
 from etl.annotate.part_rows import PART_BITS
+from etl.cohort.parts import part_name
+from etl.cohort.passes import run_kernel
 from etl.cohort.schema import KEY
 from etl.genome import Genome
 
@@ -30,7 +39,7 @@ class Matches:
 
 def passing_variants(path: str) -> DataFrame:
     """Keys of the variants that passed quality control; `path` is the folder with VARIANT_SCHEMA."""
-    frame = SparkSession.builder.getOrCreate().read.parquet(path)
+    frame = SparkSession.builder.getOrCreate().read.parquet(hadoop_name(path))
     return frame.where("passes").select("variant", *KEY)
 
 
@@ -100,23 +109,43 @@ def write_joined(table: DataFrame, variants: DataFrame, out: str, how: dict[str,
     # The first base alone: a deletion and a substitution at one position have different alleles.
     same_ref = sql.expr("left(ref, 1) = left(own_ref, 1)")
     kept = at_locus.withColumns({"same_ref": same_ref, "joined": sql.expr("ref = own_ref AND alt = own_alt")})
-    part = sql.shiftright("variant", PART_BITS).alias("part")
     # One pass over the table, which may be far larger than the cohort; what is near its variants is not.
-    near = f"{out}.near"
-    kept.select("variant", "same_ref", "joined", *how).write.parquet(near)
-    spark = SparkSession.builder.getOrCreate()
-    found = spark.read.parquet(near)
-    _by_variant(found.where("joined"), how).select("*", part).repartition("part").sortWithinPartitions(
-        "variant"
-    ).write.partitionBy("part").parquet(out)
+    found = kept.select("variant", "same_ref", "joined", *how).persist(StorageLevel.DISK_ONLY)
+    _write_parts(_by_variant(found.where("joined"), how), out)
     flags = found.groupBy("variant").agg(
         sql.max("same_ref").alias("same_ref"), sql.max("joined").alias("joined")
     )
     counted = flags.agg(
         sql.count("*"), sql.sum(sql.col("same_ref").cast("int")), sql.sum(sql.col("joined").cast("int"))
     ).first()
+    found.unpersist()
     numbers = [int(number or 0) for number in counted or ()]
     return Matches(variants.count(), *numbers)
+
+
+def _write_parts(rows: DataFrame, out: str) -> None:
+    """Write rows to one file for each part of the cohort that has any.
+
+    Tasks write the files themselves, each whole: what Spark writes would be renamed at its end, which object
+    stores can't do.
+    """
+    make_folder(out)
+    part = sql.shiftright("variant", PART_BITS).alias("part")
+    sorted_rows = rows.select("*", part).repartition("part").sortWithinPartitions("variant")
+    run_kernel(sorted_rows, partial(_write_batches, out=out), "part long").count()
+
+
+def _write_batches(batches: Iterator[pa.RecordBatch], out: str) -> Iterator[pa.RecordBatch]:
+    found = list(batches)
+    if not found:
+        return
+    table = pa.Table.from_batches(found)
+    parts = pc.unique(table["part"])
+    for part in parts.to_pylist():
+        rows = table.filter(pc.equal(table["part"], part)).drop_columns(["part"])
+        with replaced_whole(join(out, part_name(part))) as path:
+            pq.write_table(rows, path, compression="zstd")
+    yield pa.RecordBatch.from_pydict({"part": parts.cast(pa.int64())})
 
 
 def _by_variant(joined: DataFrame, how: dict[str, Any]) -> DataFrame:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import add
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -16,7 +15,9 @@ import pyarrow.parquet as pq
 from pyspark import RDD
 from pyspark.sql import DataFrame, SparkSession
 
-from etl.cohort.parts import replaced_whole
+from contract.storage import hadoop_name, join, list_files, make_folder, open_storage, replaced_whole
+from etl.cohort.parts import file_name
+from etl.frames import read_arrow
 
 Result = TypeVar("Result")
 
@@ -42,7 +43,7 @@ def read_cohort(path: str, columns: Sequence[str], where: str | None = None) -> 
     where
         An SQL condition on the variants, such as "region = 'autosome'".
     """
-    frame = SparkSession.builder.getOrCreate().read.parquet(path)
+    frame = SparkSession.builder.getOrCreate().read.parquet(hadoop_name(path))
     return (frame.where(where) if where else frame).select(*columns)
 
 
@@ -61,7 +62,7 @@ class Beside:
 
     def joined(self, part: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Rows whose `variant` has a value in the other table, with it as a further column."""
-        other = pq.read_table(Path(self.path) / Path(part).name, columns=["variant", self.column])
+        other = read_arrow(join(self.path, file_name(part)), ["variant", self.column])
         variants, values = other["variant"].combine_chunks(), other[self.column].combine_chunks()
         for batch in batches:
             place = pc.index_in(batch.column("variant"), value_set=variants)
@@ -86,7 +87,8 @@ class Parts:
 
     def batches(self, part: str) -> Iterator[pa.RecordBatch]:
         """Rows of one part file."""
-        rows = ds.dataset(part, format="parquet")
+        filesystem, path = open_storage(part)
+        rows = ds.dataset(path, format="parquet", filesystem=filesystem)
         batches: Iterator[pa.RecordBatch] = rows.to_batches(
             columns=list(self.columns), filter=self.where, batch_size=BATCH_ROWS, use_threads=False
         )
@@ -94,7 +96,7 @@ class Parts:
 
     def tasks(self) -> RDD[str]:
         """A task for each part file."""
-        parts = sorted(str(part) for part in Path(self.path).glob("*.parquet"))
+        parts = list_files(self.path, "*.parquet")
         context = SparkSession.builder.getOrCreate().sparkContext
         return context.parallelize(parts, len(parts))
 
@@ -149,7 +151,7 @@ def rewrite_parts(
     list
         What `work` returned, in the order of the parts.
     """
-    Path(out).mkdir()
+    make_folder(out)
     task = partial(_rewrite, parts=parts, out=out, schema=schema, work=work)
     results: list[Result] = parts.tasks().map(task).collect()
     return results
@@ -164,7 +166,7 @@ def _rewrite(
 ) -> Result:
     batches = work(parts.batches(part))
     with (
-        replaced_whole(Path(out) / Path(part).name) as path,
+        replaced_whole(join(out, file_name(part))) as path,
         pq.ParquetWriter(str(path), schema, compression="zstd") as writer,
     ):
         while True:

@@ -10,7 +10,7 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
-from contract.storage import open_storage
+from contract.storage import hadoop_name, make_folder, remove
 from etl.cohort.passes import read_cohort, run_kernel
 from etl.cohort.people import kept_people
 from etl.cohort.schema import KEY
@@ -60,10 +60,8 @@ def export_matrix_table(
         have nothing.
     """
     parts = f"{out}.parts"
-    filesystem, folder = open_storage(parts)
-    if filesystem.exists(folder):
-        filesystem.rm(folder, recursive=True)
-    filesystem.makedirs(folder)
+    remove(parts)
+    make_folder(parts)
     try:
         samples = samples.sort_values("sample_index", ignore_index=True)
         rows = _sorted_rows(tables, len(samples))
@@ -77,12 +75,17 @@ def export_matrix_table(
         passing = passing_variants(tables.variants, VARIANT_FIELDS, tables.reference)
         _write_matrix(paths, passing.key_by("locus", "alleles"), samples, out)
     finally:
-        filesystem.rm(folder, recursive=True)
+        remove(parts)
 
 
 def _sorted_rows(tables: CohortTables, n_people: int) -> DataFrame:
     """Rows of the variants that pass, in the order of the reference genome, cut into parts for tasks."""
-    kept = SparkSession.builder.getOrCreate().read.parquet(tables.variants).where("passes").select("variant")
+    kept = (
+        SparkSession.builder.getOrCreate()
+        .read.parquet(hadoop_name(tables.variants))
+        .where("passes")
+        .select("variant")
+    )
     rows = read_cohort(tables.cohort, ("variant", *LINE_COLUMNS)).join(kept, "variant", "left_semi")
     place = {contig: number for number, contig in enumerate(genome(tables.reference).lengths)}
     contigs = sql.create_map([sql.lit(item) for pair in place.items() for item in pair])
@@ -92,9 +95,9 @@ def _sorted_rows(tables: CohortTables, n_people: int) -> DataFrame:
 
 
 def _write_matrix(paths: list[str], rows: hl.Table, samples: pd.DataFrame, out: str) -> None:
-    mt = hl.import_vcf(sorted(paths), reference_genome=rows.locus.dtype.reference_genome)
+    mt = hl.import_vcf(sorted(map(hadoop_name, paths)), reference_genome=rows.locus.dtype.reference_genome)
     # Structs: variants and people both have a call rate.
     mt = mt.select_rows(variant=rows[mt.row_key])
     # Hail can't tell the type of a column in which every value is missing.
     people = hl.Table.from_pandas(samples.dropna(axis="columns", how="all"), key="sample_id")
-    mt.annotate_cols(person=people[mt.s]).write(out, overwrite=True)
+    mt.annotate_cols(person=people[mt.s]).write(hadoop_name(out), overwrite=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ from contract.errors import InputError, fault
 from contract.manifest import Fold, Manifest, PartFile, TableFile
 from contract.people_tables import KINSHIP, PEOPLE_QC, write_kinship, write_people_qc
 from contract.schema import N_FOLDS, SAMPLE_SCHEMA
-from contract.storage import open_storage
+from contract.storage import absolute, hadoop_name, join, replaced_whole
 from etl.export.config import DatasetFacts
 from etl.export.parts import PART_COLUMNS, write_people
 
@@ -68,12 +67,12 @@ def write_dataset(
     """
     placed = place_samples(samples, facts)
     # Executors write the parts, each in a working folder of its own.
-    root = root if "://" in root else str(Path(root).absolute())
+    root = absolute(root)
     staging = prepare_staging(root)
     spark, path = features.sparkSession, _write_placed(placed, facts.scratch)
     # Read twice: Spark can't tell columns of a frame joined with itself apart.
-    people = spark.read.parquet(path)
-    homes = spark.read.parquet(path).select("sample_index", "fold", "part")
+    people = spark.read.parquet(hadoop_name(path))
+    homes = spark.read.parquet(hadoop_name(path)).select("sample_index", "fold", "part")
     at_home = (
         features.join(sql.broadcast(homes), "sample_index")
         .withColumn("value", sql.col("value").cast("float"))
@@ -123,11 +122,10 @@ def place_samples(samples: pd.DataFrame, facts: DatasetFacts) -> pd.DataFrame:
 
 
 def _write_placed(placed: pd.DataFrame, scratch: str) -> str:
-    path = f"{scratch}/{PLACED}"
+    path = join(scratch, PLACED)
     rows = pa.Table.from_pandas(placed[_PLACED_SCHEMA.names], _PLACED_SCHEMA, preserve_index=False)
-    filesystem, name = open_storage(path)
-    with filesystem.open(name, "wb") as stream:
-        pq.write_table(rows, stream)
+    with replaced_whole(path) as partial:
+        pq.write_table(rows, partial)
     return path
 
 

@@ -61,7 +61,7 @@ def write_reference_folder(
     Parameters
     ----------
     folder
-        Local folder that holds variants/ already.
+        Folder that holds variants/ already.
     staging
         The dataset's staging folder, its samples written.
     manifest

@@ -6,7 +6,6 @@ import hashlib
 import io
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -16,10 +15,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from contract.reference import VariantFile
+from contract.storage import join, write_whole
 from etl.aggregate.masks import FEATURES_SCHEMA
 from etl.cohort.calls import column
+from etl.cohort.parts import file_name
 from etl.cohort.passes import Parts
 from etl.cohort.schema import KEY
+from etl.frames import read_arrow
 from etl.qc.person_sums import MIN_COMMON_FREQUENCY
 
 ROWS_PER_GROUP = 4096
@@ -69,7 +71,6 @@ def write_variants(tables: VariantTables, folder: str, cells: SmallCells) -> lis
     Left out are variants that only people who were dropped carry, as if nobody did, and with `suppress`
     those that fewer people than `min_people` carry.
     """
-    (Path(folder) / "variants").mkdir(parents=True)
     parts = Parts(tables.variants, _VARIANT_COLUMNS)
     write = partial(_write_part, tables=tables, folder=folder, cells=cells)
     written: list[list[VariantFile]] = parts.tasks().map(write).collect()
@@ -77,11 +78,11 @@ def write_variants(tables: VariantTables, folder: str, cells: SmallCells) -> lis
 
 
 def _write_part(part: str, tables: VariantTables, folder: str, cells: SmallCells) -> list[VariantFile]:
-    name = Path(part).name
-    rows = pq.read_table(part, columns=list(_VARIANT_COLUMNS))
-    counts = _beside(rows, Path(tables.cohort) / name, _COUNT_COLUMNS)
+    name = file_name(part)
+    rows = read_arrow(part, _VARIANT_COLUMNS)
+    counts = _beside(rows, join(tables.cohort, name), _COUNT_COLUMNS)
     rows = rows.append_column(
-        "features", _beside(rows, Path(tables.features) / name, ("features",))["features"]
+        "features", _beside(rows, join(tables.features, name), ("features",))["features"]
     )
     few = (rows["n_carriers"].to_numpy() < cells.min_people) | _is_small(rows, cells.min_people)
     alleles, called = _site_counts(counts, cells.min_people)
@@ -139,9 +140,9 @@ def _site_counts(counts: dict[str, pa.Array], min_people: int) -> tuple[pa.Array
     )
 
 
-def _beside(rows: pa.Table, path: Path, columns: tuple[str, ...]) -> dict[str, pa.Array]:
+def _beside(rows: pa.Table, path: str, columns: tuple[str, ...]) -> dict[str, pa.Array]:
     """Columns of another table along the rows; null for variants that it lacks."""
-    other = pq.read_table(path, columns=["variant", *(name for name in columns if name != "variant")])
+    other = read_arrow(path, ["variant", *(name for name in columns if name != "variant")])
     place = pc.index_in(rows["variant"].combine_chunks(), value_set=other["variant"].combine_chunks())
     return {name: other[name].combine_chunks().take(place) for name in columns if name != "variant"}
 
@@ -151,7 +152,7 @@ def _write(folder: str, path: str, contig: str, rows: pa.Table) -> VariantFile:
     buffer = io.BytesIO()
     pq.write_table(rows, buffer, row_group_size=ROWS_PER_GROUP, compression="zstd")
     content = buffer.getvalue()
-    (Path(folder) / path).write_bytes(content)
+    write_whole(join(folder, path), content)
     position = column(rows.select(["position"]).combine_chunks().to_batches()[0], "position")
     return VariantFile(
         path=path,

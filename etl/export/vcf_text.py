@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark import TaskContext
 
-from contract.storage import open_storage
+from contract.storage import replaced_whole
 from etl.bgzf import END_OF_FILE, compress
 from etl.cohort.calls import FEMALE, MALE, Calls, flat
 from etl.cohort.people import CALL_COLUMNS, KeptPeople
@@ -80,8 +80,7 @@ def write_part(
     first = next(lines, None)
     if first is None:
         return
-    filesystem, path = open_storage(url)
-    with filesystem.open(path, "wb") as stream:
+    with replaced_whole(url) as path, path.open("wb") as stream:
         buffer, size = [header, first], 0
         for line in lines:
             buffer.append(line)

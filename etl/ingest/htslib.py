@@ -18,7 +18,7 @@ from cyvcf2 import VCF, Variant
 from numpy.typing import NDArray
 
 from contract.errors import InputError, fault
-from contract.storage import open_storage
+from contract.storage import local_copy
 from etl.ingest.header import annotation_entries, decode, info_annotation, people_digest, shown, upper_bases
 from etl.ingest.record import MISSING_NUMBER, Record, RecordSettings
 
@@ -112,7 +112,7 @@ def bcf_records(url: str, settings: RecordSettings) -> Iterator[Record]:
         If htslib can't read a record, or DP, GQ, AD or PL are no numbers.
     """
     last = "its first record"
-    with _local_copy(url) as path, _messages() as errors:
+    with local_copy(url) as path, _messages() as errors:
         try:
             reader = VCF(path)
             if len(reader.samples) != settings.n_people:
@@ -304,14 +304,3 @@ def _messages() -> Iterator:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-
-
-@contextmanager
-def _local_copy(url: str) -> Iterator[str]:
-    filesystem, path = open_storage(url)
-    if os.path.exists(path):
-        yield path
-        return
-    with tempfile.NamedTemporaryFile(suffix=".bcf") as copy:
-        filesystem.get(path, copy.name)
-        yield copy.name

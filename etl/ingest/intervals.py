@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from contract.errors import InputError, fault
 from etl.config import IntervalsConfig
+from etl.frames import read_text_table
 from etl.genome import GenomeName, genome
 
 _HEADER_WORDS = ("#", "track", "browser")
@@ -90,7 +91,7 @@ def _merged(table: pd.DataFrame) -> Intervals:
 
 def _read_bed(url: str, setting: str) -> pd.DataFrame:
     try:
-        return pd.read_csv(
+        return read_text_table(
             url,
             sep=r"\s+",
             header=None,

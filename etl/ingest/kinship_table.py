@@ -9,6 +9,7 @@ from typing import Literal
 import pandas as pd
 
 from contract.errors import InputError, fault
+from etl.frames import read_text_table
 
 NAMES = {
     "first": ("id1", "iid1", "i", "first"),
@@ -72,7 +73,7 @@ def _read(url: str) -> pd.DataFrame:
     separator = "," if url.endswith(".csv") else r"\s+"
     try:
         packing: Literal["gzip", "infer"] = "gzip" if url.endswith(".bgz") else "infer"
-        return pd.read_csv(url, sep=separator, dtype=str, compression=packing)
+        return read_text_table(url, sep=separator, dtype=str, compression=packing)
     except FileNotFoundError:
         found = "no such file"
     except (OSError, ValueError, EOFError, zlib.error) as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +13,10 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as sql
 
-from etl.cohort.parts import part_name, replaced_whole
-from etl.cohort.schema import KEY
+from contract.storage import hadoop_name, join, replaced_whole
+from etl.cohort.parts import part_name
+from etl.cohort.schema import COHORT_SCHEMA, KEY
+from etl.frames import read_arrow
 
 REASONS = ("repeated", "repeated_with_other_calls")
 
@@ -43,7 +44,7 @@ def remove_repeats(spark: SparkSession, folder: str, keys_V: NDArray[np.uint64])
     counts = dict.fromkeys(REASONS, 0)
     if len(np.unique(keys_V)) == len(keys_V):
         return counts
-    rows = spark.read.parquet(folder)
+    rows = spark.read.parquet(hadoop_name(folder))
     # Names alone first: lists are read of the few variants that stand there more than once.
     repeated = rows.groupBy(*KEY).agg(sql.count("*").alias("n")).where("n > 1").select(*KEY)
     by_part = _later_rows(rows.join(repeated, list(KEY), "left_semi")).collect()
@@ -72,8 +73,8 @@ def _later_rows(rows: DataFrame) -> DataFrame:
 
 def _remove_rows(part: tuple[int, Iterable[int]], *, folder: str) -> None:
     number, variants = part
-    path = Path(folder) / part_name(number)
-    table = pq.read_table(path)
+    path = join(folder, part_name(number))
+    table = read_arrow(path, COHORT_SCHEMA.names)
     later = pc.is_in(table.column("variant"), value_set=pa.array(list(variants), pa.int64()))
     kept = table.filter(pc.invert(later))
     with replaced_whole(path) as partial_path:

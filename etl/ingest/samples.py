@@ -11,6 +11,7 @@ import pandas as pd
 from contract.errors import InputError, fault
 from contract.schema import N_FOLDS
 from etl.config import SamplesConfig
+from etl.frames import read_text_table
 from etl.ingest.fam import is_people_file, read_people_file, status_faults
 
 MISSING = ["", "NA", "NaN", "nan", "."]
@@ -145,7 +146,7 @@ def _read_text(url: str) -> pd.DataFrame:
     """The table as text, in UTF-8 or, where that fails, Latin-1, as the VCF's header is read."""
     for encoding in ("utf-8-sig", "latin-1"):
         try:
-            table = pd.read_csv(
+            table = read_text_table(
                 url,
                 sep="," if url.endswith(".csv") else "\t",
                 dtype=str,

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from contract.errors import InputError, fault
+from contract.storage import shared_copy
 from etl.genome import Genome
 from etl.ingest.alleles import allele_reasons
 
@@ -102,6 +103,8 @@ class SiteRules:
 def open_fasta(path: str) -> pysam.FastaFile:
     """A FASTA file, plain or bgzipped; its index is made beside it where it is absent.
 
+    One at a URL is copied to this machine first.
+
     Raises
     ------
     InputError
@@ -110,7 +113,7 @@ def open_fasta(path: str) -> pysam.FastaFile:
     import pysam
 
     try:
-        return pysam.FastaFile(path)
+        return pysam.FastaFile(shared_copy(path, ".fai", ".gzi"))
     except (OSError, ValueError) as error:
         wanted = "a FASTA file, plain or bgzipped, that is indexed or can be"
         raise InputError(

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import pairwise
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -15,7 +14,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from contract.errors import InputError, fault
-from etl.cohort.parts import part_name, replaced_whole
+from contract.storage import join, replaced_whole
+from etl.cohort.parts import part_name
 from etl.cohort.schema import COHORT_SCHEMA, NOT_CALLED, RULES
 from etl.ingest.alleles import minimal_representation
 from etl.ingest.record import Record, RecordSettings
@@ -100,7 +100,7 @@ def read_range(part: CallsPart, settings: ReadSettings, folder: str) -> Totals:
         If the file is damaged or a record can't be used, see `Reading`.
     """
     reading = Reading(part, settings)
-    with replaced_whole(Path(folder) / part_name(part.number)) as path:
+    with replaced_whole(join(folder, part_name(part.number))) as path:
         writer: pq.ParquetWriter | None = None
         for table in reading.tables():
             writer = writer or pq.ParquetWriter(str(path), COHORT_SCHEMA, compression="zstd")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from contract.reference import LOADINGS_FILE, distances, open_reference
 from etl.like.people import deviations, nearest_groups
@@ -22,7 +21,7 @@ def work(run: Run) -> StepResult:
     """Write samples.parquet: people who pass the hard limits, all of them in the sealed fold."""
     reference = open_reference(str(run.config.like))
     content = reference.content
-    people = pd.read_parquet(run.path(SAMPLE_METRICS, METRICS))
+    people = run.read(SAMPLE_METRICS, METRICS)
     weights = MarkerWeights.of(reference.table(LOADINGS_FILE), content.components)
     baseline_K = np.array(content.baseline, dtype=np.float64)
     scores_PK, called_P = project(run.path(INGEST, COHORT), len(people), weights, baseline_K)
@@ -34,7 +33,7 @@ def work(run: Run) -> StepResult:
     kept["sample_index"] = kept.index.astype("int32")
     kept["family"] = kept["sample_index"]
     kept["fold"] = content.test_fold
-    kept.to_parquet(run.output(SAMPLES))
+    run.write(SAMPLES, kept)
     far = distances(content.groups, kept[content.components].to_numpy()) > 1
     return StepResult(
         facts={

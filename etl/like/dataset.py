@@ -36,7 +36,7 @@ def work(run: Run) -> StepResult:
     """Write and publish the dataset: everybody in the sealed fold, so that nothing can be fitted on them."""
     reference = open_reference(str(run.config.like))
     content = reference.content
-    samples = pd.read_parquet(run.path(ANCESTRY, SAMPLES))
+    samples = run.read(ANCESTRY, SAMPLES)
     samples["sex"] = person_sex(samples)
     samples["covariates"] = _covariates(samples, run, content)
     samples["sex"] = samples["sex"].where(samples["sex"] != "unknown", None)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contract.errors import InputError, fault
 from contract.reference import GENES_FILE, open_reference
+from contract.storage import join, make_folder, replaced_whole
 from etl.aggregate.config import EXTERNAL_FREQUENCY
 from etl.aggregate.masks import FEATURES_SCHEMA, READ_COLUMNS, mask_variants
 from etl.annotate.variants import ANNOTATED_SCHEMA
-from etl.cohort.parts import replaced_whole
+from etl.cohort.parts import file_name
 from etl.cohort.passes import Parts
+from etl.frames import read_arrow
 from etl.like.variant_qc import KNOWN
 from etl.steps.annotation import ANNOTATED, read_gene_axis
 from etl.steps.base import Run
@@ -38,27 +39,27 @@ def work(run: Run) -> StepResult:
     )
     columns = [name for name in (*READ_COLUMNS, EXTERNAL_FREQUENCY) if name in ANNOTATED_SCHEMA.names]
     annotated = Parts(run.path(ANNOTATION, ANNOTATED), columns)
-    out = Path(run.output(FEATURES))
-    out.mkdir()
+    out = run.output(FEATURES)
+    make_folder(out)
     write = partial(
         _write_part,
         annotated=annotated,
         masking=masking,
-        known=Path(run.path(VARIANT_QC, KNOWN)),
+        known=run.path(VARIANT_QC, KNOWN),
         out=out,
     )
     counts: list[int] = annotated.tasks().map(write).collect()
     return StepResult(facts={"variants_that_count": sum(counts)})
 
 
-def _write_part(part: str, annotated: Parts, masking: Masking, known: Path, out: Path) -> int:
+def _write_part(part: str, annotated: Parts, masking: Masking, known: str, out: str) -> int:
     """Features of one part of the cohort: its known variants', then its other ones'."""
-    name = Path(part).name
+    name = file_name(part)
     with (
-        replaced_whole(out / name) as path,
+        replaced_whole(join(out, name)) as path,
         pq.ParquetWriter(str(path), FEATURES_SCHEMA, compression="zstd") as writer,
     ):
-        table = pq.read_table(known / name)
+        table = read_arrow(join(known, name), FEATURES_SCHEMA.names)
         writer.write_table(table)
         n_rows = table.num_rows
         for batch in masking(annotated.batches(part)):

@@ -30,7 +30,7 @@ NOT_TOLD = ("n_singleton", "x_copies", "y_copies", "karyotype")
 def work(run: Run) -> StepResult:
     """Write metrics.parquet: one row per person, in the order of the calls."""
     variants = VariantTable.of(open_reference(str(run.config.like)))
-    sums = pd.read_parquet(run.path(INGEST, SUMS))
+    sums = run.read(INGEST, SUMS)
     calls = run.config.input
     samples = read_new_people(
         run.config.samples,
@@ -47,7 +47,7 @@ def work(run: Run) -> StepResult:
     failures = hard_failures(metrics, run.profile.sample)
     del failures["status_unknown"]
     metrics["reasons"] = join_reasons(failures, metrics.index)
-    metrics.to_parquet(run.output(METRICS))
+    run.write(METRICS, metrics)
     kept = int((metrics["reasons"] == "").sum())
     if kept == 0:
         told = ", ".join(f"{reason} {failed.sum()}" for reason, failed in failures.items() if failed.any())

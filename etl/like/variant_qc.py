@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
-import pandas as pd
-
 from contract.manifest import LedgerEntry
 from contract.reference import open_reference
 from etl.aggregate.masks import FEATURES_SCHEMA
@@ -41,13 +39,13 @@ MIN_PEOPLE = 100
 def work(run: Run) -> StepResult:
     """Write known.parquet (features of known variants) and variants.parquet (others, to be annotated)."""
     reference = open_reference(str(run.config.like))
-    samples = pd.read_parquet(run.path(ANCESTRY, SAMPLES))
+    samples = run.read(ANCESTRY, SAMPLES)
     samples["sex"] = person_sex(samples)
     n_people = reference.content.n_people
     measures, limit = len(samples) >= MIN_PEOPLE, run.profile.variant.min_call_rate
     join = VariantJoin(
         variants=VariantTable.of(reference),
-        people=kept_people(pd.read_parquet(run.path(INGEST, SUMS)), samples),
+        people=kept_people(run.read(INGEST, SUMS), samples),
         min_call_rate=limit if measures else None,
         n_people=n_people,
         n_men=n_people // 2 if reference.content.n_men is None else reference.content.n_men,

@@ -12,12 +12,12 @@ from statistics import NormalDist
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from etl.cohort.calls import Calls, keep_people, read_calls
 from etl.cohort.passes import IS_GOOD_SITE, Parts, rewrite_parts
 from etl.cohort.schema import COHORT_SCHEMA, FAILED, HAPLOID_ALT, HET, HOM_ALT, KEY, NOT_CALLED
+from etl.frames import read_arrow
 from etl.genome import GenomeName
 from etl.qc.long_range_ld import outside_long_range_ld
 from etl.qc.plink import HET_BITS, HOM_ALT_BITS, HOM_REF_BITS, MISSING_BITS, Markers, pack, packed_width
@@ -162,9 +162,9 @@ def _draw(site: Mapping[str, object], seed: int) -> int:
 
 def _drawn(scratch: str, n: int) -> pa.Table:
     """The candidates with the lowest draws."""
-    draws = pq.read_table(scratch, columns=["draw"])["draw"].to_numpy()
+    draws = read_arrow(scratch, ["draw"])["draw"].to_numpy()
     last = np.sort(draws)[:n].max(initial=0)
-    return pq.read_table(scratch, columns=[*KEY, "packed"], filters=pc.field("draw") <= pa.scalar(last))
+    return read_arrow(scratch, [*KEY, "packed"], pc.field("draw") <= pa.scalar(last))
 
 
 def _in_genome_order(table: pa.Table, people: tuple[str, ...]) -> Markers:

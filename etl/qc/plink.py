@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from contract.storage import is_url, open_storage, read_whole, write_whole
 
 HOM_ALT_BITS, MISSING_BITS, HET_BITS, HOM_REF_BITS = range(4)
 """Codes of a genotype where allele 1 is the alternate one."""
@@ -73,10 +74,20 @@ class MarkerFile:
         tables
             Of `by_code`.
         """
-        shape = (self.n_markers, packed_width(self.n_people))
-        stored_MB = np.memmap(f"{self.prefix}.bed", np.uint8, "r", offset=len(_MAGIC), shape=shape)
-        packed_MB = np.asarray(stored_MB[rows, people.start // 4 : packed_width(people.stop)])
+        packed_MB = self._stored(rows)[:, people.start // 4 : packed_width(people.stop)]
         return [unpacked(packed_MB, people.stop - people.start, table) for table in tables]
+
+    def _stored(self, rows: slice) -> NDArray[np.uint8]:
+        """Packed genotypes of markers; of a file of this machine only what is looked at is read."""
+        path, width = f"{self.prefix}.bed", packed_width(self.n_people)
+        filesystem, inside = open_storage(path)
+        if not is_url(path):
+            shape = (self.n_markers, width)
+            return np.memmap(inside, np.uint8, "r", offset=len(_MAGIC), shape=shape)[rows]
+        first, last, _ = rows.indices(self.n_markers)
+        place = len(_MAGIC)
+        content = filesystem.cat_file(inside, place + first * width, place + last * width)
+        return np.frombuffer(content, np.uint8).reshape(last - first, width)
 
 
 def by_code(*, hom_ref: float, het: float, hom_alt: float, missing: float) -> NDArray[np.float32]:
@@ -119,9 +130,7 @@ def write_plink(markers: Markers, prefix: str) -> MarkerFile:
         ),
     )
     _write_lines(f"{prefix}.fam", ((0, person, 0, 0, 0, -9) for person in markers.people))
-    with Path(f"{prefix}.bed").open("wb") as stream:
-        stream.write(_MAGIC)
-        stream.write(markers.packed_MB.tobytes())
+    write_whole(f"{prefix}.bed", _MAGIC + markers.packed_MB.tobytes())
     return MarkerFile(prefix, len(markers), len(markers.people))
 
 
@@ -132,14 +141,14 @@ def read_plink(prefix: str) -> Markers:
     )
     people = tuple(line[1] for line in _read_lines(f"{prefix}.fam"))
     sites = bim.astype({"position": int})[list(SITE_COLUMNS)]
-    stored = np.fromfile(f"{prefix}.bed", dtype=np.uint8, offset=len(_MAGIC))
+    stored = np.frombuffer(read_whole(f"{prefix}.bed"), dtype=np.uint8, offset=len(_MAGIC))
     return Markers(sites, people, stored.reshape(len(sites), packed_width(len(people))))
 
 
 def _write_lines(path: str, rows: Iterable[tuple[object, ...]]) -> None:
     text = "".join("\t".join(map(str, row)) + "\n" for row in rows)
-    Path(path).write_text(text, encoding="utf-8", newline="")
+    write_whole(path, text.encode())
 
 
 def _read_lines(path: str) -> list[list[str]]:
-    return [line.split("\t") for line in Path(path).read_text(encoding="utf-8").split("\n") if line]
+    return [line.split("\t") for line in read_whole(path).decode().split("\n") if line]

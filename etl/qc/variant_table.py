@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import hail as hl
 from pyspark.sql import SparkSession
 
+from contract.storage import hadoop_name
 from etl.cohort.schema import KEY
 from etl.genome import GenomeName
 
@@ -28,7 +29,12 @@ def passing_variants(path: str, columns: Sequence[str], reference: GenomeName) -
     hail.Table
         Fields locus and alleles, and the columns.
     """
-    rows = SparkSession.builder.getOrCreate().read.parquet(path).where("passes").select(*KEY, *columns)
+    rows = (
+        SparkSession.builder.getOrCreate()
+        .read.parquet(hadoop_name(path))
+        .where("passes")
+        .select(*KEY, *columns)
+    )
     table = hl.Table.from_spark(rows)
     table = table.annotate(
         locus=hl.locus(table.contig, table.position, reference), alleles=[table.ref, table.alt]

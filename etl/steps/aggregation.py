@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
+from contract.storage import hadoop_name
 from etl.aggregate.genes import ENTRY_SCHEMA, LISTED_COLUMNS, add_up, sum_variants
 from etl.cohort.passes import Beside, Parts, rewrite_parts
 from etl.cohort.people import kept_people, person_sex
@@ -22,9 +22,9 @@ ENTRIES = "entries.parquet"
 
 def work(run: Run) -> StepResult:
     """Write entries.parquet: ENTRY_SCHEMA, which `read_entries` adds up."""
-    samples = pd.read_parquet(run.path(ANCESTRY, SAMPLES)).sort_values("sample_index")
+    samples = run.read(ANCESTRY, SAMPLES).sort_values("sample_index")
     samples["sex"] = person_sex(samples)
-    people = kept_people(pd.read_parquet(run.path(INGEST, SUMS)), samples)
+    people = kept_people(run.read(INGEST, SUMS), samples)
     counted_K = (samples["fold"] != run.config.folds.test).to_numpy()
     features = Beside(run.path(MASKS, FEATURES), "features")
     n_sums = rewrite_parts(
@@ -38,5 +38,5 @@ def work(run: Run) -> StepResult:
 
 def read_entries(run: Run) -> DataFrame:
     """The features that are not zero, as a Spark frame: sample_index, index, value; lazy."""
-    entries = SparkSession.builder.getOrCreate().read.parquet(run.path(AGGREGATION, ENTRIES))
+    entries = SparkSession.builder.getOrCreate().read.parquet(hadoop_name(run.path(AGGREGATION, ENTRIES)))
     return add_up(entries, run.config.masks.resolved(), len(read_gene_axis(run)))

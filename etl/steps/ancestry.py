@@ -21,11 +21,9 @@ from etl.workspace import StepResult
 
 def work(run: Run) -> StepResult:
     """Write samples.parquet (people who stay), components.parquet (with reasons) and loadings.parquet."""
-    people = pd.read_parquet(run.path(RELATEDNESS, PEOPLE))
-    people = people.merge(
-        pd.read_parquet(run.path(SAMPLE_METRICS, METRICS)).drop(columns="reasons"), on="sample_id"
-    )
-    pairs = pd.read_parquet(run.path(RELATEDNESS, KINSHIP))
+    people = run.read(RELATEDNESS, PEOPLE)
+    people = people.merge(run.read(SAMPLE_METRICS, METRICS).drop(columns="reasons"), on="sample_id")
+    pairs = run.read(RELATEDNESS, KINSHIP)
     training = people[people["fold"] != run.config.folds.test]
     unrelated = choose_unrelated(training, pairs, run.profile.relatedness.min_kinship_family)
     markers = read_plink(run.path(RELATEDNESS, MARKERS))
@@ -52,10 +50,10 @@ def work(run: Run) -> StepResult:
         **find_outliers(people.drop(columns=noise), outside, run.profile.sample),
     }
     people["reasons"] = join_reasons(outliers, people.index)
-    people.assign(is_fitted=fitted).to_parquet(run.output(COMPONENTS))
-    loading_frame(components.projection).to_parquet(run.output(LOADINGS))
+    run.write(COMPONENTS, people.assign(is_fitted=fitted))
+    run.write(LOADINGS, loading_frame(components.projection))
     kept = _kept(people.drop(columns=noise), run)
-    kept.to_parquet(run.output(SAMPLES))
+    run.write(SAMPLES, kept)
     ledger = [
         LedgerEntry(step="ancestry", unit="samples", reason=reason, count=int(flags.sum()))
         for reason, flags in outliers.items()

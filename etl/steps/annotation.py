@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 
 import pandas as pd
 
 from contract.manifest import LedgerEntry
+from contract.storage import remove
 from etl.annotate.bcsq import LINK_COLUMNS, Linked, entries_of, linked_places, merged
 from etl.annotate.genes import read_genes
 from etl.annotate.group_table import join_groups
@@ -45,7 +45,7 @@ def work(run: Run) -> StepResult:
     """Write annotated.parquet (consequences by gene and allele counts) and genes.parquet (the axis)."""
     config, reference = run.config.annotation, genome(run.config.reference)
     genes, ledger = read_genes(run.config.genes, run.config.reference)
-    genes.to_parquet(run.output(GENES))
+    run.write(GENES, genes)
     header = _header(run.config)
     sources, facts, warnings = _sources(run, genes)
     annotator = make_annotator(genes, config, reference, header=header, sources=sources)
@@ -56,7 +56,7 @@ def work(run: Run) -> StepResult:
         partial(annotate_variants, annotator=annotator),
     )
     for name in (GROUPS, SCORES):
-        shutil.rmtree(run.output(name), ignore_errors=True)
+        remove(run.output(name))
     counts = sum(by_part, AnnotationCounts())
     without = {name: counts.classes.pop(name, 0) for name in (IN_NO_GENE, NOT_ANNOTATED)}
     ledger += [
@@ -74,7 +74,7 @@ def work(run: Run) -> StepResult:
 
 def read_gene_axis(run: Run) -> pd.DataFrame:
     """The gene axis that this step wrote."""
-    return pd.read_parquet(run.path(ANNOTATION, GENES))
+    return run.read(ANNOTATION, GENES)
 
 
 def _header(config: EtlConfig) -> AnnotationHeader:

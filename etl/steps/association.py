@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from contract.config import digest
 from contract.manifest import read_manifest
-from contract.storage import open_storage
+from contract.storage import open_storage, write_whole
 from etl.associate.burden_tests import ASSOCIATION_SCHEMA, associate
 from etl.associate.inflation import channel_inflation
 from etl.config import EtlConfig
@@ -71,8 +71,4 @@ def _write(table: pd.DataFrame, url: str, told: dict[str, object]) -> None:
     rows = pa.Table.from_pandas(table, schema=ASSOCIATION_SCHEMA, preserve_index=False)
     named = {name: str(value) for name, value in told.items()}
     pq.write_table(rows.replace_schema_metadata(named), buffer, compression="zstd")
-    filesystem, path = open_storage(url)
-    filesystem.makedirs(filesystem._parent(path), exist_ok=True)
-    with filesystem.open(path + ".partial", "wb") as stream:
-        stream.write(buffer.getvalue())
-    filesystem.mv(path + ".partial", path)
+    write_whole(url, buffer.getvalue())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from contract.storage import join
 from etl.config import EtlConfig
+from etl.frames import read_frame, write_frame
 from etl.thresholds import Profile
 from etl.workspace import StepResult, Workspace
 
@@ -23,18 +26,26 @@ class Run:
     config: EtlConfig
     profile: Profile
     workspace: Workspace
-    out: Path
+    out: str
     """Folder that the step writes in."""
     inputs: dict[str, str] = field(default_factory=dict)
     """Digest of each file from outside that the step reads."""
 
     def path(self, step: Step, name: str) -> str:
-        """An output of an earlier step, absolute."""
-        return str((self.workspace.folder(step.folder) / name).resolve())
+        """An output of an earlier step: a URL, or an absolute path."""
+        return join(self.workspace.folder(step.folder), name)
 
     def output(self, name: str) -> str:
-        """A file or folder of the step that runs, absolute."""
-        return str((self.out / name).resolve())
+        """A file or folder of the step that runs: a URL, or an absolute path."""
+        return join(self.out, name)
+
+    def read(self, step: Step, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """A small table of an earlier step."""
+        return read_frame(self.path(step, name), columns)
+
+    def write(self, name: str, frame: pd.DataFrame) -> None:
+        """Leave a small table for later steps."""
+        write_frame(self.output(name), frame)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ BEFORE = (INGEST, SAMPLE_METRICS, RELATEDNESS, ANCESTRY, VARIANT_QC, ANNOTATION,
 
 def work(run: Run) -> StepResult:
     """Write and publish the dataset, and the cohort as a MatrixTable where the configuration asks for it."""
-    samples = pd.read_parquet(run.path(ANCESTRY, SAMPLES))
+    samples = run.read(ANCESTRY, SAMPLES)
     samples["sex"] = person_sex(samples)
     if "matrix_table" in run.config.export:
         _export(run, samples)
@@ -101,7 +101,7 @@ def _kinship(run: Run, samples: pd.DataFrame) -> pd.DataFrame | None:
     """Relatives who stay; null where kinship was skipped, so that no reader takes it for 'no relatives'."""
     if run.config.kinship == "skip":
         return None
-    pairs = pd.read_parquet(run.path(RELATEDNESS, KINSHIP))
+    pairs = run.read(RELATEDNESS, KINSHIP)
     return kinship_table(pairs, samples, run.profile.relatedness.min_kinship_family)
 
 
@@ -111,7 +111,7 @@ def _export(run: Run, samples: pd.DataFrame) -> None:
 
     export_matrix_table(
         CohortTables(run.path(INGEST, COHORT), run.path(VARIANT_QC, VARIANTS), run.config.reference),
-        pd.read_parquet(run.path(INGEST, SUMS)),
+        run.read(INGEST, SUMS),
         samples,
         absolute(run.config.matrix_table),
     )

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
-from contract.storage import absolute
+from contract.storage import absolute, make_folder
 from etl.cohort.passes import joined
 from etl.cohort.schema import RULES
 from etl.config import EtlConfig
@@ -41,15 +41,15 @@ def work(run: Run) -> StepResult:
         faults = [text for header in headers for text in missing_fields(header.format_fields, header.path)]
         if faults:
             raise InputError(faults)
-    folder = run.out / COHORT
-    folder.mkdir()
+    folder = run.output(COHORT)
+    make_folder(folder)
     source, field = open_source(config.input), config.annotation.info_field
     fields = [field, *config.annotation.further_fields] if field else []
-    with source.prepared(str(run.out), fields, run.profile.variant.max_alleles) as readable:
+    with source.prepared(run.out, fields, run.profile.variant.max_alleles) as readable:
         # What was made of a source has headers of its own, with its people.
         if readable is not source:
             headers = _headers_of(readable, config)
-        totals = _read(readable, headers, run, str(folder.resolve()))
+        totals = _read(readable, headers, run, folder)
     samples = _samples(headers)
     if not totals.counts.get("variants"):
         found = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in totals.counts.items())
@@ -58,8 +58,8 @@ def work(run: Run) -> StepResult:
             "wanted at least one variant"
         )
     spark = SparkSession.builder.getOrCreate()
-    repeats = remove_repeats(spark, str(folder.resolve()), np.concatenate(totals.keys_V))
-    _sums(samples, totals).to_parquet(run.output(SUMS))
+    repeats = remove_repeats(spark, folder, np.concatenate(totals.keys_V))
+    run.write(SUMS, _sums(samples, totals))
     return _result(totals, repeats, len(samples), config)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 
 import pandas as pd
 
 from contract.manifest import Manifest
 from contract.reference import REFERENCE_FOLDER, Comparison
+from contract.storage import remove
 from etl.export.reference import Kept, write_reference_folder
 from etl.export.reference_variants import SmallCells, VariantTables, write_variants
 from etl.like.settings import inherited_settings
@@ -30,14 +30,14 @@ def reference_writer(run: Run, samples: pd.DataFrame) -> Callable[[str, Manifest
     kept = Kept(
         config=inherited_settings(run.config.model_dump(mode="json"), run.profile.model_dump(mode="json")),
         variants=write_variants(tables, folder, SmallCells(rules.min_cell, rules.small_cells)),
-        loadings=pd.read_parquet(run.path(ANCESTRY, LOADINGS)),
+        loadings=run.read(ANCESTRY, LOADINGS),
         people=samples,
         comparisons=[Comparison.model_validate(found) for found in comparisons],
     )
 
     def write(staging: str, manifest: Manifest) -> str:
         digest = write_reference_folder(folder, staging, manifest, kept, rules)
-        shutil.rmtree(folder)  # the dataset has it
+        remove(folder)  # the dataset has it
         return digest
 
     return write

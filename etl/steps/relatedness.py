@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pandas as pd
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
+from contract.storage import remove
 from etl.ingest.kinship_table import read_kinship
 from etl.qc.ancestry import find_groups, score_frame
 from etl.qc.folds import assign_folds, declared_folds
@@ -40,7 +39,7 @@ CANDIDATES, DUPLICATES = "candidates.parquet", "duplicates.parquet"
 def work(run: Run) -> StepResult:
     """Write the markers (PLINK files), kinship.parquet (pairs) and people.parquet (family, fold)."""
     thresholds, seed = run.profile.relatedness, run.config.folds.seed
-    metrics = pd.read_parquet(run.path(SAMPLE_METRICS, METRICS))
+    metrics = run.read(SAMPLE_METRICS, METRICS)
     people = metrics[metrics["reasons"] == ""].reset_index(drop=True)
     markers = _markers(run, metrics)
     kinship, warnings = _kinship(run, markers, people, metrics["sample_id"].tolist())
@@ -52,7 +51,7 @@ def work(run: Run) -> StepResult:
         drop_discordant=run.config.samples.discordant_duplicates == "drop",
     )
     leaving = people.assign(reasons=reasons)[reasons != ""]
-    leaving[["sample_id", "reasons"]].to_parquet(run.output(DUPLICATES))
+    run.write(DUPLICATES, leaving[["sample_id", "reasons"]])
     warnings += _mix_ups(people, pairs, run)
     people = people[reasons == ""].reset_index(drop=True)
     people["family"] = find_families(people, pairs, thresholds.min_kinship_family)
@@ -61,8 +60,8 @@ def work(run: Run) -> StepResult:
     people["fold"] = (
         assign_folds(people, seed=seed) if run.config.samples.fold is None else declared_folds(people)
     )
-    people[["sample_id", "family", "fold"]].to_parquet(run.output(PEOPLE))
-    pairs.assign(relationship=relationship(pairs["kinship"])).to_parquet(run.output(KINSHIP))
+    run.write(PEOPLE, people[["sample_id", "family", "fold"]])
+    run.write(KINSHIP, pairs.assign(relationship=relationship(pairs["kinship"])))
     return StepResult(
         ledger=[
             LedgerEntry(
@@ -153,7 +152,7 @@ def _markers(run: Run, metrics: pd.DataFrame) -> Markers:
     scratch = run.output(CANDIDATES)
     selection = Selection(thresholds=thresholds, reference=config.reference, seed=config.folds.seed)
     candidates = select_markers(run.path(INGEST, COHORT), kept, selection, scratch)
-    shutil.rmtree(scratch)
+    remove(scratch)
     markers = prune(candidates, thresholds)
     n_components = max(thresholds.n_components, run.profile.ancestry.n_components)
     if len(markers) <= n_components:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from contract.page.panel import Cut
 from contract.provenance import software_versions
+from contract.storage import write_whole
 from etl.associate.inflation import Inflation
 from etl.cohort.passes import Parts, joined, map_parts
 from etl.ingest.sites import SITE_REASONS
@@ -47,9 +48,9 @@ def work(run: Run) -> StepResult:
     people = _people(run)
     sums = _variant_sums(run)
     attrition = _attrition(people, sums, records)
-    attrition.people.to_csv(run.output(PEOPLE_LEDGER), index=False)
-    attrition.tests.to_csv(run.output(REMOVAL_TESTS), index=False)
-    attrition.variants.to_csv(run.output(VARIANT_LEDGER), index=False)
+    _write_csv(run.output(PEOPLE_LEDGER), attrition.people)
+    _write_csv(run.output(REMOVAL_TESTS), attrition.tests)
+    _write_csv(run.output(VARIANT_LEDGER), attrition.variants)
     data = ReportData(
         title=run.config.out.rstrip("/").rsplit("/", 1)[-1],
         facts=_facts(run, records),
@@ -88,19 +89,23 @@ _IN_TABLES = ("sample_metrics", "relatedness", "ancestry", "variant_qc")
 """Steps whose ledger lines the attrition tables hold in full."""
 
 
+def _write_csv(place: str, table: pd.DataFrame) -> None:
+    write_whole(place, table.to_csv(index=False).encode())
+
+
 def _people(run: Run) -> pd.DataFrame:
     """Metrics and reasons of everybody; no ids, no status of the sealed fold."""
-    metrics = pd.read_parquet(run.path(SAMPLE_METRICS, METRICS))
-    components = pd.read_parquet(run.path(ANCESTRY, COMPONENTS))
+    metrics = run.read(SAMPLE_METRICS, METRICS)
+    components = run.read(ANCESTRY, COMPONENTS)
     people = report_people(
         metrics.drop(columns=["declared_family", "known_ancestry"]),
-        pd.read_parquet(run.path(RELATEDNESS, DUPLICATES)),
-        pd.read_parquet(run.path(RELATEDNESS, PEOPLE)),
+        run.read(RELATEDNESS, DUPLICATES),
+        run.read(RELATEDNESS, PEOPLE),
         components,
         test_fold=run.config.folds.test,
     )
-    people["in_end"] = metrics["sample_id"].isin(pd.read_parquet(run.path(ANCESTRY, SAMPLES))["sample_id"])
-    sums = pd.read_parquet(run.path(INGEST, SUMS), columns=["sample_id", "person"]).set_index("sample_id")
+    people["in_end"] = metrics["sample_id"].isin(run.read(ANCESTRY, SAMPLES)["sample_id"])
+    sums = run.read(INGEST, SUMS, columns=["sample_id", "person"]).set_index("sample_id")
     share_P = high_balance_share(run.path(INGEST, COHORT), len(sums))
     people["high_balance"] = share_P[sums.loc[metrics["sample_id"], "person"]]
     return people
@@ -148,13 +153,13 @@ def _facts(run: Run, records: dict[str, Record]) -> dict[str, str | int | float]
 
 def _with_relatives(data: ReportData, run: Run, records: dict[str, Record]) -> ReportData:
     """Pairs, components, and what is said of them; no ids."""
-    pairs = pd.read_parquet(run.path(RELATEDNESS, KINSHIP))
-    fold = pd.read_parquet(run.path(RELATEDNESS, PEOPLE)).set_index("sample_id")["fold"]
+    pairs = run.read(RELATEDNESS, KINSHIP)
+    fold = run.read(RELATEDNESS, PEOPLE).set_index("sample_id")["fold"]
     limit = run.profile.relatedness.min_kinship_family
     ends = (
         pairs[pairs["kinship"] >= limit][["first", "second"]].apply(lambda column: column.map(fold)).dropna()
     )
-    people = pd.read_parquet(run.path(ANCESTRY, COMPONENTS))
+    people = run.read(ANCESTRY, COMPONENTS)
     status = people["is_case"].map({1: "case", 0: "control"}).astype(object)
     sealed = people["fold"] == run.config.folds.test
     facts, skipped = records["ancestry"].facts, run.config.kinship == "skip"
@@ -180,7 +185,7 @@ def _with_relatives(data: ReportData, run: Run, records: dict[str, Record]) -> R
 
 def _with_burden(data: ReportData, run: Run) -> ReportData:
     masks = run.config.masks.resolved()
-    samples = pd.read_parquet(run.path(ANCESTRY, SAMPLES))
+    samples = run.read(ANCESTRY, SAMPLES)
     by_person = person_burden(read_entries(run), len(read_gene_axis(run)))
     names = [mask.name for mask in masks]
     return replace(

@@ -23,7 +23,7 @@ METRICS = "metrics.parquet"
 def work(run: Run) -> StepResult:
     """Write metrics.parquet: one row per person of the samples table, in the order of the calls."""
     samples = read_samples(run.config.samples)
-    sums = pd.read_parquet(run.path(INGEST, SUMS))
+    sums = run.read(INGEST, SUMS)
     calls = run.config.input
     faults = match_samples(
         samples,
@@ -39,7 +39,7 @@ def work(run: Run) -> StepResult:
     metrics = measured_people(ordered, sums, measured, run.profile.sample)
     failures = hard_failures(metrics, run.profile.sample)
     metrics["reasons"] = join_reasons(failures, metrics.index)
-    metrics.to_parquet(run.output(METRICS))
+    run.write(METRICS, metrics)
     kept = int((metrics["reasons"] == "").sum())
     ledger = [
         LedgerEntry(step="sample_metrics", unit="samples", reason=reason, count=int(failed.sum()))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial, reduce
 from operator import add
 
 import numpy as np
-import pandas as pd
 
 from contract.errors import InputError
 from contract.manifest import LedgerEntry
+from contract.storage import remove
 from etl.cohort.passes import Parts, rewrite_parts
 from etl.cohort.people import kept_people, person_sex
 from etl.ingest.sites import SITE_REASONS
@@ -35,10 +34,10 @@ COUNTED = "counted.parquet"
 
 def work(run: Run) -> StepResult:
     """Write variants.parquet: a row for each variant with metrics, reasons, passes and allele counts."""
-    samples = pd.read_parquet(run.path(ANCESTRY, SAMPLES))
+    samples = run.read(ANCESTRY, SAMPLES)
     samples["training"] = samples["fold"] != run.config.folds.test
     samples["sex"] = person_sex(samples)
-    people = kept_people(pd.read_parquet(run.path(INGEST, SUMS)), samples)
+    people = kept_people(run.read(INGEST, SUMS), samples)
     counting = partial(count_variants, people=people, strata=make_strata(samples))
     counted = run.output(COUNTED)
     genotypes = rewrite_parts(
@@ -50,7 +49,7 @@ def work(run: Run) -> StepResult:
     totals = rewrite_parts(
         Parts(counted, COUNTED_SCHEMA.names), run.output(VARIANTS), VARIANT_SCHEMA, flagging
     )
-    shutil.rmtree(counted)
+    remove(counted)
     return _result(reduce(add, totals))
 
 

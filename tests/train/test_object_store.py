@@ -16,6 +16,7 @@ import pytest
 
 from contract.config import dump_config
 from contract.errors import InputError
+from contract.lock import LOCK_NAME
 from contract.storage import open_storage
 from tests.object_store import KEY, object_store
 from tests.train.optional import READER
@@ -25,8 +26,7 @@ from tests.train.runs import ConfigMaker, fit_quietly, series_of
 from train.checkpoint import state_of_bytes
 from train.errors import TrainingError
 from train.mirror import Mirror, local_folder, mirrored
-from train.run_lock import LOCK_NAME
-from train.stored_lock import StoredLock
+from train.run_lock import StoredLock
 
 SHORT = {"stopping": {"max_epochs": 2, "patience": 100}}
 
@@ -135,11 +135,11 @@ def test_stored_lock__one_job_at_a_time(bucket: str, monkeypatch: pytest.MonkeyP
 
 
 def test_stored_lock__elsewhere_without_a_beat_is_taken_over(bucket: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("train.run_lock.STALE_SECONDS", 0.6)
+    monkeypatch.setattr("contract.lock.STALE_SECONDS", 0.6)
     first, second = StoredLock(f"{bucket}/run"), StoredLock(f"{bucket}/run")
-    monkeypatch.setattr("train.run_lock._machine", lambda: "far")
+    monkeypatch.setattr("contract.lock._machine", lambda: "far")
     first.take()
-    monkeypatch.setattr("train.run_lock._machine", lambda: "here")
+    monkeypatch.setattr("contract.lock._machine", lambda: "here")
     started = time.monotonic()
     second.take()
     assert time.monotonic() - started > 0.5

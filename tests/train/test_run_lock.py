@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from contract.errors import InputError
+from contract.lock import LOCK_NAME, read_owner
 from tests.train.processes import PROJECT
 from train.errors import TrainingError
-from train.run_lock import LOCK_NAME, RunLock, read_owner
+from train.run_lock import RunLock
 
 KILLED = """
 import os, signal, sys
@@ -65,7 +66,7 @@ def test_run_lock__of_a_killed_process_is_taken_over(out: Path):
 @pytest.fixture
 def elsewhere(out: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The lock of a job on another machine; six beats last 0.6 s."""
-    monkeypatch.setattr("train.run_lock.STALE_SECONDS", 0.6)
+    monkeypatch.setattr("contract.lock.STALE_SECONDS", 0.6)
     lock = RunLock(out)
     lock.take()
     owner = read_owner(out)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contract.errors import InputError, fault
-from contract.storage import open_storage
+from contract.storage import hadoop_name, open_storage
 from etl.genome import GenomeName
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def export_shards(table: hl.MatrixTable, info_fields: Sequence[str], folder: str
     # Column keys of other names, or other column fields, would be refused or written.
     key = next(iter(table.col_key))
     table = table.key_cols_by(s=hl.str(table[key])).select_cols()
-    hl.export_vcf(table, f"{folder}.bgz", parallel="header_per_shard")
+    hl.export_vcf(table, f"{hadoop_name(folder)}.bgz", parallel="header_per_shard")
 
 
 def _fields(text: str) -> dict[str, str]:

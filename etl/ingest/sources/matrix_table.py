@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from shutil import rmtree
 from typing import TYPE_CHECKING, ClassVar
 
-from contract.storage import absolute, open_storage
+from contract.storage import hadoop_name, join, open_storage, remove
 from etl.config import InputConfig
 from etl.ingest.source import CallsHeader, CallsPart, Reference, Source
 from etl.ingest.sources.hail_tables import (
@@ -62,13 +60,13 @@ class HailSource(Source):
     @contextmanager
     def prepared(self, folder: str, info_fields: Sequence[str], max_alleles: int) -> Iterator[Source]:
         """The same calls as a VCF in shards, which are removed behind the block."""
-        shards = f"{Path(folder).resolve()}/{SHARDS}"
+        shards = join(folder, SHARDS)
         try:
-            table = self.table(absolute(self.config.paths[0]), max_alleles)
+            table = self.table(hadoop_name(self.config.paths[0]), max_alleles)
             export_shards(table, info_fields, shards)
             yield VcfSource(InputConfig(vcf=[f"{shards}.bgz/part-*.bgz"]))
         finally:
-            rmtree(f"{shards}.bgz", ignore_errors=True)
+            remove(f"{shards}.bgz")
 
 
 class MatrixTableSource(HailSource):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.errors import InputError, fault
-from contract.storage import absolute, open_storage
+from contract.storage import absolute, open_storage, shared_copy
 from etl.genome import GenomeName, genome
 from etl.ingest.build import check_build
 from etl.ingest.contig_names import contig_of
@@ -173,9 +172,6 @@ def _require_pgenlib(path: str) -> None:
     if find_spec("pgenlib") is None:
         found, wanted = "no package pgenlib to read it with", f"that package, or {_command(path)}"
         raise InputError(fault(path, "input.pgen", found=found, wanted=wanted))
-    if not os.path.exists(path):
-        wanted = f"a file of this machine, or {_command(path)}"
-        raise InputError(fault(path, "input.pgen", found="a remote file", wanted=wanted))
 
 
 def _read_pvar_head(url: str) -> tuple[HeaderLines, LineFormat]:
@@ -209,7 +205,8 @@ def _first_info(url: str, form: LineFormat) -> str:
 
 
 def _pgen_faults(header: PgenHeader) -> list[str]:
-    with open(header.path, "rb") as stream:
+    filesystem, path = open_storage(header.path)
+    with filesystem.open(path, "rb") as stream:
         head = stream.read(11)
     if head[:2] != MAGIC or len(head) < 11 or head[2] not in COUNTED_MODES:
         found = f"bytes {head[:3].hex(' ')}"
@@ -228,9 +225,10 @@ def _pgen_faults(header: PgenHeader) -> list[str]:
 
 
 def _size_faults(path: str) -> list[str]:
-    size = os.path.getsize(path)
+    filesystem, inside = open_storage(path)
+    size = int(filesystem.size(inside))
     try:
-        with open(path, "rb") as stream:
+        with filesystem.open(inside, "rb") as stream:
             end = variants_end(stream)
     except EOFError:
         found, wanted = f"{size} bytes, which end within its index", "a whole .pgen"
@@ -247,11 +245,11 @@ def _open(path: str, header: PgenHeader, n_people: int) -> Any:
     try:
         # Which alleles a record has is in the .pvar alone; reading that again is for those who need it.
         variants = (
-            {"pvar": pgenlib.PvarReader(pvar_path(path).encode())}
+            {"pvar": pgenlib.PvarReader(shared_copy(pvar_path(path)).encode())}
             if header.has_several_alternates
             else {"variant_ct": header.n_variants}
         )
-        return pgenlib.PgenReader(path.encode(), raw_sample_ct=n_people, **variants)
+        return pgenlib.PgenReader(shared_copy(path).encode(), raw_sample_ct=n_people, **variants)
     except RuntimeError as error:
         found = f"a file that pgenlib can't read ({error})"
         raise InputError(fault(path, "content", found=found, wanted="a whole .pgen")) from None
