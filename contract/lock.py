@@ -22,7 +22,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from contract.errors import InputError, fault
-from contract.storage import is_url, open_storage, told
+from contract.storage import is_url, open_storage, told, write_new
 
 LOCK_NAME = "lock.json"
 BEAT_SECONDS = 10.0
@@ -220,11 +220,10 @@ class StoredLock(FolderLock):
 
     @override
     def _create(self, owner: Owner) -> bool:
-        with told(str(self._out)):
-            try:
-                self._filesystem.pipe_file(self._name, owner_text(owner).encode(), mode="create")
-            except FileExistsError:
-                return self._read_owner() == owner  # as where the answer to a first try was lost
+        try:
+            write_new(posixpath.join(str(self._out), LOCK_NAME), owner_text(owner).encode())
+        except FileExistsError:
+            return self._read_owner() == owner  # as where the answer to a first try was lost
         return True
 
     @override

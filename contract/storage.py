@@ -6,6 +6,7 @@ store. A path without a scheme is one of the local file system, or of one that m
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import posixpath
@@ -180,6 +181,29 @@ def write_whole(place: str, content: bytes) -> None:
     """
     with replaced_whole(place) as partial, told(place):
         partial.write_bytes(content)
+
+
+def write_new(place: str, content: bytes) -> None:
+    """Write a file at a URL where there is none: of several who try at once, one does.
+
+    Raises
+    ------
+    FileExistsError
+        If there is one.
+    StorageError
+        If it can't be written.
+    """
+    filesystem, path = open_storage(place)
+    with told(place):
+        try:
+            filesystem.pipe_file(path, content, mode="create")
+        except FileExistsError:
+            raise
+        except Exception:
+            # Stores name a refused condition in ways of their own; that there is a file says it too.
+            if exists(place):
+                raise FileExistsError(errno.EEXIST, "a file is there", place) from None
+            raise
 
 
 @contextmanager

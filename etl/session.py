@@ -33,8 +33,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 JAVA_ALONE = ("hdfs://", "s3a://")
 """What URLs begin with that Hail's Java can write to and its Python side refuses."""
+IN_EXECUTORS = "./hail-all-spark.jar"
+"""Where executors find Hail's jar, which Spark sends them."""
 HAIL_NEEDS = {
-    "spark.executor.extraClassPath": "./hail-all-spark.jar",
+    "spark.executor.extraClassPath": IN_EXECUTORS,
     "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
     "spark.kryo.registrator": "is.hail.kryo.HailKryoRegistrator",
     "spark.hadoop.io.compression.codecs": "org.apache.hadoop.io.compress.DefaultCodec,"
@@ -285,6 +287,7 @@ def spark_settings(config: SparkConfig, *, brief: bool = False) -> dict[str, str
     added = {
         "spark.jars": (_hail_jar(), ","),
         "spark.driver.extraClassPath": (_hail_jar(), os.pathsep),
+        "spark.executor.extraClassPath": (IN_EXECUTORS, os.pathsep),
         "spark.driver.extraJavaOptions": (BRIEF_JAVA if brief else "", " "),
     }
     joined = {

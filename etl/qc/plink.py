@@ -86,7 +86,8 @@ class MarkerFile:
             return np.memmap(inside, np.uint8, "r", offset=len(_MAGIC), shape=shape)[rows]
         first, last, _ = rows.indices(self.n_markers)
         place = len(_MAGIC)
-        content = filesystem.cat_file(inside, place + first * width, place + last * width)
+        start, end = place + first * width, place + last * width
+        content = filesystem.cat_file(inside, start=start, end=end)
         return np.frombuffer(content, np.uint8).reshape(last - first, width)
 
 
