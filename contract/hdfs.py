@@ -237,7 +237,7 @@ def _default_authority() -> str:
 def _over_http(authority: str) -> HdfsOverHttp:
     settings = hadoop_settings()
     addresses = namenode_addresses(authority, settings)
-    options: dict[str, Any] = {"user": os.environ.get("HADOOP_USER_NAME") or getpass.getuser()}
+    options: dict[str, Any] = {"user": _user()}
     if settings.get("hadoop.security.authentication") == "kerberos":
         options = {"kerberos": True}
     secure = settings.get("dfs.http.policy") == "HTTPS_ONLY"
@@ -248,6 +248,12 @@ def _over_http(authority: str) -> HdfsOverHttp:
             HdfsOverHttp(host, int(port or HTTP_PORT), authority=authority, use_https=secure, **options)
         )
     return found[0] if len(found) == 1 else _active(found)
+
+
+def _user() -> str:
+    """Who asks; tasks of Spark run under the account of their node, for the one who submitted."""
+    named = (os.environ.get(name) for name in ("HADOOP_USER_NAME", "SPARK_USER"))
+    return next(filter(None, named), None) or getpass.getuser()
 
 
 def _active(namenodes: list[HdfsOverHttp]) -> HdfsOverHttp:

@@ -1,23 +1,57 @@
 #!/usr/bin/env bash
-# Run the ETL on a Spark cluster, in client mode.
+# Run the ETL on a Spark cluster: standalone in client mode, YARN in client and cluster mode.
 #
 #   deploy/submit_etl.sh [options of spark-submit] conf/etl/NAME.yaml [key=value ...]
 #   deploy/submit_etl.sh --master spark://host:7077 --executor-memory 8g conf/etl/cohort.yaml profile=bipex
+#   deploy/submit_etl.sh --master yarn --num-executors 20 conf/etl/cohort.yaml
+#   deploy/submit_etl.sh --master yarn --deploy-mode cluster --environment hdfs:///env.tar.gz conf/etl/cohort.yaml
 #
-# PYTHON          the driver's Python with the etl extra, by default .venv/bin/python
+# Options of its own:
+#   --environment FILE   a packed environment (deploy/pack_env.sh), a path or URL, that travels to the executors, in
+#                        cluster mode also to the driver; without it they need one at PYSPARK_PYTHON
+#   --log FILE           where what Spark prints goes, by default build/submit-etl.log
+#   --dry-run            print the command instead
+#   --help               show this
+#
+# PYTHON          the Python here with the etl extra, by default .venv/bin/python
 # PYSPARK_PYTHON  the executors' Python, by default the same path
-# SPARK_HOME      the cluster's own Spark, by default the one in that Python
+# SPARK_HOME      the Spark that submits, by default the one in that Python
+# HADOOP_CONF_DIR where the cluster's configuration is; --master yarn needs it
+#
+# Jars of --jars (connectors of a store) are put on both class paths. The exit status is that of the run: 0, or 2
+# where an input is refused. Connect with an interrupted run by starting the same command again.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 python=${PYTHON:-$root/.venv/bin/python}
 
 die() { printf 'submit_etl: %s\n' "$*" >&2; exit 2; }
+usage() { sed -n '2,/^set -euo/{/^set -euo/!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; }
 
-options=()
-while [ $# -gt 0 ] && [[ $1 != *.yaml && $1 != *.yml ]]; do options+=("$1"); shift; done
+options=() jars='' mode=client master='' environment='' dry='' log=$root/build/submit-etl.log
+value() { [ $# -ge 2 ] || die "found nothing after $1, wanted its value"; printf '%s' "$2"; }
+while [ $# -gt 0 ] && [[ $1 != *.yaml && $1 != *.yml ]]; do
+    case $1 in
+    -h | --help) usage; exit 0 ;;
+    --dry-run) dry=1 ;;
+    --environment) environment=$(value "$@"); shift ;;
+    --log) log=$(value "$@"); shift ;;
+    --jars) jars=$(value "$@"); shift ;;
+    --jars=*) jars=${1#*=} ;;
+    --deploy-mode) mode=$(value "$@"); shift ;;
+    --deploy-mode=*) mode=${1#*=} ;;
+    --master) master=$(value "$@"); options+=("$1" "$2"); shift ;;
+    --master=*) master=${1#*=}; options+=("$1") ;;
+    *) options+=("$1") ;;
+    esac
+    shift
+done
 [ $# -gt 0 ] || die "found no configuration among the arguments, wanted conf/etl/NAME.yaml after spark-submit's options"
-[[ ! " ${options[*]-} " =~ --deploy-mode[=\ ]cluster\  ]] || die "found --deploy-mode cluster, wanted client: the run reads conf/ here"
+conf=$1; shift
+[ -f "$conf" ] || die "found no file $conf, wanted a configuration"
+[[ $mode = client || $mode = cluster ]] || die "found --deploy-mode $mode, wanted client or cluster"
+[[ $mode = client || $master = yarn ]] || die "found --deploy-mode cluster with master '$master', wanted yarn: Spark runs Python there alone"
+[[ $master != yarn || -n ${HADOOP_CONF_DIR:-}${YARN_CONF_DIR:-} ]] || die "found no HADOOP_CONF_DIR, wanted the folder with the cluster's core-site.xml and yarn-site.xml"
 [ -x "$python" ] || die "found no Python at $python, wanted one with the etl extra; run make setup or set PYTHON"
 
 package_folder() { "$python" -c "import importlib.util as u; print(u.find_spec('$1').submodule_search_locations[0])"; }
@@ -32,13 +66,68 @@ export PYSPARK_DRIVER_PYTHON=$python
 export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$python}
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 
-# Hail refuses a session without its serialiser. Executors get the jar from the driver, into their working directory.
-exec "$SPARK_HOME/bin/spark-submit" \
-    --conf spark.jars="$jar" \
-    --conf spark.driver.extraClassPath="$jar" \
-    --conf spark.executor.extraClassPath=./hail-all-spark.jar \
-    --conf spark.serializer=org.apache.spark.serializer.KryoSerializer \
-    --conf spark.kryo.registrator=is.hail.kryo.HailKryoRegistrator \
-    --conf spark.ui.showConsoleProgress=false \
-    ${options[@]+"${options[@]}"} \
-    "$root/etl/__main__.py" run "$@"
+# Faults of the configuration are told before Spark starts.
+# shellcheck disable=SC2016
+facts=$(cd "$root" && "$python" -m deploy.submission "$conf" --mode "$mode" -- "$@") || exit $?
+told=$(sed -n 's/^told=//p' <<<"$facts")
+
+# What executors have in their working folder: Hail's jar, and those of --jars.
+beside=./hail-all-spark.jar driver_jars=$jar
+IFS=, read -r -a more <<<"$jars"
+for one in ${more[@]+"${more[@]}"}; do
+    beside+=:./${one##*/}
+    driver_jars+=:$one
+done
+main=$root/etl/__main__.py
+settings=(
+    --conf "spark.jars=$jar${jars:+,$jars}"
+    --conf "spark.executor.extraClassPath=$beside"
+    --conf spark.serializer=org.apache.spark.serializer.KryoSerializer
+    --conf spark.kryo.registrator=is.hail.kryo.HailKryoRegistrator
+    --conf spark.ui.showConsoleProgress=false
+)
+archives=()
+[ -z "$environment" ] || archives+=("$environment#environment")
+if [ "$mode" = cluster ]; then
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    (cd "$root" && "$python" -m deploy.submission --pack "$work/exoshard.zip")
+    archives+=("$work/exoshard.zip#exoshard")
+    if [ -n "$environment" ]; then
+        there=./environment/bin/python
+        spark=./environment/lib/python3.11/site-packages/pyspark
+    else
+        there=$PYSPARK_PYTHON
+        spark=$(package_folder pyspark)
+    fi
+    settings+=(
+        --conf "spark.driver.extraClassPath=$beside"
+        --conf "spark.yarn.appMasterEnv.PYSPARK_PYTHON=$there"
+        --conf "spark.yarn.appMasterEnv.PYSPARK_DRIVER_PYTHON=$there"
+        --conf "spark.yarn.appMasterEnv.SPARK_HOME=$spark"
+        --conf "spark.yarn.appMasterEnv.EXOSHARD_TOLD=$told"
+        --conf "spark.executorEnv.PYSPARK_PYTHON=$there"
+        --files "$conf"
+    )
+    arguments=(run "${conf##*/}" "$@")
+else
+    settings+=(--conf "spark.driver.extraClassPath=$driver_jars")
+    [ -z "$environment" ] || PYSPARK_PYTHON=./environment/bin/python
+    arguments=(run "$conf" "$@")
+fi
+[ ${#archives[@]} = 0 ] || settings+=(--archives "$(IFS=,; printf '%s' "${archives[*]}")")
+command=("$SPARK_HOME/bin/spark-submit" --deploy-mode "$mode" "${settings[@]}" ${options[@]+"${options[@]}"} "$main" "${arguments[@]}")
+if [ -n "$dry" ]; then
+    printf '%q ' "${command[@]}"
+    printf '\n'
+    exit 0
+fi
+if [ "$mode" = client ]; then
+    exec "${command[@]}"
+fi
+mkdir -p "$(dirname "$log")"
+"${command[@]}" >"$log" 2>&1 &
+status=0
+(cd "$root" && "$python" -m deploy.submission --follow "$told" --process $! --log "$log") || status=$?
+wait $! || status=$((status ? status : 1))
+exit "$status"

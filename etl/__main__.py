@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -18,15 +18,17 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
-if __package__ in (None, ""):  # started as a file, by spark-submit
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+if __package__ in (None, ""):  # started as a file, by spark-submit; on YARN the packages come as an archive
+    sent = Path("exoshard").resolve()
+    sys.path.insert(0, str(sent if (sent / "etl").is_dir() else Path(__file__).resolve().parent.parent))
 
 from contract.config import load_config
 from contract.errors import InputError
 from contract.storage import StorageError, refused
+from etl.telling import is_seen, tell_status, told_status, told_stream
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-console = Console(stderr=True)
+console = Console(file=told_stream())
 
 ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file, see conf/")]
 Overrides = Annotated[
@@ -62,12 +64,27 @@ def check(config: ConfigPath, overrides: Overrides = None) -> None:
 @app.command()
 def run(config: ConfigPath, overrides: Overrides = None) -> None:
     """Run every step that is not up to date."""
+    earlier = told_status()
+    if earlier:  # what an input is refused for is not mended by YARN's next attempt
+        raise typer.Exit(earlier)
+    try:
+        _run(config, overrides or ())
+    except typer.Exit as end:
+        tell_status(end.exit_code)
+        raise
+    except BaseException:
+        tell_status(1)
+        raise
+    tell_status(0)
+
+
+def _run(config: str, overrides: Sequence[str]) -> None:
     from etl.config import EtlConfig
     from etl.pipeline import engine
     from etl.pipeline import run as run_pipeline
 
     with _faults_told():
-        settings = load_config(EtlConfig, config, overrides or ())
+        settings = load_config(EtlConfig, config, overrides)
     # Faults are told before the engine is stopped: they need not wait for it.
     with engine(settings) as starting, _faults_told():
         from etl.check import check as checked
@@ -77,7 +94,7 @@ def run(config: ConfigPath, overrides: Overrides = None) -> None:
             raise InputError(faults)
         run_pipeline(settings, console=console, engine=starting)
     report = "" if settings.like else f"\nreport:  {settings.report}"
-    typer.echo(f"dataset: {settings.dataset}{report}")
+    typer.echo(f"dataset: {settings.dataset}{report}", file=sys.stdout if is_seen() else console.file)
 
 
 @app.command()
