@@ -27,12 +27,12 @@ CLASSES = {
 """By daemon: its class and its heap in MB."""
 
 
-def commands(state: State, ports: dict[str, int], cache: Path) -> dict[str, list[str]]:
+def commands(state: State, cache: Path) -> dict[str, list[str]]:
     """Command line by daemon, in the order in which they start."""
     folder = Path(state.folder)
     found: dict[str, list[str]] = {}
     if state.s3:
-        address = f"{HOST}:{ports['s3.api']}"
+        address = f"{HOST}:{state.ports['s3.api']}"
         found["s3"] = [
             store.program(cache, "s3"),
             "server",
@@ -44,7 +44,7 @@ def commands(state: State, ports: dict[str, int], cache: Path) -> dict[str, list
         found["gcs"] = [store.program(cache, "gcs"), "-scheme", "http", "-host", HOST]
         found["gcs"] += [
             "-port",
-            str(ports["gcs.api"]),
+            str(state.ports["gcs.api"]),
             "-external-url",
             state.gcs.endpoint,
             "-backend",
@@ -74,7 +74,12 @@ def daemon_environment(state: State, name: str) -> dict[str, str]:
         assert state.s3 is not None
         keys = {"MINIO_ROOT_USER": state.s3.access_key, "MINIO_ROOT_PASSWORD": state.s3.secret_key}
         # Certificates in the user's home would turn it to HTTPS.
-        own = {"HOME": state.folder, "MINIO_BROWSER": "off", "MINIO_UPDATE": "off", "MINIO_REGION": REGION}
+        own = {
+            "HOME": f"{state.folder}/data",
+            "MINIO_BROWSER": "off",
+            "MINIO_UPDATE": "off",
+            "MINIO_REGION": REGION,
+        }
         return common | keys | own
     if name == "gcs":
         return common

@@ -133,7 +133,7 @@ def nodemanager(folder: Path, ports: dict[str, int], node: int) -> dict[str, obj
 
 
 def capacity_scheduler() -> dict[str, object]:
-    """One queue; masters of jobs may take most of it (by default a tenth, here less than one of them needs)."""
+    """One queue; masters of jobs may take most of it (the default, a tenth, is less than one needs here)."""
     return {
         "yarn.scheduler.capacity.root.queues": "default",
         "yarn.scheduler.capacity.root.default.capacity": 100,

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deploy.minicluster.daemons import REGION
+from deploy.minicluster.ports import HOST
 from deploy.minicluster.state import S3, Gcs, Hdfs, State, Yarn
 
 # A proxy of the environment would be asked for loopback too.
@@ -65,6 +66,21 @@ def answers(state: State, service: str) -> bool:
         return asked[service]()
     except (OSError, ValueError, KeyError, IndexError):  # not yet there, or not yet whole
         return False
+
+
+def daemon_answers(state: State, name: str) -> bool:
+    """Whether a DataNode or NodeManager itself is at work: its masters count one that is gone for a while."""
+    kind = name.partition("-")[0]
+    try:
+        if kind == "datanode":
+            address = f"http://{HOST}:{state.ports[f'{name}.http']}"
+            bean = http("GET", f"{address}/jmx?qry=Hadoop:service=DataNode,name=DataNodeInfo")["beans"][0]
+            return all(actor["ActorState"] == "RUNNING" for actor in json.loads(bean["BPServiceActorInfo"]))
+        if kind == "nodemanager":
+            http("GET", f"http://{HOST}:{state.ports[f'{name}.web']}/ws/v1/node/info")
+    except (OSError, ValueError, KeyError, IndexError):
+        return False
+    return True
 
 
 def wait_for(ask: Callable[[], bool], seconds: float, check: Callable[[], None]) -> bool:
