@@ -14,7 +14,7 @@ from pathlib import Path
 
 from contract.errors import InputError, fault
 from deploy.minicluster import processes, ready, store
-from deploy.minicluster.daemons import commands, daemon_environment, java_command
+from deploy.minicluster.daemons import commands, daemon_environment, daemons_of, java_command
 from deploy.minicluster.errors import ClusterError, last_error
 from deploy.minicluster.hadoop import write_configuration
 from deploy.minicluster.ports import HOST, choose_ports
@@ -40,12 +40,6 @@ FOLDER = Path("build/minicluster")
 BUCKET = "cohort"
 START_SECONDS = 300
 """A machine that is busy with other things may need minutes."""
-DAEMONS = {
-    "hdfs": ("namenode", "datanode"),
-    "yarn": ("resourcemanager", "nodemanager"),
-    "s3": ("s3",),
-    "gcs": ("gcs",),
-}
 Say = Callable[[str], None]
 
 
@@ -131,7 +125,7 @@ def restart(state: State, name: str) -> State:
     process = processes.launch(name, old.command, daemon_environment(state, name), folder)
     state = state.model_copy(update={"processes": {**state.processes, name: process}})
     write_state(state)
-    service = next(service for service, parts in DAEMONS.items() if name.partition("-")[0] in parts)
+    service = next(service for service in state.services if name in daemons_of(state, service))
     _await(state, service, lambda _: None, only=name)
     return state
 
@@ -243,7 +237,7 @@ def _await(state: State, service: str, say: Say, only: str | None = None) -> Non
         One of its daemons ended (`only`: that one), or the time is over.
     """
     began = time.monotonic()
-    mine = {name: p for name, p in state.processes.items() if name.partition("-")[0] in DAEMONS[service]}
+    mine = daemons_of(state, service)
 
     def check() -> None:
         for name, process in mine.items():
@@ -258,8 +252,12 @@ def _await(state: State, service: str, say: Say, only: str | None = None) -> Non
     if not ready.wait_for(ask, START_SECONDS, check):
         logs = ", ".join(process.log for process in mine.values())
         raise ClusterError(f"{service} did not answer within {START_SECONDS} s; see {logs}.")
-    check()  # else it is another one's service that answers at the port
-    ready.furnish(state, service)
+    try:
+        ready.furnish(state, service)
+    except OSError as error:
+        check()
+        raise ClusterError(f"{service} answers, but refuses: {error}") from None
+    check()  # another one's service may answer at the port
     say(f"{service} answers after {time.monotonic() - began:.1f} s")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deploy.minicluster import store
 from deploy.minicluster.ports import HOST
-from deploy.minicluster.state import State
+from deploy.minicluster.state import Process, State
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """A node knows nothing of its user's shell: what a job needs it has to bring along, here as on a cluster."""
@@ -25,6 +25,21 @@ CLASSES = {
     "nodemanager": ("org.apache.hadoop.yarn.server.nodemanager.NodeManager", 384),
 }
 """By daemon: its class and its heap in MB."""
+DAEMONS = {
+    "hdfs": ("namenode", "datanode"),
+    "yarn": ("resourcemanager", "nodemanager"),
+    "s3": ("s3",),
+    "gcs": ("gcs",),
+}
+
+
+def daemons_of(state: State, service: str) -> dict[str, Process]:
+    """The processes of one service, by name."""
+    return {
+        name: process
+        for name, process in state.processes.items()
+        if name.partition("-")[0] in DAEMONS[service]
+    }
 
 
 def commands(state: State, cache: Path) -> dict[str, list[str]]:

@@ -33,5 +33,5 @@ def _lines(text: str) -> Iterator[str]:
 def _tells(line: str) -> bool:
     # The frames of Java's traces ("at org...Exception") come after the line that says why.
     return not line.startswith(("at ", "...")) and any(
-        word in line for word in ("ERROR", "FATAL", "Exception", "Error", "error:")
+        word in line for word in ("ERROR", "FATAL", "Exception", "Error", "error:", "mismatch")
     )

@@ -52,9 +52,9 @@ def write_configuration(folder: Path, ports: dict[str, int], size: Size) -> Path
     _write_site(conf / "hadoop" / "hdfs-site.xml", hdfs)
     _write_site(conf / "hadoop" / "yarn-site.xml", yarn)
     _write_site(conf / "hadoop" / "capacity-scheduler.xml", capacity_scheduler())
-    for node in range(1, size.datanodes + 1):
+    for node in range(1, size.datanodes + 1) if hdfs else ():
         _write_site(conf / f"datanode-{node}" / "hdfs-site.xml", hdfs | datanode(folder, ports, node))
-    for node in range(1, size.nodemanagers + 1):
+    for node in range(1, size.nodemanagers + 1) if yarn else ():
         _write_site(conf / f"nodemanager-{node}" / "yarn-site.xml", yarn | nodemanager(folder, ports, node))
     return conf / "hadoop"
 

@@ -1,10 +1,10 @@
 """Jars and programs of the services: fetched once, checked against pinned sums, kept in the cache folder.
 
-Maven fetches what pom.xml names, and jars.sha256 pins every jar. Go builds the two servers with -mod=readonly:
+Maven fetches what pom.xml names, and jars.sha256 pins every jar. Go builds both servers with -mod=readonly:
 it takes the versions of go.mod alone, and refuses a module whose digest is not that of go.sum.
 
-Another version: change pom.xml and write jars.sha256 anew (`sha256sum *.jar` in each folder of jars that Maven
-makes, sorted by name); or change go/*/go.mod and run `go mod tidy` there.
+Another version: change pom.xml and write jars.sha256 anew (`sha256sum *.jar` in each folder of jars that
+Maven makes, sorted by name); or change go/*/go.mod and run `go mod tidy` there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Services on this machine: what is missing is told, nothing of another's is touched, each store keeps a file."""
+"""Services on this machine: what is missing is told, no other process is touched, each store keeps a file."""
 
 import hashlib
 import http.server
@@ -239,7 +239,7 @@ def test_spark_settings__what_is_not_there_told(tmp_path: Path):
         spark_settings(state_of(tmp_path), "ozone")
     with pytest.raises(InputError, match="gcs: found no such service"):
         spark_settings(state_of(tmp_path, gcs=None), "gcs")
-    with pytest.raises(InputError, match="jars.s3a: found none, wanted those that Maven brings"):
+    with pytest.raises(InputError, match=r"jars\.s3a: found none, wanted those that Maven brings"):
         spark_settings(state_of(tmp_path, jars=Jars()), "s3a")
 
 
@@ -269,11 +269,42 @@ def test_configuration__nodes_have_ports_and_folders_of_their_own(tmp_path: Path
     assert "<name>yarn.nodemanager.resource.memory-mb</name><value>2500</value>" in yarn
 
 
+@pytest.mark.parametrize("some", [("hdfs",), ("yarn",), ("hdfs", "yarn")])
+def test_configuration__of_the_services_that_are_there(tmp_path: Path, some: tuple[str, ...]):
+    hadoop.write_configuration(tmp_path, ports.choose_ports(some, Size()), Size())
+    assert (tmp_path / "conf/datanode-1").exists() == ("hdfs" in some)
+    assert (tmp_path / "conf/nodemanager-1").exists() == ("yarn" in some)
+
+
 def test_choose_ports__a_taken_one_is_passed_over():
     with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
         taken = server.server_address[1]
         assert not ports._is_free(taken)
     assert ports._is_free(taken)
+
+
+def test_answers__not_for_a_port_of_another_process(tmp_path: Path):
+    def state(server: http.server.HTTPServer, pid: int) -> State:
+        port = server.server_address[1]
+        gcs = Gcs(endpoint=f"http://127.0.0.1:{port}", bucket="cohort")
+        process = Process(pid=pid, started=1, log="", command=[])
+        return state_of(tmp_path, gcs=gcs, ports={"gcs.api": port}, processes={"gcs": process})
+
+    class Bucket(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    other = sleeper(tmp_path)
+    with http.server.HTTPServer(("127.0.0.1", 0), Bucket) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert ready.answers(state(server, os.getpid()), "gcs")
+        assert not ready.answers(state(server, other.pid), "gcs")
+        server.shutdown()
+    processes.end([other])
 
 
 def test_answers__not_before_all_datanodes_are_there(tmp_path: Path):
@@ -395,6 +426,18 @@ def test_start__a_service_that_ends_is_told_and_the_others_are_stopped(
     assert processes.known_processes(tmp_path) == {}
 
 
+def test_start__a_service_that_refuses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> None:
+        raise OSError("no such key")
+
+    plant(monkeypatch, "sleep 60", "sleep 60")
+    monkeypatch.setattr(ready, "answers", lambda *_: True)
+    monkeypatch.setattr(ready, "furnish", refuse)
+    with pytest.raises(ClusterError, match=r"^s3 answers, but refuses: no such key$"):
+        cluster.start(tmp_path, ("s3", "gcs"), say=lambda _: None)
+    assert processes.known_processes(tmp_path) == {}
+
+
 def test_start__twice_says_so_and_a_part_that_ended_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     plant(monkeypatch, "sleep 60", "sleep 60")
     monkeypatch.setattr(ready, "answers", lambda *_: True)
@@ -405,7 +448,7 @@ def test_start__twice_says_so_and_a_part_that_ended_too(tmp_path: Path, monkeypa
     assert told[-1] == f"the cluster in {tmp_path} is up already."
     os.kill(state.processes["gcs"].pid, signal.SIGKILL)
     processes.end([state.processes["gcs"]], seconds=0)
-    with pytest.raises(ClusterError, match="gcs of the cluster in .* ended; take it down first"):
+    with pytest.raises(ClusterError, match=r"gcs of the cluster in .* ended; take it down first"):
         cluster.start(tmp_path, ("s3", "gcs"), say=told.append)
     cluster.stop(tmp_path, say=told.append)
     assert told[-1] == "1 processes ended."
@@ -415,6 +458,8 @@ def test_errors__the_line_that_says_why():
     log = "INFO starting\njava.net.BindException: in use\n  at org.X.Exception(Y)\nINFO SHUTDOWN_MSG\n"
     assert last_error(log) == "java.net.BindException: in use"
     assert first_error("go: downloading\ngo: no such version\n") == "go: no such version"
+    broken = "verifying mux@v1: checksum mismatch\n\nSECURITY ERROR\nsee 'go help module-auth'."
+    assert first_error(broken) == "verifying mux@v1: checksum mismatch"
     assert [last_error(""), first_error("")] == ["its log is empty", "it printed nothing"]
 
 
