@@ -14,7 +14,7 @@ from pathlib import Path
 
 from contract.errors import InputError, fault
 from deploy.minicluster import processes, ready, store
-from deploy.minicluster.daemons import commands, daemon_environment, java_command
+from deploy.minicluster.daemons import commands, daemon_environment, daemons_of, java_command
 from deploy.minicluster.errors import ClusterError, last_error
 from deploy.minicluster.hadoop import write_configuration
 from deploy.minicluster.ports import HOST, choose_ports
@@ -38,13 +38,8 @@ __all__ = [
 
 FOLDER = Path("build/minicluster")
 BUCKET = "cohort"
-START_SECONDS = 120
-DAEMONS = {
-    "hdfs": ("namenode", "datanode"),
-    "yarn": ("resourcemanager", "nodemanager"),
-    "s3": ("s3",),
-    "gcs": ("gcs",),
-}
+START_SECONDS = 300
+"""A machine that is busy with other things may need minutes."""
 Say = Callable[[str], None]
 
 
@@ -77,9 +72,9 @@ def start(
         if not started:
             raise ClusterError("Nothing can be started.")
         jars = _fetch(cache, started, lacking, tools, say)
-        state, ports = _planned(folder, started, size, tools, jars)
+        state = _planned(folder, started, size, tools, jars)
         with _stopped_on_failure(folder):
-            state = _launched(state, ports, size, cache)
+            state = _launched(state, size, cache)
             for service in state.services:
                 _await(state, service, say)
             write_state(state)
@@ -130,7 +125,7 @@ def restart(state: State, name: str) -> State:
     process = processes.launch(name, old.command, daemon_environment(state, name), folder)
     state = state.model_copy(update={"processes": {**state.processes, name: process}})
     write_state(state)
-    service = next(service for service, parts in DAEMONS.items() if name.partition("-")[0] in parts)
+    service = next(service for service in state.services if name in daemons_of(state, service))
     _await(state, service, lambda _: None, only=name)
     return state
 
@@ -162,15 +157,14 @@ def _fetch(cache: Path, services: Sequence[str], lacking: dict[str, str], tools:
     return Jars(**have)
 
 
-def _planned(
-    folder: Path, services: Sequence[str], size: Size, tools: Tools, jars: Jars
-) -> tuple[State, dict[str, int]]:
-    """The cluster that is to be, and the ports of its daemons."""
+def _planned(folder: Path, services: Sequence[str], size: Size, tools: Tools, jars: Jars) -> State:
+    """The cluster that is to be."""
     ports = choose_ports(tuple(services), size)
     hadoop = bool({"hdfs", "yarn"} & set(services))
     user = getpass.getuser()
-    state = State(
+    return State(
         folder=str(folder),
+        ports=ports,
         java_home=store.java_home(tools.java) if tools.java else None,
         hadoop_conf_dir=str(folder / "conf" / "hadoop") if hadoop else None,
         jars=jars,
@@ -199,21 +193,20 @@ def _planned(
         else None,
         gcs=Gcs(endpoint=f"http://{HOST}:{ports['gcs.api']}", bucket=BUCKET) if "gcs" in services else None,
     )
-    return state, ports
 
 
-def _launched(state: State, ports: dict[str, int], size: Size, cache: Path) -> State:
+def _launched(state: State, size: Size, cache: Path) -> State:
     """Start every daemon; each waits by itself for those that it needs."""
     folder = Path(state.folder)
     for part in ("data", "logs", "pids"):
         (folder / part).mkdir(exist_ok=True)
     if state.hadoop_conf_dir:
-        write_configuration(folder, ports, size)
+        write_configuration(folder, state.ports, size)
     if state.hdfs and not (folder / "data" / "namenode" / "current").exists():
         _format(state, cache)
     found = {
         name: processes.launch(name, command, daemon_environment(state, name), folder)
-        for name, command in commands(state, ports, cache).items()
+        for name, command in commands(state, cache).items()
     }
     return state.model_copy(update={"processes": found})
 
@@ -244,7 +237,7 @@ def _await(state: State, service: str, say: Say, only: str | None = None) -> Non
         One of its daemons ended (`only`: that one), or the time is over.
     """
     began = time.monotonic()
-    mine = {name: p for name, p in state.processes.items() if name.partition("-")[0] in DAEMONS[service]}
+    mine = daemons_of(state, service)
 
     def check() -> None:
         for name, process in mine.items():
@@ -253,11 +246,18 @@ def _await(state: State, service: str, say: Say, only: str | None = None) -> Non
                 why = last_error(log.read_text(encoding="utf-8", errors="replace"))
                 raise ClusterError(f"{name} ended: {why} ({log})")
 
-    if not ready.wait_for(lambda: ready.answers(state, service), START_SECONDS, check):
+    def ask() -> bool:
+        return (only is None or ready.daemon_answers(state, only)) and ready.answers(state, service)
+
+    if not ready.wait_for(ask, START_SECONDS, check):
         logs = ", ".join(process.log for process in mine.values())
         raise ClusterError(f"{service} did not answer within {START_SECONDS} s; see {logs}.")
-    check()  # else it is another one's service that answers at the port
-    ready.furnish(state, service)
+    try:
+        ready.furnish(state, service)
+    except OSError as error:
+        check()
+        raise ClusterError(f"{service} answers, but refuses: {error}") from None
+    check()  # another one's service may answer at the port
     say(f"{service} answers after {time.monotonic() - began:.1f} s")
 
 

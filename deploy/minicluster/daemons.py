@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deploy.minicluster import store
 from deploy.minicluster.ports import HOST
-from deploy.minicluster.state import State
+from deploy.minicluster.state import Process, State
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """A node knows nothing of its user's shell: what a job needs it has to bring along, here as on a cluster."""
@@ -25,14 +25,29 @@ CLASSES = {
     "nodemanager": ("org.apache.hadoop.yarn.server.nodemanager.NodeManager", 384),
 }
 """By daemon: its class and its heap in MB."""
+DAEMONS = {
+    "hdfs": ("namenode", "datanode"),
+    "yarn": ("resourcemanager", "nodemanager"),
+    "s3": ("s3",),
+    "gcs": ("gcs",),
+}
 
 
-def commands(state: State, ports: dict[str, int], cache: Path) -> dict[str, list[str]]:
+def daemons_of(state: State, service: str) -> dict[str, Process]:
+    """The processes of one service, by name."""
+    return {
+        name: process
+        for name, process in state.processes.items()
+        if name.partition("-")[0] in DAEMONS[service]
+    }
+
+
+def commands(state: State, cache: Path) -> dict[str, list[str]]:
     """Command line by daemon, in the order in which they start."""
     folder = Path(state.folder)
     found: dict[str, list[str]] = {}
     if state.s3:
-        address = f"{HOST}:{ports['s3.api']}"
+        address = f"{HOST}:{state.ports['s3.api']}"
         found["s3"] = [
             store.program(cache, "s3"),
             "server",
@@ -44,7 +59,7 @@ def commands(state: State, ports: dict[str, int], cache: Path) -> dict[str, list
         found["gcs"] = [store.program(cache, "gcs"), "-scheme", "http", "-host", HOST]
         found["gcs"] += [
             "-port",
-            str(ports["gcs.api"]),
+            str(state.ports["gcs.api"]),
             "-external-url",
             state.gcs.endpoint,
             "-backend",
@@ -74,7 +89,12 @@ def daemon_environment(state: State, name: str) -> dict[str, str]:
         assert state.s3 is not None
         keys = {"MINIO_ROOT_USER": state.s3.access_key, "MINIO_ROOT_PASSWORD": state.s3.secret_key}
         # Certificates in the user's home would turn it to HTTPS.
-        own = {"HOME": state.folder, "MINIO_BROWSER": "off", "MINIO_UPDATE": "off", "MINIO_REGION": REGION}
+        own = {
+            "HOME": f"{state.folder}/data",
+            "MINIO_BROWSER": "off",
+            "MINIO_UPDATE": "off",
+            "MINIO_REGION": REGION,
+        }
         return common | keys | own
     if name == "gcs":
         return common

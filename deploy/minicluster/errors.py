@@ -1,16 +1,37 @@
 """What can go wrong with a cluster of services, other than bad input."""
 
+from collections.abc import Iterator
+
+LONGEST = 300
+"""Characters of a log's line that are told."""
+
 
 class ClusterError(Exception):
-    """A service did not start, ended, or could not be fetched; told in one sentence."""
+    """A service did not start, or ended; told in one sentence."""
 
 
-def last_error(log_text: str) -> str:
-    """The last line of a log that tells an error, else its last line, at most 300 characters of it."""
-    lines = [line.strip() for line in log_text.splitlines() if line.strip()]
-    telling = [
-        line for line in lines if any(word in line for word in ("ERROR", "FATAL", "Exception", "Error"))
-    ]
-    # Java's own frames and shutdown banners come after the line that says why.
-    telling = [line for line in telling if not line.startswith(("at ", "..."))]
-    return (telling or lines or ["its log is empty"])[-1][:300]
+class FetchError(ClusterError):
+    """Maven or Go could not bring a part, as without a network."""
+
+
+def last_error(log: str) -> str:
+    """The last line of a daemon's log that tells an error, else its last line."""
+    lines = list(_lines(log))
+    return (list(filter(_tells, lines)) or lines or ["its log is empty"])[-1][:LONGEST]
+
+
+def first_error(output: str) -> str:
+    """The first line of a tool's output that tells an error, else its last line: Maven ends with advice."""
+    lines = list(_lines(output))
+    return (list(filter(_tells, lines)) or lines[-1:] or ["it printed nothing"])[0][:LONGEST]
+
+
+def _lines(text: str) -> Iterator[str]:
+    return (line.strip() for line in text.splitlines() if line.strip())
+
+
+def _tells(line: str) -> bool:
+    # The frames of Java's traces ("at org...Exception") come after the line that says why.
+    return not line.startswith(("at ", "...")) and any(
+        word in line for word in ("ERROR", "FATAL", "Exception", "Error", "error:", "mismatch")
+    )

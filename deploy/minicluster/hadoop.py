@@ -52,9 +52,9 @@ def write_configuration(folder: Path, ports: dict[str, int], size: Size) -> Path
     _write_site(conf / "hadoop" / "hdfs-site.xml", hdfs)
     _write_site(conf / "hadoop" / "yarn-site.xml", yarn)
     _write_site(conf / "hadoop" / "capacity-scheduler.xml", capacity_scheduler())
-    for node in range(1, size.datanodes + 1):
+    for node in range(1, size.datanodes + 1) if hdfs else ():
         _write_site(conf / f"datanode-{node}" / "hdfs-site.xml", hdfs | datanode(folder, ports, node))
-    for node in range(1, size.nodemanagers + 1):
+    for node in range(1, size.nodemanagers + 1) if yarn else ():
         _write_site(conf / f"nodemanager-{node}" / "yarn-site.xml", yarn | nodemanager(folder, ports, node))
     return conf / "hadoop"
 
@@ -133,7 +133,7 @@ def nodemanager(folder: Path, ports: dict[str, int], node: int) -> dict[str, obj
 
 
 def capacity_scheduler() -> dict[str, object]:
-    """One queue; masters of jobs may take most of it (by default a tenth, here less than one of them needs)."""
+    """One queue; masters of jobs may take most of it (the default, a tenth, is less than one needs here)."""
     return {
         "yarn.scheduler.capacity.root.queues": "default",
         "yarn.scheduler.capacity.root.default.capacity": 100,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from contextlib import suppress
+from pathlib import Path
 
 from deploy.minicluster.errors import ClusterError
 from deploy.minicluster.services import Size
@@ -44,6 +47,21 @@ def choose_ports(services: tuple[str, ...], size: Size) -> dict[str, int]:
 DATANODE = {"data": 9866, "http": 9864, "ipc": 9867}
 RESOURCEMANAGER = {"client": 8032, "scheduler": 8030, "tracker": 8031, "admin": 8033, "web": 8088}
 NODEMANAGER = {"address": 8060, "localizer": 8061, "web": 8062}
+
+
+def listening(pid: int) -> set[int]:
+    """Ports at which a process listens; none where it is gone."""
+    sockets = set()
+    for entry in Path(f"/proc/{pid}/fd").glob("*"):
+        with suppress(OSError):
+            sockets.add(os.readlink(entry))
+    # Columns of the kernel's table: local address:port in hexadecimal digits, state (0A: listens), inode.
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="utf-8").splitlines()[1:]]
+    return {
+        int(row[1].partition(":")[2], 16)
+        for row in rows
+        if row[3] == "0A" and f"socket:[{row[9]}]" in sockets
+    }
 
 
 def _first_free(port: int, taken: set[int]) -> int:

@@ -9,7 +9,8 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from deploy.minicluster.daemons import REGION
+from deploy.minicluster.daemons import REGION, daemons_of
+from deploy.minicluster.ports import HOST, listening
 from deploy.minicluster.state import S3, Gcs, Hdfs, State, Yarn
 
 # A proxy of the environment would be asked for loopback too.
@@ -54,7 +55,11 @@ def gcs_answers(gcs: Gcs) -> bool:
 
 
 def answers(state: State, service: str) -> bool:
-    """Whether a service of the cluster answers."""
+    """Whether a service of the cluster answers, and not another one at its ports."""
+    for name, process in daemons_of(state, service).items():
+        wanted = {port for purpose, port in state.ports.items() if purpose.partition(".")[0] == name}
+        if not wanted <= listening(process.pid):
+            return False
     asked: dict[str, Callable[[], bool]] = {
         "hdfs": lambda: state.hdfs is not None and hdfs_answers(state.hdfs),
         "yarn": lambda: state.yarn is not None and live_nodemanagers(state.yarn) == state.yarn.nodemanagers,
@@ -65,6 +70,21 @@ def answers(state: State, service: str) -> bool:
         return asked[service]()
     except (OSError, ValueError, KeyError, IndexError):  # not yet there, or not yet whole
         return False
+
+
+def daemon_answers(state: State, name: str) -> bool:
+    """Whether a DataNode or NodeManager itself is at work: its masters count one that is gone for a while."""
+    kind = name.partition("-")[0]
+    try:
+        if kind == "datanode":
+            address = f"http://{HOST}:{state.ports[f'{name}.http']}"
+            bean = http("GET", f"{address}/jmx?qry=Hadoop:service=DataNode,name=DataNodeInfo")["beans"][0]
+            return all(actor["ActorState"] == "RUNNING" for actor in json.loads(bean["BPServiceActorInfo"]))
+        if kind == "nodemanager":
+            http("GET", f"http://{HOST}:{state.ports[f'{name}.web']}/ws/v1/node/info")
+    except (OSError, ValueError, KeyError, IndexError):
+        return False
+    return True
 
 
 def wait_for(ask: Callable[[], bool], seconds: float, check: Callable[[], None]) -> bool:
@@ -79,7 +99,13 @@ def wait_for(ask: Callable[[], bool], seconds: float, check: Callable[[], None])
 
 
 def furnish(state: State, service: str) -> None:
-    """Make what users expect in a service that answers: home and scratch folders, buckets."""
+    """Make what users expect in a service that answers: home and scratch folders, buckets.
+
+    Raises
+    ------
+    OSError
+        The service refuses, as one of another cluster does.
+    """
     if service == "hdfs" and state.hdfs:
         base = f"http://{state.hdfs.webhdfs}/webhdfs/v1"
         user = state.hdfs.user
@@ -98,6 +124,7 @@ def furnish(state: State, service: str) -> None:
 def _make_s3_bucket(s3: S3) -> None:
     import botocore.config  # type: ignore[import-untyped]
     import botocore.session  # type: ignore[import-untyped]
+    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
     client = botocore.session.Session().create_client(
         "s3",
@@ -107,5 +134,8 @@ def _make_s3_bucket(s3: S3) -> None:
         aws_secret_access_key=s3.secret_key,
         config=botocore.config.Config(proxies={}, s3={"addressing_style": "path"}),
     )
-    if s3.bucket not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
-        client.create_bucket(Bucket=s3.bucket)
+    try:
+        if s3.bucket not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
+            client.create_bucket(Bucket=s3.bucket)
+    except (BotoCoreError, ClientError) as error:
+        raise OSError(str(error)) from None

@@ -64,7 +64,10 @@ class Process(_Model):
 
 
 class State(_Model):
-    """A cluster that runs, or ran until something was killed; a service that was not started is None."""
+    """A cluster that runs, or ran until something was killed; a service that was not started is None.
+
+    `ports` are by DAEMON.PURPOSE, `processes` by daemon.
+    """
 
     folder: str
     java_home: str | None = None
@@ -74,6 +77,7 @@ class State(_Model):
     s3: S3 | None = None
     gcs: Gcs | None = None
     jars: Jars = Jars()
+    ports: dict[str, int] = {}
     processes: dict[str, Process] = {}
 
     @property

@@ -1,7 +1,10 @@
 """Jars and programs of the services: fetched once, checked against pinned sums, kept in the cache folder.
 
-Maven fetches what pom.xml names, and jars.sha256 pins every jar. Go builds the two servers with `-mod=readonly`:
-it takes the versions of go.mod only, and refuses a module whose digest is not that of go.sum.
+Maven fetches what pom.xml names, and jars.sha256 pins every jar. Go builds both servers with -mod=readonly:
+it takes the versions of go.mod alone, and refuses a module whose digest is not that of go.sum.
+
+Another version: change pom.xml and write jars.sha256 anew (`sha256sum *.jar` in each folder of jars that
+Maven makes, sorted by name); or change go/*/go.mod and run `go mod tidy` there.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -16,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.minicluster.errors import ClusterError, last_error
+from deploy.minicluster.errors import ClusterError, FetchError, first_error
 from deploy.minicluster.services import Tools
 
 HERE = Path(__file__).resolve().parent
@@ -58,8 +62,10 @@ def fetch(cache: Path, part: str, tools: Tools) -> None:
 
     Raises
     ------
+    FetchError
+        Maven or Go failed.
     ClusterError
-        Maven or Go failed, or a jar is not the pinned one.
+        A jar is not the pinned one.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with locked(cache / ".lock"):
@@ -120,6 +126,7 @@ def _run_maven(profile: str, target: Path, tools: Tools) -> None:
         str(tools.maven),
         "--quiet",
         "--batch-mode",
+        "-Dstyle.color=never",
         "--file",
         str(HERE / "pom.xml"),
         "--activate-profiles",
@@ -149,11 +156,14 @@ def _run(tool: str, command: list[str], settings: dict[str, str], folder: Path =
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ClusterError(f"{tool} did not end within {FETCH_SECONDS} s.") from None
+        raise FetchError(f"{tool} did not end within {FETCH_SECONDS} s.") from None
     if done.returncode != 0:
-        raise ClusterError(f"{tool} failed: {last_error(done.stdout + done.stderr)}")
+        raise FetchError(f"{tool} failed: {first_error(done.stdout + done.stderr)}")
 
 
 def java_home(java: Path) -> str:
     """The folder that Hadoop and Maven call JAVA_HOME."""
-    return str(java.resolve().parent.parent)
+    command = [str(java), "-XshowSettings:properties", "-version"]  # a link or a shim does not lead there
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stderr
+    match = re.search(r"^\s*java\.home = (.+)$", told, re.MULTILINE)
+    return match.group(1).strip() if match else str(java.resolve().parent.parent)
