@@ -1,7 +1,7 @@
 """Check all deployment files without a cluster: `make deploy-check`.
 
-One table, then one sentence for each fault. Ends with 1 where there is a fault, and with 2 where the request itself
-is wrong or `--values` finds values unset.
+One table, then one sentence for each fault. Ends with 1 where there is a fault, and with 2 where the request
+itself is wrong or `--values` finds values unset.
 """
 
 from __future__ import annotations

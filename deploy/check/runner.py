@@ -15,7 +15,7 @@ MODULE = "python:"
 """Begins the name of a Python module among a check's needs; other names are programs."""
 
 
-class LeftOut(Exception):
+class LeftOutError(Exception):
     """Raised by a check that finds only while it runs that it can't; the text says why in one sentence."""
 
 
@@ -30,7 +30,7 @@ class Check:
     name
         What is checked, in a few words.
     run
-        Gives one sentence for each fault; empty where all is well. May raise `LeftOut`.
+        Gives one sentence for each fault; empty where all is well. May raise `LeftOutError`.
     needs
         Programs (`kubectl`) and modules (`python:jsonschema`) without which the check is left out.
     """
@@ -87,7 +87,7 @@ def outcome(check: Check) -> Outcome:
     started = time.monotonic()
     try:
         faults, why = tuple(check.run()), ""
-    except LeftOut as reason:
+    except LeftOutError as reason:
         faults, why = (), str(reason)
     return Outcome(check.target, check.name, time.monotonic() - started, faults, why)
 
