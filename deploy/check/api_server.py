@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.check import manifests
+from deploy.check.cache import cache_folder
 from deploy.check.runner import LeftOutError, program
 
 NEEDS = ("kubectl", "etcd", "openssl")
@@ -45,10 +46,8 @@ def server_program() -> Path:
 
 
 def _kept() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or f"{Path.home()}/.cache"
-    cache = Path(os.environ.get("EXOSHARD_CACHE") or f"{home}/exoshard")
     lines = (BUILD.parent / "go.mod").read_text().split()
-    return cache / "kube-apiserver" / lines[lines.index("k8s.io/kubernetes") + 1] / "kube-apiserver"
+    return cache_folder() / "kube-apiserver" / lines[lines.index("k8s.io/kubernetes") + 1] / "kube-apiserver"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ SHORTEST_GRACE = 30
 """Seconds that ranks need at least to save when they are told to end (docs/training.md)."""
 
 _SECRET_NAME = re.compile(
-    r"(password|passwd|secret|token|credential|api.?key|access.?key|private.?key)s?$", re.IGNORECASE
+    r"(password|passwd|secret|token|credential|(secret|api|access|account|private).?key)s?$", re.IGNORECASE
 )
 _SECRET_VALUE = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY|\bA[KS]IA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}|"
