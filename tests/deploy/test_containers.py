@@ -319,4 +319,4 @@ def test_train_image__its_python_steps_resolve_in_a_bare_environment(tmp_path):
     said = shell(f"{packages} --dry-run", environment)
     assert "torch==2.13.0" in said
     assert "petastorm==0.12.1" in said
-    assert not [name for name in ("pyspark", "hail") if re.search(rf" {name}==", said)]
+    assert not re.search(r" hail==", said)

@@ -162,26 +162,38 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="this Python is not 3.11")
-def test_environment__is_made_once_and_again_for_another_lock(checkout, tmp_path):
-    cache = tmp_path / "cache"
-    first = run_environment(checkout, cache, PYTHON=sys.executable)
-    again = run_environment(checkout, cache, PYTHON=sys.executable)
+@pytest.fixture
+def python311(tmp_path: Path) -> str:
+    """A program that says yes to what is asked of a Python 3.11, and makes environments of itself."""
+    path = tmp_path / "python"
+    path.write_text('#!/bin/sh\n[ "$2" != venv ] || { mkdir -p "$3/bin" && cp "$0" "$3/bin/python"; }\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_environment__is_made_once_and_again_for_another_lock(checkout, tmp_path, python311):
+    first = run_environment(checkout, tmp_path / "cache", PYTHON=python311)
+    again = run_environment(checkout, tmp_path / "cache", PYTHON=python311)
     assert "making the environment" in first.stderr
     assert again.stderr == ""
     assert again.stdout == first.stdout
     (checkout / "deploy/locks/check.lock").write_text("# still nothing\n")
-    assert run_environment(checkout, cache, PYTHON=sys.executable).stdout != first.stdout
+    assert run_environment(checkout, tmp_path / "cache", PYTHON=python311).stdout != first.stdout
 
 
-@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="this Python is not 3.11")
-def test_environment__one_that_was_left_unfinished_is_made_again(checkout, tmp_path):
-    python = Path(run_environment(checkout, tmp_path / "cache", PYTHON=sys.executable).stdout.strip())
+def test_environment__one_that_was_left_unfinished_is_made_again(checkout, tmp_path, python311):
+    python = Path(run_environment(checkout, tmp_path / "cache", PYTHON=python311).stdout.strip())
     (python.parents[1] / ".complete").unlink()
-    assert (
-        "making the environment"
-        in run_environment(checkout, tmp_path / "cache", PYTHON=sys.executable).stderr
-    )
+    assert "making the environment" in run_environment(checkout, tmp_path / "cache", PYTHON=python311).stderr
+
+
+def test_environment__packages_that_cannot_be_installed_leave_it_unfinished(checkout, tmp_path, python311):
+    with open(python311, "a") as program:
+        program.write('[ "$2" != pip ] || exit 1\n')
+    done = run_environment(checkout, tmp_path / "cache", PYTHON=python311)
+    assert done.returncode == 1
+    assert "the packages of deploy/locks/check.lock could not be installed" in done.stderr
+    assert not list((tmp_path / "cache").rglob(".complete"))
 
 
 def test_environment__says_what_python_it_wants(checkout, tmp_path):
