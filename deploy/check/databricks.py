@@ -211,15 +211,22 @@ def cluster_faults(cluster: dict[str, Any]) -> list[str]:
 
 def job_faults(root: Path) -> list[str]:
     """Why databricks-bundles would not take a job: a field that it does not know, a value of another type."""
-    model = importlib.import_module("databricks.bundles.jobs").Job
+    model = importlib.import_module("databricks.bundles.jobs")
     faults = []
     for target in read_bundle(folder_of(root))["targets"]:
         for name, job in resolved(root, target).items():
-            try:
-                model.from_dict(job)
-            except (TypeError, ValueError) as error:
-                said = " ".join(str(error).split())
-                faults.append(f"deploy/databricks: target {target}: job {name}: found what is no job: {said}")
+            # Its errors do not say where: each part is tried by itself.
+            parts = [("the job", model.Job, {**job, "tasks": [], "job_clusters": []})]
+            parts += [(f"task {one['task_key']}", model.Task, one) for one in job["tasks"]]
+            parts += [
+                (f"cluster {one['job_cluster_key']}", model.JobCluster, one) for one in job["job_clusters"]
+            ]
+            for part, kind, content in parts:
+                try:
+                    kind.from_dict(content)
+                except (TypeError, ValueError) as error:
+                    said = " ".join(str(error).split())
+                    faults.append(f"deploy/databricks: target {target}: job {name}: {part}: {said}")
     return faults
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -22,10 +24,14 @@ def fit_by_torch(source: Path, ranks: int, words: list[str]) -> None:
     SparkSession.builder.getOrCreate()  # the distributor wants one
     on_gpu = os.environ.get("TRAIN_ON_CPU") != "yes"
     distributor = TorchDistributor(num_processes=ranks, local_mode=True, use_gpu=on_gpu)
-    try:
-        distributor.run(str(source / "deploy" / "databricks" / "train_rank.py"), "fit", *words)
-    except RuntimeError as error:  # its text ends with the last lines of the ranks
-        raise SystemExit(f"train_task: training failed\n{error}") from None
+    # A rank that fails does not always make the distributor fail: what ended well is counted.
+    with tempfile.TemporaryDirectory() as ended_well:
+        os.environ["EXOSHARD_ENDED_WELL"] = ended_well
+        with suppress(RuntimeError):  # its text repeats the lines that the ranks printed
+            distributor.run(str(source / "deploy" / "databricks" / "train_rank.py"), "fit", *words)
+        well = len(os.listdir(ended_well))
+    if well < ranks:
+        raise SystemExit(f"train_task: found {well} of {ranks} ranks that ended well; why stands above")
 
 
 def horovod_command(source: Path, ranks: int, words: list[str]) -> list[str]:
