@@ -10,11 +10,14 @@ import json
 import re
 import subprocess
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from deploy.check.owner_values import read_values, unset, values_file
 from deploy.check.runner import Check, LeftOutError, program
+from deploy.check.unreadable import or_fault
 
 EXAMPLES = {
     "HOST": "https://adb-1234567890123456.7.azuredatabricks.net",
@@ -46,18 +49,16 @@ _GIVEN = ("bundle.", "workspace.", "resources.")
 def checks(root: Path) -> list[Check]:
     """All checks of deploy/databricks in a checkout."""
     yaml = "python:yaml"
+    listed: list[tuple[str, Callable[[Path], list[str]], tuple[str, ...]]] = [
+        ("values.env holds the variables", value_faults, (yaml,)),
+        ("the bundle holds together", bundle_faults, (yaml,)),
+        ("jobs are databricks-bundles'", job_faults, ("python:databricks.bundles", yaml)),
+        ("files fit the CLI's JSON schema", schema_faults, ("databricks", "check-jsonschema")),
+    ]
     return [
-        Check("databricks", "values.env holds the variables", lambda: value_faults(root), (yaml,)),
-        Check("databricks", "the bundle holds together", lambda: bundle_faults(root), (yaml,)),
-        Check(
-            "databricks", "jobs are databricks-bundles'", lambda: job_faults(root),
-            ("python:databricks.bundles", yaml),
-        ),
-        Check(
-            "databricks", "files fit the CLI's JSON schema", lambda: schema_faults(root),
-            ("databricks", "check-jsonschema"),
-        ),
-    ]  # fmt: skip
+        Check("databricks", name, partial(or_fault, "deploy/databricks", partial(run, root)), needs)
+        for name, run, needs in listed
+    ]
 
 
 def folder_of(root: Path) -> Path:
@@ -171,7 +172,7 @@ def _job(job: dict[str, Any], folder: Path) -> list[str]:
             faults.append(
                 f"{where}: job_cluster_key: found {task.get('job_cluster_key')}, wanted a job cluster"
             )
-        file = task[TASK_KIND]["python_file"]
+        file = task.get(TASK_KIND, {}).get("python_file", "nothing")
         if not (folder / "resources" / file).is_file():
             faults.append(f"{where}: python_file: found {file}, wanted a file that is there")
     for key, cluster in clusters.items():

@@ -13,11 +13,14 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from deploy.check.owner_values import read_values, unset, values_file
 from deploy.check.runner import Check, LeftOutError, program
+from deploy.check.unreadable import or_fault
 
 EXAMPLES = {
     "PROJECT": "example-project",
@@ -45,13 +48,15 @@ COMMANDS = (
 def checks(root: Path) -> list[Check]:
     """All checks of deploy/dataproc in a checkout."""
     api, yaml = "python:google.cloud.dataproc_v1", "python:yaml"
+    listed: list[tuple[str, Callable[[Path], list[str]], tuple[str, ...]]] = [
+        ("values.env holds what the files name", value_faults, ()),
+        ("files are messages of the API", message_faults, (api, yaml)),
+        ("gcloud takes the commands", gcloud_faults, ("bash", "gcloud", yaml)),
+        ("properties are hailctl's", hailctl_faults, ("hailctl", "gcloud", yaml)),
+    ]
     return [
-        Check("dataproc", "values.env holds what the files name", lambda: value_faults(root)),
-        Check("dataproc", "files are messages of the API", lambda: message_faults(root), (api, yaml)),
-        Check("dataproc", "gcloud takes the commands", lambda: gcloud_faults(root), ("bash", "gcloud", yaml)),
-        Check(
-            "dataproc", "properties are hailctl's", lambda: hailctl_faults(root), ("hailctl", "gcloud", yaml)
-        ),
+        Check("dataproc", name, partial(or_fault, "deploy/dataproc", partial(run, root)), needs)
+        for name, run, needs in listed
     ]
 
 
@@ -149,14 +154,14 @@ def gcloud_faults(root: Path) -> list[str]:
 
 
 def printed(root: Path, values: Path, script: str, *arguments: str) -> list[str]:
-    """The commands that a script would run. Raises LeftOutError with what the script said where it fails."""
+    """The commands that a script would run. Raises RuntimeError with what it said where it fails."""
     done = subprocess.run(
         ["bash", str(root / "deploy" / "dataproc" / script), *arguments],
         env={**os.environ, "VALUES": str(values), "PYTHON": sys.executable},
         cwd=root, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     if done.returncode:
-        raise LeftOutError(f"{script} ended with status {done.returncode}: {done.stderr.strip()}")
+        raise RuntimeError(f"{script} ended with status {done.returncode}: {done.stderr.strip()}")
     return done.stdout.splitlines()
 
 

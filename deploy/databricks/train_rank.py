@@ -1,6 +1,6 @@
 """One rank of `python -m train fit`: the file that TorchDistributor starts, as torchrun would.
 
-A rank that ends well leaves a file in the folder ENDED_WELL: the distributor keeps torchrun's status to itself.
+A rank that ends well leaves a file in the folder ENDED_WELL: the distributor does not tell torchrun's status.
 """
 
 from __future__ import annotations

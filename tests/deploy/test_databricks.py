@@ -136,6 +136,12 @@ def test_value_faults__a_variable_without_a_value_and_a_value_without_a_variable
             "train_lock: gpu.lock",
             "found gpu.lock, wanted local.lock",
         ),
+        (
+            JOB,
+            "spark_python_task",
+            "spark_pythn_task",
+            "python_file: found nothing, wanted a file that is there",
+        ),
         (JOB, "../etl_task.py", "../elt_task.py", "python_file: found ../elt_task.py, wanted a file"),
         (
             JOB,

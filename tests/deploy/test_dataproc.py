@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from contract.example import write_example
 from deploy.check import dataproc as check
-from deploy.check.runner import LeftOutError
 from deploy.dataproc import render, train_task
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -165,6 +165,29 @@ def test_command__fit_without_the_number_of_gpus():
         train_task.command(["fit", "train.yaml"], Path("/code"))
 
 
+@pytest.mark.slow
+def test_train_task__trains_and_judges_from_the_packages(tmp_path):
+    render.write_packages(tmp_path)
+    write_example(str(tmp_path / "dataset"), n_samples=400, causal=(0, 1), seed=3)
+    settings = yaml.safe_load((PROJECT / "conf/train/demo.yaml").read_text())
+    settings["data"] = {**settings.get("data", {}), "dataset": str(tmp_path / "dataset"), "reader": "arrow"}
+    settings["run"] = {"out": str(tmp_path / "run")}
+    settings["stopping"] = {**settings.get("stopping", {}), "max_epochs": 2}
+    (tmp_path / "train.yaml").write_text(yaml.safe_dump(settings))
+    without_checkout = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    for words in (["fit", "2", "train.yaml"], ["evaluate", "train.yaml"]):
+        done = subprocess.run(
+            [sys.executable, str(FOLDER / "train_task.py"), *words],
+            cwd=tmp_path,
+            env=without_checkout,
+            capture_output=True,
+            text=True,
+            timeout=500,
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert (tmp_path / "run/metrics.json").is_file()
+
+
 def run_init_action(tmp_path: Path, extra: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The initialization action where metadata, store and Python are played by small programs."""
     programs = {
@@ -207,6 +230,13 @@ def test_init_environment__installs_the_lock_in_its_own_folder(tmp_path):
 
 def test_checks__all_is_well():
     assert check.value_faults(PROJECT) == []
+
+
+def test_checks__a_file_that_is_no_yaml_is_a_fault(checkout):
+    replace(checkout / "deploy/dataproc/autoscaling_policy.yaml", "basicAlgorithm:", "basicAlgorithm: [")
+    messages = next(one for one in check.checks(checkout) if one.name == "files are messages of the API")
+    (fault,) = messages.run()
+    assert fault.startswith("deploy/dataproc: ParserError: while parsing")
 
 
 def test_value_faults__a_name_without_a_line_and_a_line_without_a_reader(checkout):
@@ -253,7 +283,7 @@ def test_cluster_differences__a_property_and_an_image_that_hailctl_has_not(value
 def test_printed__a_script_that_fails_is_told(values):
     replace(values, "PROJECT=example-project", "PROJECT=")
     with pytest.raises(
-        LeftOutError, match=r"create_cluster\.sh ended with status 2: .* PROJECT: found nothing"
+        RuntimeError, match=r"create_cluster\.sh ended with status 2: .* PROJECT: found nothing"
     ):
         check.printed(PROJECT, values, "create_cluster.sh", "--dry-run")
 
