@@ -1,0 +1,47 @@
+# shellcheck shell=bash
+# What the scripts of deploy/slurm share; they set $root, the checkout, before they read it.
+
+die() { printf '%s: %s\n' "$(basename "$0" .sh)" "$*" >&2; exit 2; }
+
+# EXOSHARD_VALUES names another file than values.env.
+values=${EXOSHARD_VALUES:-${root:?}/deploy/slurm/values.env}
+to_be_set=(ACCOUNT ETL_PARTITION TRAIN_PARTITION SCRATCH)
+
+# Read values.env; the names given must be set there.
+read_values() {
+    local name missing=()
+    [ -f "$values" ] || die "found no $values, wanted the values of this cluster"
+    # shellcheck source=deploy/slurm/values.env
+    . "$values"
+    for name; do [ -n "${!name-}" ] || missing+=("$name"); done
+    [ ${#missing[@]} -eq 0 ] || die "$values: ${missing[*]}: found no value, wanted yours"
+    python=${PYTHON:-$root/.venv/bin/python}
+}
+
+# The same, in a job, with the modules it needs.
+prepare_job() {
+    read_values "$@"
+    if [ -n "$MODULES" ]; then
+        type module >/dev/null 2>&1 || die "$values: MODULES: found $MODULES and no command module on $(hostname)"
+        # shellcheck disable=SC2086 # words
+        module load $MODULES
+    fi
+    [ -x "$python" ] || die "found no Python at $python, wanted one there on all nodes; run make setup or set PYTHON in $values"
+    # Of one submission only: a step that is started within the job would take these for its own.
+    unset SLURM_CPU_BIND SLURM_CPU_BIND_TYPE SLURM_CPU_BIND_LIST SLURM_CPU_BIND_VERBOSE
+}
+
+# The address at which SLURM itself reaches a node. Its name may lead to 127.0.0.1 there.
+node_address() { scontrol show node -o "$1" | grep -o -m 1 ' NodeAddr=[^ ]*' | cut -d= -f2; }
+
+# Cores and MiB of this job on each node.
+node_cores() { echo "${SLURM_CPUS_PER_TASK:-${SLURM_CPUS_ON_NODE:-1}}"; }
+node_memory() {
+    if [ "${SLURM_MEM_PER_NODE:-0}" -gt 0 ]; then
+        echo "$SLURM_MEM_PER_NODE"
+    elif [ "${SLURM_MEM_PER_CPU:-0}" -gt 0 ]; then
+        echo $((SLURM_MEM_PER_CPU * $(node_cores)))
+    else
+        die "found no SLURM_MEM_PER_NODE in the job, wanted sbatch --mem, such as --mem=128G"
+    fi
+}
