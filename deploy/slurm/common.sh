@@ -5,30 +5,30 @@ die() { printf '%s: %s\n' "$(basename "$0" .sh)" "$*" >&2; exit 2; }
 
 # EXOSHARD_VALUES names another file than values.env.
 values=${EXOSHARD_VALUES:-${root:?}/deploy/slurm/values.env}
-to_be_set=(ACCOUNT ETL_PARTITION TRAIN_PARTITION SCRATCH)
 
-# Read values.env; the names given must be set there.
+# Read values.env: names that match the first pattern, and not the second, must have a value there.
 read_values() {
-    local name missing=()
+    local name unset=()
     [ -f "$values" ] || die "found no $values, wanted the values of this cluster"
     # shellcheck source=deploy/slurm/values.env
     . "$values"
-    for name; do [ -n "${!name-}" ] || missing+=("$name"); done
-    [ ${#missing[@]} -eq 0 ] || die "$values: ${missing[*]}: found no value, wanted yours"
-    python=${PYTHON:-$root/.venv/bin/python}
+    while IFS= read -r name; do
+        [[ ! $name =~ ^($1)$ || $name =~ ^(${2-})$ ]] || [ -n "${!name-}" ] || unset+=("$name")
+    done < <(grep -o '^[A-Z_]*=' "$values" | tr -d =)
+    [ ${#unset[@]} -eq 0 ] || die "$values: ${unset[*]}: found no value, wanted yours, or none"
+    python=$PYTHON
+    [ "$python" != none ] || python=$root/.venv/bin/python
 }
 
-# The same, in a job, with the modules it needs.
+# The same, in a job, with the modules that it needs.
 prepare_job() {
-    read_values "$@"
-    if [ -n "$MODULES" ]; then
-        type module >/dev/null 2>&1 || die "$values: MODULES: found $MODULES and no command module on $(hostname)"
+    read_values "$1"
+    if [ "$MODULES" != none ]; then
+        type module >/dev/null 2>&1 || die "$values: MODULES: found no command module on $(hostname), wanted it or none"
         # shellcheck disable=SC2086 # words
         module load $MODULES
     fi
-    [ -x "$python" ] || die "found no Python at $python, wanted one there on all nodes; run make setup or set PYTHON in $values"
-    # Of one submission only: a step that is started within the job would take these for its own.
-    unset SLURM_CPU_BIND SLURM_CPU_BIND_TYPE SLURM_CPU_BIND_LIST SLURM_CPU_BIND_VERBOSE
+    [ -x "$python" ] || die "found no Python at $python, wanted one there on all nodes: make setup, or PYTHON in $values"
 }
 
 # The address at which SLURM itself reaches a node. Its name may lead to 127.0.0.1 there.
