@@ -88,7 +88,7 @@ class SlurmCluster:
 
 
 @contextmanager
-def slurm_cluster(*, memory: int = 4000) -> Iterator[SlurmCluster]:
+def slurm_cluster(*, memory: int = 5000) -> Iterator[SlurmCluster]:
     """Start munged, slurmctld and two slurmd as the present user; end them, and all jobs, after the block.
 
     Each node has two cores and `memory` MiB; both are this machine, told apart by their ports. Raises

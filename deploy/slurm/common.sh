@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # What the scripts of deploy/slurm share; they set $root, the checkout, before they read it.
 
-die() { printf '%s: %s\n' "$(basename "$0" .sh)" "$*" >&2; exit 2; }
+# SLURM calls its copy of a job slurm_script; jobs name themselves in $job.
+die() { printf '%s: %s\n' "${job:-$(basename "$0" .sh)}" "$*" >&2; exit 2; }
 
 # EXOSHARD_VALUES names another file than values.env.
 values=${EXOSHARD_VALUES:-${root:?}/deploy/slurm/values.env}

@@ -20,7 +20,7 @@ case $half in
     train) half=TRAIN other=ETL ;;
     *) die "found ${half:-nothing} as the first word, wanted etl or train" ;;
 esac
-job=$root/deploy/slurm/$1.sbatch
+script=$root/deploy/slurm/$1.sbatch
 shift
 [[ " $* " =~ \.ya?ml\  ]] || die "found no configuration among the arguments, wanted conf/${half,,}/NAME.yaml after sbatch's options"
 read_values "[A-Z_]*" "${other}_.*"
@@ -40,4 +40,4 @@ option --time "$(value TIME)"
 
 export EXOSHARD_ROOT=$root EXOSHARD_VALUES=$values
 while [[ $1 != *.yaml && $1 != *.yml ]]; do options+=("$1"); shift; done
-exec sbatch "${options[@]}" "$job" "$@"
+exec sbatch "${options[@]}" "$script" "$@"

@@ -141,7 +141,7 @@ def test_etl_job__no_memory_is_asked_for(tmp_path):
         words, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 2
-    assert "found no SLURM_MEM_PER_NODE in the job, wanted sbatch --mem" in done.stderr
+    assert "etl.sbatch: found no SLURM_MEM_PER_NODE in the job, wanted sbatch --mem" in done.stderr
 
 
 def test_unused_values__a_name_that_is_misspelt(tmp_path):
@@ -264,13 +264,12 @@ def test_train_job__queues_again_before_its_time_limit(
     cluster: SlurmCluster, configuration: Path, undisturbed: Path
 ):
     run = configuration.with_name("limited")
-    # Signals come within the minute before: this one a few seconds after the start.
     job = cluster.submit("train", str(configuration), f"run.out={run}")
     in_mid_run(run)
     cluster.command("scancel", "--batch", "--signal=USR1", job)
     fields = cluster.wait(job, 300)
     assert (fields["JobState"], fields["Restarts"]) == ("COMPLETED", "1"), cluster.log(job)
-    assert f"train: saved; job {job} queues again" in cluster.log(job)
+    assert f"train.sbatch: saved; job {job} queues again" in cluster.log(job)
     assert weights(run) == weights(undisturbed)
 
 
