@@ -212,7 +212,11 @@ def _write_configuration(folder: Path, memory: int) -> Path:
         "SelectTypeParameters=CR_CPU_Memory",
         "SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0",
         *nodes,
-        f"PartitionName=all Nodes={','.join(NODES)} Default=YES State=UP",
+        # Jobs of the second partition take the nodes of those in the first, 20 s after these were told.
+        "PreemptType=preempt/partition_prio",
+        "PreemptMode=REQUEUE",
+        f"PartitionName=all Nodes={','.join(NODES)} Default=YES PriorityTier=1 GraceTime=20",
+        f"PartitionName=urgent Nodes={','.join(NODES)} PriorityTier=10",
     ]
     path = folder / "slurm.conf"
     path.write_text("\n".join(lines) + "\n")
@@ -268,7 +272,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def _idle(cluster: SlurmCluster) -> int:
     try:
-        return cluster.command("sinfo", "--noheader", "-N", "-t", "idle").count("\n")
+        return len(set(cluster.command("sinfo", "--noheader", "-N", "-t", "idle", "-o", "%N").split()))
     except SlurmError:  # slurmctld does not listen yet
         return 0
 
