@@ -28,6 +28,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 SLURM = PROJECT / "deploy" / "slurm"
 ECHO = '#!/bin/sh\nprintf "%s\\n" "$@"\n'
 EPOCHS = 40
+RANK = """#!/bin/bash
+[ "${SLURM_RESTART_COUNT:-0}" = 0 ] || exit 0
+trap 'sleep 2; echo "rank $SLURM_NODEID ends with status 143: saved" >&2; exit 1' TERM
+echo begun
+for _ in $(seq 300); do sleep 0.2; done
+"""
 
 needs_slurm = pytest.mark.skipif(
     bool(missing()), reason=f"no {', '.join(missing())}: Debian's packages slurm-wlm and munge have them"
@@ -271,6 +277,27 @@ def test_train_job__queues_again_before_its_time_limit(
     assert (fields["JobState"], fields["Restarts"]) == ("COMPLETED", "1"), cluster.log(job)
     assert f"train.sbatch: saved; job {job} queues again" in cluster.log(job)
     assert weights(run) == weights(undisturbed)
+
+
+@needs_slurm
+@pytest.mark.slow
+def test_train_job__gives_its_nodes_to_a_job_that_preempts_it(cluster: SlurmCluster, tmp_path: Path):
+    (python := tmp_path / "python").write_text(RANK)
+    python.chmod(0o755)
+    values = tmp_path / "values.env"
+    values.write_text(cluster.values.read_text().replace(f"PYTHON={sys.executable}", f"PYTHON={python}"))
+    other = SlurmCluster(cluster.folder, {**cluster.environment, "EXOSHARD_VALUES": str(values)}, values)
+    job = other.submit("train", "x.yaml")
+    deadline = time.monotonic() + 60
+    while "begun" not in other.log(job):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    words = ("--partition=urgent", "--nodes=2", "--mem=4000", "--output=/dev/null", "--wrap=true")
+    urgent = other.command("sbatch", "--parsable", *words).strip()
+    fields = other.wait(job, 120)
+    assert (fields["JobState"], fields["Restarts"]) == ("COMPLETED", "1"), other.log(job)
+    assert f"train.sbatch: saved; job {job} queues again" in other.log(job)
+    assert other.wait(urgent, 30)["JobState"] == "COMPLETED"
 
 
 @needs_slurm
