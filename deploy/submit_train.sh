@@ -102,7 +102,8 @@ esac
 
 cd "$root"
 mkfifo "$work/errors"
-tee "$work/log" <"$work/errors" >&2 &
+# SLURM tells every process of a job to end; what the ranks then say is still to be copied.
+(trap '' TERM INT HUP; exec tee "$work/log" <"$work/errors" >&2) &
 copying=$!
 "${command[@]}" fit "$config" "$@" 2>"$work/errors" &
 launched=$!
