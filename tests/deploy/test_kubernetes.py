@@ -30,6 +30,15 @@ def test_base_files__hold_every_kind_that_runs():
     assert kinds >= {"SparkApplication", "MPIJob", "Job", "Service", "PersistentVolumeClaim", "Namespace"}
 
 
+def test_base_files__every_object_belongs_to_a_part_that_can_be_applied_alone():
+    parts = [
+        one["metadata"]["labels"]["part"]
+        for objects in manifests.base_files(PROJECT).values()
+        for one in objects
+    ]
+    assert set(parts) == {"setup", "etl", "horovod", "elastic", "torchrun"}
+
+
 def test_security__our_files_have_no_fault():
     assert kubernetes.judge_all(lambda: manifests.base_files(PROJECT), security.faults) == []
 
@@ -232,6 +241,16 @@ def test_builtin_faults__a_planted_fault(checkout, file, before, after, said):
     done = check(checkout)
     assert done.returncode == 1
     assert re.search(rf"deploy-check: deploy/kubernetes/base/{file}: {said}", done.stderr)
+
+
+@pytest.mark.slow
+def test_style_faults__a_key_that_stands_twice(checkout):
+    edit(
+        checkout / "deploy/kubernetes/base/etl.yaml",
+        "  mode: cluster\n",
+        "  mode: cluster\n  mode: cluster\n",
+    )
+    assert 'duplication of key "mode"' in check(checkout).stderr
 
 
 @pytest.mark.slow
