@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from contract.config import load_config
 from deploy.check import cache, kubernetes, manifests, security
 from deploy.check.manifests import Manifest
+from etl.config import EtlConfig
+from train.config import TrainConfig
 
 PROJECT = Path(__file__).resolve().parents[2]
 POD = "spec.template.spec"
@@ -37,6 +40,16 @@ def test_base_files__every_object_belongs_to_a_part_that_can_be_applied_alone():
         for one in objects
     ]
     assert set(parts) == {"setup", "etl", "horovod", "elastic", "torchrun"}
+
+
+def test_configurations__are_taken_by_the_programs_with_the_arguments_of_the_manifests():
+    folder = PROJECT / "deploy/kubernetes/base/configuration"
+    etl = load_config(EtlConfig, folder / "etl.yaml", ["data=/data/inputs", "out=/data/cohort"])
+    train = load_config(
+        TrainConfig, folder / "train.yaml", ["data.dataset=/data/cohort/dataset", "run.out=/data/run"]
+    )
+    assert str(etl.out) == "/data/cohort"
+    assert train.data.reader == "arrow"
 
 
 def test_security__our_files_have_no_fault():
