@@ -1,0 +1,53 @@
+"""Run `python -m etl` in the Spark session of a Databricks cluster.
+
+etl_task.py SOURCE SCRATCH COMMAND CONF.yaml [key=value ...]
+
+SOURCE is the folder with the packages, SCRATCH one for temporary tables that all machines see: /Volumes/...
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+
+def start_hail(source: Path, scratch: str, folder: str) -> None:
+    """Start Hail on the session that the cluster has; the ETL takes a Hail that runs already as it is."""
+    import hail
+    from pyspark.sql import SparkSession
+
+    context = SparkSession.builder.getOrCreate().sparkContext
+    context.addPyFile(zip_packages(source, Path(folder)))
+    hail.init(sc=context, quiet=True, log=f"{folder}/hail.log", tmp_dir=scratch, idempotent=True)
+
+
+def zip_packages(source: Path, folder: Path) -> str:
+    """The packages that tasks on executors import, as a zip file."""
+    path = folder / "exoshard-packages.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for package in ("contract", "etl"):
+            for file in sorted((source / package).rglob("*.py")):
+                archive.write(file, file.relative_to(source))
+    return str(path)
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) < 4:
+        found = " ".join(arguments) or "nothing"
+        raise SystemExit(f"etl_task: found {found}, wanted SOURCE SCRATCH COMMAND CONF.yaml [key=value ...]")
+    source, scratch, *words = arguments
+    sys.path.insert(0, source)
+    with tempfile.TemporaryDirectory(prefix="exoshard-", ignore_cleanup_errors=True) as folder:
+        start_hail(Path(source), scratch, folder)
+        from etl.__main__ import app
+
+        status: int | None = app(words, prog_name="etl", standalone_mode=False)
+    return status or 0
+
+
+if __name__ == "__main__":
+    # Databricks takes any SystemExit for a failure, that with 0 too.
+    if ended := main(sys.argv[1:]):
+        raise SystemExit(f"etl_task: the ETL ended with status {ended}; what was wrong stands above")
