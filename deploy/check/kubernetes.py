@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,11 +13,12 @@ from pathlib import Path
 from deploy.check import api_server, manifests, security
 from deploy.check.manifests import Manifest
 from deploy.check.owner_values import read_values
-from deploy.check.runner import Check
+from deploy.check.runner import Check, program
 
 VERSION = "1.32"
 OWN_SCHEMAS = {"MPIJob": "mpijob.json", "SparkApplication": "sparkapplication.json"}
 SCHEMAS = Path(__file__).with_name("schemas")
+STYLE = "{extends: relaxed, rules: {line-length: {max: 120}}}"
 YAML, VALIDATE, SCHEMA = "python:yaml", "python:kubernetes_validate", "python:jsonschema"
 
 Judge = Callable[[str, Manifest], list[str]]
@@ -31,6 +33,7 @@ def checks(root: Path) -> list[Check]:
     ]
     found = [
         Check("kubernetes", "values.env and its example", partial(value_faults, root)),
+        Check("kubernetes", "files: yamllint", partial(style_faults, root), ("yamllint",)),
         Check("kubernetes", "overlays: kubectl kustomize", partial(overlay_faults, root), (YAML, "kubectl")),
     ]
     for name, judge, needs in judges:
@@ -59,6 +62,17 @@ def value_faults(root: Path) -> list[str]:
     found = [f"{path}: {name}: found nothing, wanted an example" for name in wanted if not example.get(name)]
     return found + [
         f"{path}: {name}: found here alone, wanted it in values.env too" for name in example.keys() - wanted
+    ]
+
+
+def style_faults(root: Path) -> list[str]:
+    """What yamllint says: a key that stands twice, among others, which no schema sees."""
+    command = [program("yamllint") or "yamllint", "--format=parsable", f"--config-data={STYLE}", "."]
+    done = subprocess.run(
+        command, cwd=manifests.folder(root), capture_output=True, text=True, timeout=120, check=False
+    )
+    return [
+        f"deploy/kubernetes/{line.removeprefix('./')}" for line in (done.stdout + done.stderr).splitlines()
     ]
 
 

@@ -35,9 +35,8 @@ run() {
 stage() {
     render packages "$built"
     run gcloud storage cp "$root/pyproject.toml" "$root/deploy/locks/bootstrap.lock" "$root/deploy/locks/local.lock" \
-        "$root/deploy/dataproc/init_environment.sh" "$root/deploy/dataproc/train_task.py" "$built/packages.zip" \
+        "$root/deploy/dataproc/init_environment.sh" "$root/deploy/dataproc/job.py" "$built/packages.zip" \
         "gs://$BUCKET/exoshard/"
-    run gcloud storage cp "$root/etl/__main__.py" "gs://$BUCKET/exoshard/etl/"
 }
 
 # A policy that is there already is replaced.

@@ -169,9 +169,9 @@ def write_files(path: Path, out: Path) -> None:
 
 
 def write_packages(out: Path) -> None:
-    """Write packages.zip: the packages with their data files, and the script that launches training."""
+    """Write packages.zip: packages with their data files, profiles, and the script that launches training."""
     out.mkdir(parents=True, exist_ok=True)
-    files = [ROOT / "deploy/submit_train.sh"]
+    files = [ROOT / "deploy/submit_train.sh", *sorted((ROOT / "conf/profiles").glob("*.yaml"))]
     files += [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*")) if file.is_file()]
     staged = out / "packages.zip.part"
     with zipfile.ZipFile(staged, "w", zipfile.ZIP_DEFLATED) as archive:

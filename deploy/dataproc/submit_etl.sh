@@ -26,18 +26,19 @@ shift
 
 take_values PROJECT REGION BUCKET
 render packages "$built"
-common=("--project=$PROJECT" "--region=$REGION" "--files=$configuration" "--py-files=$built/packages.zip")
+common=("--project=$PROJECT" "--region=$REGION" "--files=$configuration,$built/packages.zip")
+main=$root/deploy/dataproc/job.py
 if [ -n "$serverless" ]; then
     # Runtime 1.2 is Spark 3.5 for Scala 2.12, as Hail's jar is. Runtimes 2.x are for Scala 2.13.
     take_values CONTAINER_IMAGE SERVICE_ACCOUNT SUBNET
     properties=$(render properties serverless)
-    run gcloud dataproc batches submit pyspark "$root/etl/__main__.py" "${common[@]}" \
+    run gcloud dataproc batches submit pyspark "$main" "${common[@]}" \
         --batch="exoshard-etl-$(date -u +%Y%m%d-%H%M%S)" --version=1.2 --container-image="$CONTAINER_IMAGE" \
         --deps-bucket="gs://$BUCKET" --service-account="$SERVICE_ACCOUNT" --subnet="$SUBNET" \
-        --properties="$properties" -- run "$(basename "$configuration")" "$@"
+        --properties="$properties" -- etl run "$(basename "$configuration")" "$@"
 else
     take_values CLUSTER
     properties=$(render properties cluster)
-    run gcloud dataproc jobs submit pyspark "$root/etl/__main__.py" "${common[@]}" --cluster="$CLUSTER" \
-        --properties="$properties" -- run "$(basename "$configuration")" "$@"
+    run gcloud dataproc jobs submit pyspark "$main" "${common[@]}" --cluster="$CLUSTER" \
+        --properties="$properties" -- etl run "$(basename "$configuration")" "$@"
 fi

@@ -303,7 +303,7 @@ def test_etl_image__its_python_steps_run_in_a_bare_environment(tmp_path):
         check=False,
         timeout=120,
     )
-    assert "CoarseGrainedExecutorBackend" in done.stdout + done.stderr
+    assert "KubernetesExecutorBackend" in done.stdout + done.stderr
     assert "127.0.0.1:1" in done.stdout + done.stderr
 
 

@@ -1,5 +1,6 @@
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import yaml
 
 from contract.example import write_example
 from deploy.check import dataproc as check
-from deploy.dataproc import render, train_task
+from deploy.dataproc import job, render
+from tests.etl.mini import MiniInputs
 
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = PROJECT / "deploy" / "dataproc"
@@ -20,6 +22,13 @@ FOLDER = PROJECT / "deploy" / "dataproc"
 @pytest.fixture
 def values(tmp_path):
     return check.example_values(PROJECT, tmp_path)
+
+
+@pytest.fixture
+def mini(tmp_path):
+    folder = tmp_path / "inputs"
+    folder.mkdir()
+    return MiniInputs(folder)
 
 
 @pytest.fixture
@@ -62,7 +71,7 @@ def test_create_cluster__tells_what_it_would_run(values):
     done = command("create_cluster.sh", "--dry-run", values=values)
     assert done.returncode == 0, done.stderr
     beginnings = [" ".join(line.split()[:4]) for line in done.stdout.splitlines()]
-    assert beginnings[2:] == [
+    assert beginnings[1:] == [
         "gcloud dataproc autoscaling-policies import",
         "gcloud dataproc clusters import",
     ]
@@ -81,12 +90,11 @@ def test_submit_etl__hands_over_file_packages_jar_and_settings(values, tmp_path)
     configuration.touch()
     done = command("submit_etl.sh", "--dry-run", str(configuration), "profile=bipex", values=values)
     assert done.returncode == 0, done.stderr
-    assert f"--files={configuration} " in done.stdout
-    assert "--py-files=" in done.stdout
+    assert f"--files={configuration},{PROJECT}/build/dataproc/packages.zip" in shlex.split(done.stdout)
     jar = "/opt/exoshard/environment/lib/python3.11/site-packages/hail/backend/hail-all-spark.jar"
     assert f"spark.driver.extraClassPath={jar}" in done.stdout
     assert f"spark.executor.extraClassPath={jar}" in done.stdout
-    assert done.stdout.endswith(" -- run cohort.yaml profile=bipex\n")
+    assert done.stdout.endswith(" -- etl run cohort.yaml profile=bipex\n")
 
 
 def test_submit_etl__serverless_takes_the_runtime_of_hails_scala(values):
@@ -141,7 +149,7 @@ def test_write_files__etl_on_spot_workers_and_training_on_gpus(values, tmp_path)
     train = yaml.safe_load((tmp_path / "train_workflow.yaml").read_text())
     accelerators = train["placement"]["managedCluster"]["config"]["masterConfig"]["accelerators"]
     assert accelerators == [{"acceleratorTypeUri": "nvidia-tesla-a100", "acceleratorCount": 4}]
-    assert [job["pysparkJob"]["args"][0] for job in train["jobs"]] == ["fit", "evaluate"]
+    assert [step["pysparkJob"]["args"][0] for step in train["jobs"]] == ["fit", "evaluate"]
 
 
 def test_write_packages__code_with_its_data_files(tmp_path):
@@ -153,7 +161,7 @@ def test_write_packages__code_with_its_data_files(tmp_path):
 
 
 def test_command__a_rank_for_each_gpu():
-    found = train_task.command(["fit", "4", "train.yaml", "seed=2"], Path("/code"))
+    found = job.command(["fit", "4", "train.yaml", "seed=2"], Path("/code"))
     assert found == [
         *("bash", "/code/deploy/submit_train.sh", "--standalone", "--nproc-per-node", "4"),
         *("train.yaml", "seed=2"),
@@ -161,12 +169,23 @@ def test_command__a_rank_for_each_gpu():
 
 
 def test_command__fit_without_the_number_of_gpus():
-    with pytest.raises(SystemExit, match=r"found fit train\.yaml, wanted fit GPUS CONF\.yaml"):
-        train_task.command(["fit", "train.yaml"], Path("/code"))
+    with pytest.raises(SystemExit, match=r"found fit train\.yaml, wanted fit RANKS CONF\.yaml"):
+        job.command(["fit", "train.yaml"], Path("/code"))
+
+
+def test_job__the_etl_reads_what_lies_beside_its_code(tmp_path, mini):
+    render.write_packages(tmp_path)
+    mini.settings["profile"] = "bipex"
+    words = [sys.executable, str(FOLDER / "job.py"), "etl", "check", str(mini.write_config())]
+    without_checkout = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        words, cwd=tmp_path, env=without_checkout, capture_output=True, text=True, timeout=100
+    )
+    assert (done.returncode, done.stdout) == (0, "no faults found\n"), done.stderr
 
 
 @pytest.mark.slow
-def test_train_task__trains_and_judges_from_the_packages(tmp_path):
+def test_job__trains_and_judges_from_the_packages(tmp_path):
     render.write_packages(tmp_path)
     write_example(str(tmp_path / "dataset"), n_samples=400, causal=(0, 1), seed=3)
     settings = yaml.safe_load((PROJECT / "conf/train/demo.yaml").read_text())
@@ -177,7 +196,7 @@ def test_train_task__trains_and_judges_from_the_packages(tmp_path):
     without_checkout = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     for words in (["fit", "2", "train.yaml"], ["evaluate", "train.yaml"]):
         done = subprocess.run(
-            [sys.executable, str(FOLDER / "train_task.py"), *words],
+            [sys.executable, str(FOLDER / "job.py"), *words],
             cwd=tmp_path,
             env=without_checkout,
             capture_output=True,

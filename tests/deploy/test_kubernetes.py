@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from contract.config import load_config
 from deploy.check import cache, kubernetes, manifests, security
 from deploy.check.manifests import Manifest
+from etl.config import EtlConfig
+from train.config import TrainConfig
 
 PROJECT = Path(__file__).resolve().parents[2]
 POD = "spec.template.spec"
@@ -28,6 +31,25 @@ def job_pod() -> tuple[Manifest, Manifest]:
 def test_base_files__hold_every_kind_that_runs():
     kinds = {one["kind"] for objects in manifests.base_files(PROJECT).values() for one in objects}
     assert kinds >= {"SparkApplication", "MPIJob", "Job", "Service", "PersistentVolumeClaim", "Namespace"}
+
+
+def test_base_files__every_object_belongs_to_a_part_that_can_be_applied_alone():
+    parts = [
+        one["metadata"]["labels"]["part"]
+        for objects in manifests.base_files(PROJECT).values()
+        for one in objects
+    ]
+    assert set(parts) == {"setup", "etl", "horovod", "elastic", "torchrun"}
+
+
+def test_configurations__are_taken_by_the_programs_with_the_arguments_of_the_manifests():
+    folder = PROJECT / "deploy/kubernetes/base/configuration"
+    etl = load_config(EtlConfig, folder / "etl.yaml", ["data=/data/inputs", "out=/data/cohort"])
+    train = load_config(
+        TrainConfig, folder / "train.yaml", ["data.dataset=/data/cohort/dataset", "run.out=/data/run"]
+    )
+    assert str(etl.out) == "/data/cohort"
+    assert train.data.reader == "arrow"
 
 
 def test_security__our_files_have_no_fault():
@@ -232,6 +254,16 @@ def test_builtin_faults__a_planted_fault(checkout, file, before, after, said):
     done = check(checkout)
     assert done.returncode == 1
     assert re.search(rf"deploy-check: deploy/kubernetes/base/{file}: {said}", done.stderr)
+
+
+@pytest.mark.slow
+def test_style_faults__a_key_that_stands_twice(checkout):
+    edit(
+        checkout / "deploy/kubernetes/base/etl.yaml",
+        "  mode: cluster\n",
+        "  mode: cluster\n  mode: cluster\n",
+    )
+    assert 'duplication of key "mode"' in check(checkout).stderr
 
 
 @pytest.mark.slow
