@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -22,10 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def checks_of(target: str, root: Path) -> list[Check]:
     """All checks of one target: those of its module, and that its file of values can be read."""
-    name = f"deploy.check.{target}"
-    found: list[Check] = []
-    if importlib.util.find_spec(name) is not None:
-        found += importlib.import_module(name).checks(root)
+    found: list[Check] = list(importlib.import_module(f"deploy.check.{target}").checks(root))
     values = values_file(root, target)
     if values.is_file():
         found.append(Check(target, "values.env: one KEY=value a line", lambda: faults_of_values(values)))

@@ -80,7 +80,7 @@ def _is_here(need: str) -> bool:
 
 
 def outcome(check: Check) -> Outcome:
-    """Run one check, unless something that it needs is missing."""
+    """Run one check, unless something that it needs is missing. One that breaks has found a fault."""
     if absent := missing(check.needs):
         names = ", ".join(name.removeprefix(MODULE) for name in absent)
         return Outcome(check.target, check.name, 0.0, left_out=f"{names} is not installed")
@@ -89,6 +89,12 @@ def outcome(check: Check) -> Outcome:
         faults, why = tuple(check.run()), ""
     except LeftOutError as reason:
         faults, why = (), str(reason)
+    except Exception as error:  # noqa: BLE001 - what stands in files that people edit can be anything
+        said = " ".join(str(error).split())
+        faults, why = (
+            (f"{check.target}: {check.name}: could not be checked: {type(error).__name__}: {said}",),
+            "",
+        )
     return Outcome(check.target, check.name, time.monotonic() - started, faults, why)
 
 

@@ -10,6 +10,7 @@ import pytest
 from contract.config import load_config
 from deploy.check import cache, kubernetes, manifests, security
 from deploy.check.manifests import Manifest
+from deploy.check.runner import outcome
 from etl.config import EtlConfig
 from train.config import TrainConfig
 
@@ -182,6 +183,18 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("deploy/kubernetes", "deploy/check"):
         shutil.copytree(PROJECT / name, tmp_path / name)
     return tmp_path
+
+
+def test_checks__a_file_that_is_no_yaml_is_a_fault_with_its_line(checkout):
+    edit(checkout / "deploy/kubernetes/base/etl.yaml", "  mode: cluster\n", "  mode: [cluster\n")
+    [check] = [
+        one
+        for one in kubernetes.checks(checkout)
+        if one.name == "files: non-root, read-only, limits, no secret"
+    ]
+    [fault] = outcome(check).faults
+    assert "could not be checked: ParserError" in fault
+    assert "line 12" in fault
 
 
 def test_value_faults__a_value_without_an_example(checkout):
