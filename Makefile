@@ -4,7 +4,7 @@ PYTHON_IN_VENV := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo real truth-qc truth-evidence paper test lint bench bench-etl bench-qc bench-train clean
+.PHONY: help setup demo real truth-qc truth-evidence paper test lint bench bench-etl bench-qc bench-train cluster-up cluster-down cluster-test deploy-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -48,6 +48,19 @@ bench-train: setup ## loaders and training steps beside their yardsticks; table 
 bench-qc: setup ## the ETL and its kinship beside their limits; tables and build/figures/bench-qc.json
 	@$(PYTHON_IN_VENV) -m deploy.bench.bench_qc
 
+cluster-up: setup ## start HDFS, YARN, an S3 and a GCS server on this machine, in build/minicluster
+	@$(PYTHON_IN_VENV) -m deploy.minicluster up
+
+cluster-down: setup ## stop them and remove their data
+	@$(PYTHON_IN_VENV) -m deploy.minicluster down
+
+cluster-test: setup ## one cohort on YARN, HDFS, S3, GCS and SLURM beside this machine; table and build/figures/clusters.json
+	@$(PYTHON_IN_VENV) -m deploy.cluster_test
+
+deploy-check: ## check all files for clusters and images, offline; where a tool is missing it says what is left out
+	@python=$$(deploy/check/environment.sh) && PYTHONPATH=. "$$python" -m deploy.check
+
 clean: ## remove what was generated; .venv stays
+	@[ ! -e build/minicluster/state.json ] || $(PYTHON_IN_VENV) -m deploy.minicluster down
 	@rm -rf build .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -28,7 +28,7 @@ from contract.storage import StorageError, refused
 from etl.telling import is_seen, tell_status, told_status, told_stream
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-console = Console(file=told_stream())
+console = Console(stderr=True) if is_seen() else Console(file=told_stream())
 
 ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file, see conf/")]
 Overrides = Annotated[

@@ -48,9 +48,8 @@ def is_seen() -> bool:
 
 
 def told_stream() -> TextIO:
-    """Where a run tells what it does: standard error, and the place if one is named."""
-    place = os.environ.get(VARIABLE)
-    return Telling(place, sys.stderr) if place else sys.stderr  # type: ignore[return-value]
+    """Where a run tells what it does that nobody sees: its place, and standard error."""
+    return Telling(os.environ[VARIABLE], sys.stderr)  # type: ignore[return-value]
 
 
 def told_status() -> int | None:

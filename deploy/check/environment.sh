@@ -3,9 +3,8 @@
 #
 #   deploy/check/environment.sh              /home/you/.cache/exoshard/deploy-check/1f2e3d4c5b6a/bin/python
 #
-# The validators want another protobuf than the project, so they have an environment of their own. Their lock is made by
-#   uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
-#       --no-emit-find-links deploy/locks/check.in -o deploy/locks/check.lock
+# The validators want another protobuf than the project, so they have an environment of their own; its lock is
+# deploy/locks/check.lock.
 # PYTHON          another Python 3.11 than the one that is found
 # EXOSHARD_CACHE  where the environment is kept, by default ~/.cache/exoshard
 set -euo pipefail

@@ -28,7 +28,7 @@ def wanted() -> list[Requirement]:
     return [requirement for requirement in found if requirement.name != project["name"]]
 
 
-@pytest.mark.parametrize("lock", ["local.lock", "bootstrap.lock", "gpu.lock"])
+@pytest.mark.parametrize("lock", ["local.lock", "bootstrap.lock", "gpu.lock", "check.lock"])
 def test_lock__holds_pins_with_hashes_and_nothing_else(lock):
     hashes_of_last = 1
     for number, line in enumerate((LOCKS / lock).read_text().splitlines(), start=1):
