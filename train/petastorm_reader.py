@@ -7,6 +7,7 @@ folds end in a short row group, and refuses ragged lists. `_OrderedReader` there
 
 from __future__ import annotations
 
+import posixpath
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -22,7 +23,7 @@ from petastorm.workers_pool import EmptyResultError
 from petastorm.workers_pool.thread_pool import ThreadPool
 
 from contract.manifest import Manifest
-from contract.storage import is_url
+from contract.storage import absolute, is_url, open_storage
 from train.data import AHEAD, COLUMNS, told_as_fault, unpack
 from train.order import RowGroup
 from train.sparse import SparseRows
@@ -37,7 +38,7 @@ class PetastormReader:
     """Reads with Petastorm: its file systems and row groups, one worker thread (more lose the order)."""
 
     def __init__(self, root: str, manifest: Manifest) -> None:
-        self._root = root if "://" in root else Path(root).absolute().as_uri()
+        self._root = root if is_url(root) else Path(absolute(root)).as_uri()
         self._n_features = manifest.n_features
 
     def read(self, groups: Sequence[RowGroup]) -> Iterator[SparseRows]:
@@ -62,11 +63,14 @@ class PetastormReader:
 
     def _open(self, groups: Sequence[RowGroup]) -> _OrderedReader:
         names = list(dict.fromkeys(group.path for group in groups))
-        urls = [f"{self._root.rstrip('/')}/{name}" for name in names]
-        filesystem, paths = get_filesystem_and_path_or_paths(urls)
-        place = dict(zip(names, paths, strict=True))
-        if not self._root.startswith("file:"):
+        if is_url(self._root):
+            # Petastorm would look for Hadoop's command line, and knows no name of S3 but its own.
+            filesystem, base = open_storage(self._root)
+            paths = [posixpath.join(base, name) for name in names]
             _use_older_parquet_interface()
+        else:
+            filesystem, paths = get_filesystem_and_path_or_paths([f"{self._root}/{name}" for name in names])
+        place = dict(zip(names, paths, strict=True))
         return _OrderedReader(filesystem, paths, [(place[group.path], group.index) for group in groups])
 
 
