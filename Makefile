@@ -55,7 +55,7 @@ cluster-down: setup ## stop them and remove their data
 	@$(PYTHON_IN_VENV) -m deploy.minicluster down
 
 cluster-test: setup ## one cohort on YARN, HDFS, S3, GCS and SLURM beside this machine; table and build/figures/clusters.json
-	@$(PYTHON_IN_VENV) -m deploy.cluster_test
+	@$(PYTHON_IN_VENV) -m deploy.cluster_test $(if $(SHORT),--short)
 
 deploy-check: ## check all files for clusters and images, offline; where a tool is missing it says what is left out
 	@python=$$(deploy/check/environment.sh) && PYTHONPATH=. "$$python" -m deploy.check

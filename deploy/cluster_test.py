@@ -31,9 +31,10 @@ from contract.storage import make_folder, open_storage, remove
 from deploy.console import write_figures
 from deploy.minicluster.cluster import start, stop
 from deploy.minicluster.errors import ClusterError
-from deploy.minicluster.services import chosen
+from deploy.minicluster.services import chosen, find_tools, left_out, sentences
 from deploy.minicluster.spark import environment, root, spark_settings
 from deploy.minicluster.state import State
+from deploy.minicluster.store import cache_folder, cached_parts
 from deploy.slurm.cluster import SlurmError, etl_on_slurm, missing
 from etl.simulate import run_simulation
 
@@ -80,6 +81,8 @@ def main(
     if unknown:
         console.print(f"cluster-test: found {', '.join(unknown)}, wanted some of {', '.join(STORES)}, slurm")
         raise typer.Exit(2)
+    if short and not _can_start(names):
+        return
     cohort = _simulated(SHORT_COHORT if short else COHORT, FOLDER / ("short" if short else "long"))
     here = _here(cohort, train=not short)
     found: dict[str, Outcome | None] = {}
@@ -90,6 +93,17 @@ def main(
     if "slurm" in names:
         found |= _on_slurm(cohort)
     raise typer.Exit(_report(here, found, names))
+
+
+def _can_start(names: tuple[str, ...]) -> bool:
+    """Whether there are tools for any of the services; what is left out is told."""
+    services = _service_names(names)
+    lacking = left_out(services, find_tools(), cached_parts(cache_folder()))
+    if len(lacking) < len(services):
+        return True
+    for sentence in sentences(lacking):
+        console.print(sentence)
+    return False
 
 
 def _simulated(settings: list[str], folder: Path) -> Path:
@@ -227,8 +241,7 @@ def _put(folder: Path, place: str) -> None:
 @contextmanager
 def _services(names: tuple[str, ...], *, keep: bool) -> Iterator[State | None]:
     """The services that these places need, as far as this machine can play them."""
-    stores = {STORES[name] for name in names if name in STORES}
-    wanted = [name for name, needed in _needed(stores).items() if needed]
+    wanted = _service_names(names)
     if not wanted:
         yield None
         return
@@ -246,8 +259,10 @@ def _services(names: tuple[str, ...], *, keep: bool) -> Iterator[State | None]:
             stop(folder, say=console.print)
 
 
-def _needed(stores: set[str]) -> dict[str, bool]:
-    return {"hdfs": "hdfs" in stores, "yarn": "hdfs" in stores, "s3": "s3a" in stores, "gcs": "gcs" in stores}
+def _service_names(names: tuple[str, ...]) -> list[str]:
+    stores = {STORES[name] for name in names if name in STORES}
+    needed = {"hdfs": "hdfs", "yarn": "hdfs", "s3": "s3a", "gcs": "gcs"}
+    return [service for service, store in needed.items() if store in stores]
 
 
 def _has(state: State, store: str) -> bool:
