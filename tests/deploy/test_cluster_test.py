@@ -1,0 +1,54 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from deploy import cluster_test
+from deploy.cluster_test import Outcome
+from deploy.minicluster.services import Tools
+
+HERE = Outcome(50.0, "abc", {"arrow": [0.5, 0.6], "petastorm": [0.5, 0.6]})
+
+
+@pytest.fixture
+def figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("deploy.console.FIGURES", tmp_path)
+    return tmp_path / "clusters.json"
+
+
+def test_report__equal_places_are_told_and_those_left_out_are_absent(figures: Path):
+    there = Outcome(80.0, "abc", {"arrow": [0.5, 0.6], "petastorm": [0.5, 0.6]})
+    assert cluster_test._report(HERE, {"s3a": there}, ("s3a", "gcs")) == 0
+    assert json.loads(figures.read_text()) == {
+        "local_digest": "abc",
+        "local_seconds": 50.0,
+        "s3a": {"seconds": 80.0, "digest": "abc", "equal": True},
+    }
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        Outcome(80.0, "other", {"arrow": [0.5, 0.6]}),
+        Outcome(80.0, "abc", {"arrow": [0.5, 0.6], "petastorm": [0.5, 0.7]}),
+        None,
+    ],
+    ids=["another_dataset", "other_losses_of_one_reader", "failed"],
+)
+def test_report__a_place_that_differs_or_failed_is_a_failure(figures: Path, there: Outcome | None):
+    assert cluster_test._report(HERE, {"gcs": there}, ("gcs",)) == 1
+    assert json.loads(figures.read_text())["gcs"]["equal"] is False
+
+
+def test_can_start__without_tools_says_what_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("EXOSHARD_CACHE", str(tmp_path))
+    monkeypatch.setattr(cluster_test, "find_tools", lambda: Tools(None, None, None))
+    assert not cluster_test._can_start(cluster_test.SHORT)
+    assert "checks of HDFS, YARN and Spark's S3A connector are left out" in capsys.readouterr().out
+
+
+def test_service_names__of_the_places():
+    assert cluster_test._service_names(("yarn_client_hdfs", "s3a")) == ["hdfs", "yarn", "s3"]
+    assert cluster_test._service_names(("slurm",)) == []
