@@ -110,7 +110,7 @@ def yarn_site(folder: Path, ports: dict[str, int], size: Size) -> dict[str, obje
         "yarn.nodemanager.resource.memory-mb": size.node_memory_mb,
         "yarn.nodemanager.resource.cpu-vcores": size.node_vcores,
         "yarn.nodemanager.vmem-check-enabled": "false",
-        "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": 99,
+        "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": 100,
         "yarn.nodemanager.env-whitelist": ",".join(NODE_VARIABLES),
         "yarn.nm.liveness-monitor.expiry-interval-ms": 20000,
         "yarn.log-aggregation-enable": "false",
