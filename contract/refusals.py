@@ -33,7 +33,8 @@ REFUSALS = (
     ),
     (
         r"SignatureDoesNotMatch|signature we calculated|InvalidAccessKeyId"
-        r"|[Aa]ccess [Kk]ey I[Dd] you provided|InvalidToken|security token included|invalid_grant|Invalid Credentials|InvalidClientTokenId"
+        r"|[Aa]ccess [Kk]ey I[Dd] you provided|InvalidToken|security token included"
+        r"|invalid_grant|Invalid Credentials|InvalidClientTokenId"
         r"|AuthenticationFailed|status code 401|Status Code: 401|\b401 Unauthorized",
         "credentials that the store does not know",
         "valid ones where the store's own tools look: the environment, their files or the machine's role",

@@ -86,7 +86,7 @@ def _cause(error: Exception, text: str) -> str:
     for pattern, cause in KNOWN_CAUSES:
         if re.search(pattern, text):
             return cause
-    if refusal := meaning(text):
+    if "java." in text and (refusal := meaning(text)):
         return f"{refusal[0]}, wanted {refusal[1]}"
     # Hail also wraps what a Python task raised: that text may hold anything.
     from_hail = type(error).__module__.startswith("hail.") and "PythonException" not in text

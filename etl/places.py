@@ -101,9 +101,12 @@ def _place_fault(place: str, written: bool) -> str | None:
 
 
 def _write_something(place: str) -> None:
-    probe = join(place, f".probe-{uuid.uuid4().hex[:12]}")
-    write_whole(probe, b"can this be written?")
-    remove(probe)
+    name = f".probe-{uuid.uuid4().hex[:12]}"
+    try:
+        write_whole(join(place, name), b"can this be written?")
+        remove(join(place, name))
+    except StorageError as error:
+        raise StorageError(error.errno, str(error.strerror).replace(f"/{name}: ", ": ", 1)) from None
 
 
 def _bucket_fault(place: str) -> str | None:
@@ -139,8 +142,5 @@ def _keys_told(config: EtlConfig) -> list[str]:
         for name, text in config.spark.conf.items()
         if KEYS.search(name) and text
     ]
-    inside = [field for field, place in named_places(config) if IN_URL.search(place)]
-    return faults + [
-        fault("configuration", field, found="a key in a URL", wanted=wanted)
-        for field in dict.fromkeys(inside)
-    ]
+    fields = dict.fromkeys(field for field, place in named_places(config) if IN_URL.search(place))
+    return faults + [fault("configuration", name, found="a key in a URL", wanted=wanted) for name in fields]
