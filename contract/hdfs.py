@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 
 import fsspec
 import requests
+from fsspec.implementations.arrow import ArrowFSWrapper, HadoopFileSystem
 from fsspec.implementations.webhdfs import WebHDFS
 from fsspec.spec import AbstractBufferedFile
 
@@ -173,6 +174,47 @@ class HdfsOverHttp(WebHDFS):  # type: ignore[misc]
             raise OSError(None, f"no answer from the NameNode at {where} or its DataNodes") from None
 
 
+class WholeWrites(ArrowFSWrapper):  # type: ignore[misc]
+    """A file system of Arrow's where a file comes whole or not at all."""
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **unused: Any) -> None:
+        """Write content; with mode "create" only where there is no file, else FileExistsError."""
+        if mode != "create":
+            super().pipe_file(path, value)
+            return
+
+        def write(unfinished: str) -> None:
+            with self.open(unfinished, "wb") as stream:
+                stream.write(value)
+
+        self._place(path, write, over=False)
+
+    def put_file(self, lpath: str, rpath: str, callback: object = None, **unused: Any) -> None:
+        """Write a file of this machine as a whole."""
+        self._place(rpath, partial(super().put_file, lpath), over=True)
+
+    def _place(self, path: str, write: Callable[[str], None], *, over: bool) -> None:
+        path = self._strip_protocol(path)
+        folder, _, name = path.rpartition("/")
+        unfinished = f"{folder}/.{name}.{uuid.uuid4().hex}"
+        self.makedirs(folder, exist_ok=True)
+        try:
+            write(unfinished)
+            if self.exists(path):
+                if not over:
+                    raise FileExistsError(17, "a file is there", path)
+                self.rm_file(path)
+            self.mv(unfinished, path)  # HDFS refuses where another has come meanwhile
+        except BaseException:
+            with suppress(OSError):
+                self.rm_file(unfinished)
+            raise
+
+
+class HdfsByLibrary(WholeWrites, HadoopFileSystem):  # type: ignore[misc]
+    """HDFS through libhdfs."""
+
+
 class _Reader(AbstractBufferedFile):  # type: ignore[misc]
     def _fetch_range(self, start: int, end: int) -> bytes:
         content: bytes = self.fs.cat_file(self.path, start, min(end, self.size))
@@ -218,10 +260,8 @@ def hdfs_filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     parts = urlsplit(url)
     authority = parts.netloc or _default_authority()
     if _libhdfs():
-        from fsspec.implementations.arrow import HadoopFileSystem
-
         host, _, port = authority.partition(":")
-        return HadoopFileSystem(host, int(port or 0)), parts.path or "/"
+        return HdfsByLibrary(host, int(port or 0)), parts.path or "/"
     return _over_http(authority), parts.path or "/"
 
 

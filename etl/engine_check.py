@@ -23,6 +23,10 @@ NEEDED = ("numpy", "pandas", "pyarrow", "pydantic", "fsspec", "cyvcf2")
 """Packages that tasks import."""
 MOST_TASKS = 64
 """Tasks by which executors are looked at: those of a large cluster are alike."""
+GONE = re.compile(
+    r"SparkContext was shut down|Max number of executor failures|Master removed our application"
+    r"|ExecutorLostFailure|cancelled because"
+)
 ENVIRONMENT = "that of this project there: at PYSPARK_PYTHON, or sent by submit_etl.sh --environment"
 
 
@@ -134,6 +138,9 @@ def executor_failure(text: str) -> str:
         return fault("an executor", "Python", found=f"none of {missing.group(1)}", wanted=ENVIRONMENT)
     if "UnsupportedClassVersionError" in text:
         return str(java_fault("an executor", "an older one"))
+    if GONE.search(text):
+        wanted = "Java 11 or 17 there, room for their memory, and their logs (yarn logs -applicationId ...)"
+        return fault("the executors", "processes", found="an end at their start", wanted=wanted)
     causes = [line.strip() for line in text.splitlines() if "Exception" in line or "Error" in line]
     found = f"a first task that failed ({causes[-1][:200] if causes else text[:200]})"
     return fault("the executors", "a task", found=found, wanted="executors that run Python tasks")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from contract.errors import InputError, faults_in_text, place_in_text
-from contract.refusals import meaning
+from contract.refusals import meaning, without_secrets
 from contract.storage import StorageError, exists, read_whole, refused, write_whole
 
 KNOWN_CAUSES = (
@@ -110,7 +110,7 @@ def _file(text: str, files: Sequence[str]) -> str | None:
 
 
 def _keep(text: str, doing: str, log: str) -> str:
-    line = f"{datetime.now().isoformat(timespec='seconds')} {doing}\n{text}\n"
+    line = f"{datetime.now().isoformat(timespec='seconds')} {doing}\n{without_secrets(text)}\n"
     try:
         before = read_whole(log) if exists(log) else b""
         write_whole(log, before + line.encode())
