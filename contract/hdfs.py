@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 
 import fsspec
 import requests
+from fsspec.implementations.arrow import ArrowFSWrapper, HadoopFileSystem
 from fsspec.implementations.webhdfs import WebHDFS
 from fsspec.spec import AbstractBufferedFile
 
@@ -28,6 +29,7 @@ IN_CONTAINER = "__spark_conf__/__hadoop_conf__"
 """Where Spark puts Hadoop's configuration in the working folder of a container of YARN."""
 HTTP_PORT, HTTPS_PORT = 9870, 9871
 """Ports of a NameNode that `hdfs-site.xml` says nothing of (Hadoop 3)."""
+RPC_PORT = 8020
 PATIENCE = (0.2, 1.0, 3.0)
 """Seconds before a request that failed in between is sent again."""
 SECONDS_TO_CONNECT, SECONDS_TO_ANSWER = 10, 120
@@ -76,39 +78,36 @@ class HdfsOverHttp(WebHDFS):  # type: ignore[misc]
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **unused: Any) -> None:
         """Write a whole file; with mode "create" only where there is none, else FileExistsError."""
-        if mode == "create":
-            self._upload(path, lambda: value, overwrite=False)
-            return
-        self._replace(path, lambda: value)
+        self._replace(path, lambda: value, over="NONE" if mode == "create" else "OVERWRITE")
 
     def put_file(self, lpath: str, rpath: str, callback: object = None, **unused: Any) -> None:
         """Write a file of this machine as a whole."""
         self._replace(rpath, partial(Path(lpath).open, "rb"))
 
-    def mv(self, path1: str, path2: str, **unused: Any) -> None:
-        """Rename; a file that has the new name already goes."""
+    def mv(self, path1: str, path2: str, *, over: str = "OVERWRITE", **unused: Any) -> None:
+        """Rename; a file that has the new name already goes, or with over="NONE" it is FileExistsError."""
         target = self._strip_protocol(path2)
-        self._call("RENAME", method="put", path=path1, destination=target, renameoptions="OVERWRITE")
+        self._call("RENAME", method="put", path=path1, destination=target, renameoptions=over)
 
     def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **settings: Any) -> Any:
         if mode == "rb":
             return _Reader(self, path, mode, block_size or self.blocksize)
         return super()._open(path, mode, block_size, **settings)
 
-    def _replace(self, path: str, content: Callable[[], Any]) -> None:
+    def _replace(self, path: str, content: Callable[[], Any], over: str = "OVERWRITE") -> None:
         path = self._strip_protocol(path)
         folder, _, name = path.rpartition("/")
         # Hidden, so that readers of the folder pass over it.
         unfinished = f"{folder}/.{name}.{uuid.uuid4().hex}"
         try:
-            self._upload(unfinished, content, overwrite=True)
-            self.mv(unfinished, path)
+            self._upload(unfinished, content)
+            self.mv(unfinished, path, over=over)
         except BaseException:
             with suppress(OSError):  # what it failed of is what is told
                 self.rm(unfinished)
             raise
 
-    def _upload(self, path: str, content: Callable[[], Any], *, overwrite: bool) -> None:
+    def _upload(self, path: str, content: Callable[[], Any]) -> None:
         def send(where: str) -> requests.Response:
             body = content()
             try:
@@ -118,7 +117,7 @@ class HdfsOverHttp(WebHDFS):  # type: ignore[misc]
                 getattr(body, "close", lambda: None)()
             return answer
 
-        self._at_datanode("CREATE", path, send, overwrite=str(overwrite).lower(), permission="644")
+        self._at_datanode("CREATE", path, send, overwrite="true", permission="644")
 
     def _at_datanode(
         self, op: str, path: str, ask: Callable[[str], requests.Response], **settings: Any
@@ -175,6 +174,47 @@ class HdfsOverHttp(WebHDFS):  # type: ignore[misc]
             raise OSError(None, f"no answer from the NameNode at {where} or its DataNodes") from None
 
 
+class WholeWrites(ArrowFSWrapper):  # type: ignore[misc]
+    """A file system of Arrow's where a file comes whole or not at all."""
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **unused: Any) -> None:
+        """Write content; with mode "create" only where there is no file, else FileExistsError."""
+        if mode != "create":
+            super().pipe_file(path, value)
+            return
+
+        def write(unfinished: str) -> None:
+            with self.open(unfinished, "wb") as stream:
+                stream.write(value)
+
+        self._place(path, write, over=False)
+
+    def put_file(self, lpath: str, rpath: str, callback: object = None, **unused: Any) -> None:
+        """Write a file of this machine as a whole."""
+        self._place(rpath, partial(super().put_file, lpath), over=True)
+
+    def _place(self, path: str, write: Callable[[str], None], *, over: bool) -> None:
+        path = self._strip_protocol(path)
+        folder, _, name = path.rpartition("/")
+        unfinished = f"{folder}/.{name}.{uuid.uuid4().hex}"
+        self.makedirs(folder, exist_ok=True)
+        try:
+            write(unfinished)
+            if self.exists(path):
+                if not over:
+                    raise FileExistsError(17, "a file is there", path)
+                self.rm_file(path)
+            self.mv(unfinished, path)  # HDFS refuses where another has come meanwhile
+        except BaseException:
+            with suppress(OSError):
+                self.rm_file(unfinished)
+            raise
+
+
+class HdfsByLibrary(WholeWrites, HadoopFileSystem):  # type: ignore[misc]
+    """HDFS through libhdfs."""
+
+
 class _Reader(AbstractBufferedFile):  # type: ignore[misc]
     def _fetch_range(self, start: int, end: int) -> bytes:
         content: bytes = self.fs.cat_file(self.path, start, min(end, self.size))
@@ -220,11 +260,18 @@ def hdfs_filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     parts = urlsplit(url)
     authority = parts.netloc or _default_authority()
     if _libhdfs():
-        from fsspec.implementations.arrow import HadoopFileSystem
-
         host, _, port = authority.partition(":")
-        return HadoopFileSystem(host, int(port or 0)), parts.path or "/"
+        return HdfsByLibrary(host, int(port or 0)), parts.path or "/"
     return _over_http(authority), parts.path or "/"
+
+
+def named_namenode(url: str) -> tuple[str, int] | None:
+    """Host and port of the NameNode of an hdfs:// URL; None where a name service stands for several."""
+    authority = urlsplit(url).netloc or _default_authority()
+    if hadoop_settings().get(f"dfs.ha.namenodes.{authority}"):
+        return None
+    host, _, port = authority.partition(":")
+    return host, int(port or RPC_PORT)
 
 
 def _default_authority() -> str:

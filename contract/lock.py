@@ -22,7 +22,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from contract.errors import InputError, fault
-from contract.storage import is_url, open_storage, told, write_new
+from contract.storage import StorageError, is_url, open_storage, refused, told, write_new
 
 LOCK_NAME = "lock.json"
 BEAT_SECONDS = 10.0
@@ -85,6 +85,8 @@ class FolderLock:
             self._make_folder()
             while not self._create(owner):
                 self._take_over()
+        except StorageError as error:
+            raise InputError(refused(error)) from None
         except OSError as error:
             found = error.strerror or str(error)
             wanted = "a folder that can be made and written to"

@@ -21,6 +21,7 @@ from typing import TextIO
 import fsspec
 
 from contract.errors import InputError, fault
+from contract.refusals import refusal, without_secrets
 
 HADOOP_SCHEMES = {"s3": "s3a", "s3n": "s3a", "gcs": "gs", "abfs": "abfss"}
 """A scheme that may be written -> Hadoop's for the same store; others are Hadoop's own."""
@@ -37,12 +38,13 @@ _SCHEME = re.compile(r"(?:[a-z0-9]+::)*([A-Za-z][A-Za-z0-9+.-]+):/")
 
 
 class StorageError(OSError):
-    """A store, or a folder, could not be read or written; the words of what refused are in `strerror`."""
+    """A store, or a folder, could not be read or written; `strerror` has the place and the store's words."""
 
 
 def refused(error: StorageError) -> str:
     """A sentence for the user on what a store refused."""
-    return f"{error.strerror}; wanted a store that answers and lets you in"
+    place, _, words = str(error.strerror).partition(": ")
+    return refusal(place, words)
 
 
 def open_storage(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -96,6 +98,12 @@ def is_url(place: str) -> bool:
     return _scheme(str(place)) not in LOCAL
 
 
+def store_of(place: str) -> str:
+    """Scheme and bucket, cluster or host of a URL: what answers for it."""
+    scheme, _, rest = place.partition("://")
+    return f"{HADOOP_SCHEMES.get(scheme, scheme)}://{rest.partition('/')[0]}"
+
+
 def has_folders(place: str) -> bool:
     """Whether a folder there can be given another name at once; False in object stores."""
     return (_scheme(place) or "file") in WITH_FOLDERS
@@ -135,10 +143,10 @@ def told(url: str) -> Iterator[None]:
         raise
     except OSError as error:
         words = error.strerror or str(error) or type(error).__name__
-        raise StorageError(error.errno, f"{url}: {words}") from None
+        raise StorageError(error.errno, f"{url}: {without_secrets(words)}") from None
     except Exception as error:  # noqa: BLE001 - of a store's client, any kind
         words = " ".join(str(error).split()) or type(error).__name__
-        raise StorageError(None, f"{url}: {words}") from None
+        raise StorageError(None, f"{url}: {without_secrets(words)}") from None
 
 
 def exists(place: str) -> bool:
@@ -150,9 +158,16 @@ def exists(place: str) -> bool:
         If the store does not say.
     """
     filesystem, path = open_storage(place)
+    if not is_url(place):
+        return os.path.exists(path)
     with told(place):
         filesystem.invalidate_cache()
-        return bool(filesystem.exists(path))
+        try:
+            # fsspec's `exists` takes any refusal for a no.
+            filesystem.info(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
 
 
 def read_whole(place: str) -> bytes:

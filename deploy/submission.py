@@ -17,8 +17,10 @@ import typer
 
 from contract.config import load_config
 from contract.errors import InputError, fault
-from contract.storage import StorageError, absolute, exists, is_url, join, read_whole, refused, remove
+from contract.storage import StorageError, absolute, is_url, join, read_whole, refused, remove
 from etl.config import EtlConfig
+from etl.engine_check import spark_fault
+from etl.places import place_faults
 from etl.telling import LOG, STATUS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,13 +60,15 @@ def place_to_tell(conf: str, overrides: list[str], mode: str) -> str:
     Raises
     ------
     InputError
-        If the configuration is at fault, or names a place that the driver would not find.
+        If the configuration is at fault, names a place that the driver would not find or a store that does
+        not let us in, or if Hail can't run on the Spark that submits.
     """
     config = load_config(EtlConfig, conf, overrides)
     if mode == "cluster" and not is_url(config.out) and not Path(config.out).is_absolute():
         wanted = "a URL, or an absolute path that all nodes see: the driver runs in a folder of its own"
         raise InputError(fault(conf, "out", found=config.out, wanted=wanted))
-    exists(config.out)  # a store that does not answer is told here, in a second
+    if faults := [text for text in (spark_fault(), *place_faults(config)) if text]:
+        raise InputError(faults)
     return join(absolute(config.out), f"submitted-{uuid.uuid4().hex[:12]}")
 
 

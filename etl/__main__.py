@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -26,6 +26,9 @@ from contract.config import load_config
 from contract.errors import InputError
 from contract.storage import StorageError, refused
 from etl.telling import is_seen, tell_status, told_status, told_stream
+
+if TYPE_CHECKING:
+    from etl.config import EtlConfig
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console(stderr=True) if is_seen() else Console(file=told_stream())
@@ -55,7 +58,9 @@ def check(config: ConfigPath, overrides: Overrides = None) -> None:
     from etl.config import EtlConfig
 
     with _faults_told():
-        faults = checked(load_config(EtlConfig, config, overrides or ()))
+        settings = load_config(EtlConfig, config, overrides or ())
+        _check_surroundings(settings)
+        faults = checked(settings)
         if faults:
             raise InputError(faults)
     typer.echo("no faults found")
@@ -85,6 +90,7 @@ def _run(config: str, overrides: Sequence[str]) -> None:
 
     with _faults_told():
         settings = load_config(EtlConfig, config, overrides)
+        _check_surroundings(settings)
     # Faults are told before the engine is stopped: they need not wait for it.
     with engine(settings) as starting, _faults_told():
         from etl.check import check as checked
@@ -95,6 +101,16 @@ def _run(config: str, overrides: Sequence[str]) -> None:
         run_pipeline(settings, console=console, engine=starting)
     report = "" if settings.like else f"\nreport:  {settings.report}"
     typer.echo(f"dataset: {settings.dataset}{report}", file=sys.stdout if is_seen() else console.file)
+
+
+def _check_surroundings(settings: EtlConfig) -> None:
+    """Tell what is wrong with Spark or a store before Java starts, and before each reader tells it again."""
+    from etl.engine_check import spark_fault
+    from etl.places import place_faults
+
+    faults = [text for text in (spark_fault(), *place_faults(settings)) if text]
+    if faults:
+        raise InputError(faults)
 
 
 @app.command()
@@ -111,6 +127,7 @@ def _faults_told() -> Iterator[None]:
     handler = RichHandler(level=logging.WARNING, console=console, show_path=False, show_time=False)
     # A library that is imported before this sets up its own logging: ours takes its place.
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # tells with a traceback what it raises as well
     try:
         yield
     except (InputError, StorageError) as error:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from contract.errors import InputError, faults_in_text, place_in_text
+from contract.refusals import meaning, without_secrets
 from contract.storage import StorageError, exists, read_whole, refused, write_whole
 
 KNOWN_CAUSES = (
@@ -38,6 +39,12 @@ KNOWN_CAUSES = (
         r"Py4JNetworkError|Answer from Java side is empty|while trying to connect to the Java server",
         "a Java process that was ended from outside, often for want of memory",
     ),
+    (
+        r"Cannot run program|PYTHON_VERSION_MISMATCH|worker has different version",
+        "executors without the Python of this project, wanted it at PYSPARK_PYTHON or sent by "
+        "submit_etl.sh --environment",
+    ),
+    (r"UnsupportedClassVersionError", "an older Java than Hail needs, wanted 11 or 17 on every executor"),
 )
 """Pattern in the text of an exception, and what it means for a user."""
 
@@ -65,7 +72,7 @@ def told(error: Exception, *, doing: str, files: Sequence[str], log: str) -> Inp
     if isinstance(error, InputError):
         return error
     if isinstance(error, StorageError):
-        return InputError(f"{doing}: found {refused(error)}")
+        return InputError(f"{doing}: {refused(error)}; steps before it are kept")
     if faults := faults_in_text(str(error)):
         return InputError(faults)
     text = "".join(traceback.format_exception(error))
@@ -76,9 +83,11 @@ def told(error: Exception, *, doing: str, files: Sequence[str], log: str) -> Inp
 
 
 def _cause(error: Exception, text: str) -> str:
-    for pattern, meaning in KNOWN_CAUSES:
+    for pattern, cause in KNOWN_CAUSES:
         if re.search(pattern, text):
-            return meaning
+            return cause
+    if "java." in text and (refusal := meaning(text)):
+        return f"{refusal[0]}, wanted {refusal[1]}"
     # Hail also wraps what a Python task raised: that text may hold anything.
     from_hail = type(error).__module__.startswith("hail.") and "PythonException" not in text
     if from_hail and "Error summary:" in text:
@@ -101,7 +110,7 @@ def _file(text: str, files: Sequence[str]) -> str | None:
 
 
 def _keep(text: str, doing: str, log: str) -> str:
-    line = f"{datetime.now().isoformat(timespec='seconds')} {doing}\n{text}\n"
+    line = f"{datetime.now().isoformat(timespec='seconds')} {doing}\n{without_secrets(text)}\n"
     try:
         before = read_whole(log) if exists(log) else b""
         write_whole(log, before + line.encode())

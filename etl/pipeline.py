@@ -20,11 +20,12 @@ from contract.config import digest
 from contract.errors import InputError, fault
 from contract.lock import lock_of
 from contract.provenance import file_digest, software_versions, source_digest, stream_digest
-from contract.storage import CHANGES, exists, is_url, join, open_storage
+from contract.storage import CHANGES, StorageError, exists, is_url, join, open_storage
 from etl.config import EtlConfig
 from etl.failures import told
 from etl.ingest.files import open_source
 from etl.like.table import LIKE_STEPS
+from etl.places import stores
 from etl.progress import shown
 from etl.session import Engine, starting
 from etl.steps import STEPS
@@ -84,7 +85,7 @@ def has_work(config: EtlConfig) -> bool:
     """Whether a run would compute anything; False also where faults of the inputs keep it from starting."""
     try:
         return not all(status.done for status in plan(config))
-    except InputError:
+    except (InputError, StorageError):
         return False
 
 
@@ -100,7 +101,8 @@ def _engine(config: EtlConfig) -> AbstractContextManager[Engine]:
             Path(root).mkdir(parents=True, exist_ok=True)
         log = join(root, "hail.log") if Path(root).is_dir() else None
     shared = join(root, f"scratch-{uuid.uuid4().hex[:12]}")
-    return starting(config.spark, log=log, brief=_input_bytes(config) < BRIEF_BYTES, shared=shared)
+    brief = _input_bytes(config) < BRIEF_BYTES
+    return starting(config.spark, log=log, brief=brief, shared=shared, places=[*stores(config)])
 
 
 def run(config: EtlConfig, *, console: Console, engine: Engine | None = None) -> None:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ from typing import Any
 
 from contract.storage import StorageError, hadoop_name, remove, spark_settings_of_stores
 from etl.config import SparkConfig
+from etl.engine_check import USABLE_JAVA, check_engine
 
-USABLE_JAVA = ("11", "17")
 VALUES_PER_PARTITION = 50_000_000
 SECONDS_TO_END = 10
 """How long Java may take to end when it is told to."""
@@ -65,7 +65,8 @@ class StartingEngine(Engine):
     Spark starts at once, and a step can begin before Hail runs, or before it starts.
     """
 
-    def __init__(self, conf: dict[str, str], scratch: Scratch, log: str) -> None:
+    def __init__(self, conf: dict[str, str], scratch: Scratch, log: str, places: Sequence[str] = ()) -> None:
+        self._places = places
         self._conf, self._scratch, self._shared, self._log = conf, scratch.own, scratch.shared, log
         self._given_up = threading.Event()
         self._stage = threading.Lock()
@@ -124,7 +125,9 @@ class StartingEngine(Engine):
             context.setLogLevel("ERROR")
             context.addPyFile(_zip_packages(self._scratch))
             _fit_shuffles(context)
-            return context
+        on_a_cluster = re.match(r"local(\[|$)", context.master) is None
+        check_engine(context, self._places, on_a_cluster=on_a_cluster)
+        return context
 
     def _start_hail(self) -> Any:
         hail = import_module("hail")
@@ -161,7 +164,12 @@ class Scratch:
 
 @contextmanager
 def starting(
-    config: SparkConfig, *, log: str | None = None, brief: bool = False, shared: str | None = None
+    config: SparkConfig,
+    *,
+    log: str | None = None,
+    brief: bool = False,
+    shared: str | None = None,
+    places: Sequence[str] = (),
 ) -> Iterator[Engine]:
     """Run a block while Spark and Hail start: embedded Spark by default, the cluster's under spark-submit.
 
@@ -177,6 +185,8 @@ def starting(
         Fit Java to a run of minutes.
     shared
         A folder or URL for what Hail keeps meanwhile on a cluster; None: a temporary one.
+    places
+        A URL of each store that Java must reach, which it is asked before anything else.
     """
     if _hail_runs():
         yield Engine()
@@ -184,7 +194,9 @@ def starting(
     with tempfile.TemporaryDirectory(prefix="exoshard-", ignore_cleanup_errors=True) as own:
         is_local = not _submitted() and config.master.startswith("local")
         scratch = Scratch(own, own if is_local or shared is None else shared)
-        engine = StartingEngine(spark_settings(config, brief=brief), scratch, log or f"{own}/hail.log")
+        engine = StartingEngine(
+            spark_settings(config, brief=brief), scratch, log or f"{own}/hail.log", places
+        )
         try:
             yield engine
         finally:

@@ -140,3 +140,15 @@ def test_engine__starts_nothing_where_nothing_is_to_do(finished: Study, monkeypa
 def test_engine__starts_nothing_where_the_inputs_are_at_fault(mini: MiniInputs):
     mini.vcf.unlink()
     assert not has_work(load_config(EtlConfig, mini.write_config()))
+
+
+@pytest.mark.usefixtures("hail_session")
+@pytest.mark.parametrize("url", ["hdfs://namenode:8020/x", "s3a://bucket/x"])
+def test_write_where_java_can__is_still_needed(url: str):
+    """Where the first call raises no more, Hail has learned these schemes: `write_where_java_can` can go."""
+    import hail as hl
+
+    backend = hl.current_backend()
+    with pytest.raises(ValueError, match="no file system found for url"):
+        type(backend).validate_file(backend, url)
+    backend.validate_file(url)
