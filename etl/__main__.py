@@ -29,6 +29,8 @@ from etl.telling import is_seen, tell_status, told_status, told_stream
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console(file=told_stream())
+REFUSED = 2
+"""Exit status where an input is refused."""
 
 ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file, see conf/")]
 Overrides = Annotated[
@@ -64,9 +66,8 @@ def check(config: ConfigPath, overrides: Overrides = None) -> None:
 @app.command()
 def run(config: ConfigPath, overrides: Overrides = None) -> None:
     """Run every step that is not up to date."""
-    earlier = told_status()
-    if earlier:  # what an input is refused for is not mended by YARN's next attempt
-        raise typer.Exit(earlier)
+    if told_status() == REFUSED:  # that is not mended by YARN's next attempt, as the loss of a node is
+        raise typer.Exit(REFUSED)
     try:
         _run(config, overrides or ())
     except typer.Exit as end:
@@ -116,7 +117,7 @@ def _faults_told() -> Iterator[None]:
     except (InputError, StorageError) as error:
         for text in error.faults if isinstance(error, InputError) else [refused(error)]:
             console.print(f"[bold red]error[/] {escape(text)}", highlight=False, markup=True, soft_wrap=True)
-        raise typer.Exit(2) from None
+        raise typer.Exit(REFUSED) from None
 
 
 if __name__ == "__main__":
