@@ -1,4 +1,4 @@
-"""The ETL on a real YARN and HDFS of two nodes each: the dataset of one machine, whatever is lost meanwhile."""
+"""The ETL on a real YARN and HDFS of two nodes each: the dataset of one machine, whatever a run loses."""
 
 import os
 import shutil
