@@ -29,8 +29,8 @@ from etl.telling import is_seen, tell_status, told_status, told_stream
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console(file=told_stream())
-REFUSED = 2
-"""Exit status where an input is refused."""
+LOST, REFUSED = 1, 2
+"""Exit status where something that a run needs was lost, and where an input is refused."""
 
 ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file, see conf/")]
 Overrides = Annotated[
@@ -117,7 +117,13 @@ def _faults_told() -> Iterator[None]:
     except (InputError, StorageError) as error:
         for text in error.faults if isinstance(error, InputError) else [refused(error)]:
             console.print(f"[bold red]error[/] {escape(text)}", highlight=False, markup=True, soft_wrap=True)
-        raise typer.Exit(REFUSED) from None
+        raise typer.Exit(_status_of(error)) from None
+
+
+def _status_of(error: Exception) -> int:
+    from etl.failures import LostProcessError
+
+    return LOST if isinstance(error, LostProcessError) else REFUSED
 
 
 if __name__ == "__main__":
