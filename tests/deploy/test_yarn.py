@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,12 +110,15 @@ def submit(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., Submitted
     """Submits the cohort; what still runs at the end of a test is ended."""
     begun: list[Submitted] = []
 
-    def begin(mode: str, *overrides: str, spark: Mapping[str, str] | None = None) -> Submitted:
+    def begin(
+        mode: str, *overrides: str, spark: Mapping[str, str] | None = None, environment: str = ""
+    ) -> Submitted:
         out = f"{root(cluster.state, 'hdfs')}/{tmp_path.name}"
         settings = {**spark_settings(cluster.state, "hdfs"), **(spark or {})}
         options = [word for item in settings.items() for word in ("--conf", "=".join(item))]
         script = ["bash", "deploy/submit_etl.sh", "--master", "yarn", "--deploy-mode", mode]
         own = ["--log", str(tmp_path / "spark.log"), *SIZES, *options]
+        own += ["--environment", environment] if environment else []
         shown = tmp_path / "shown"
         with shown.open("wb") as stream:
             process = subprocess.Popen(
@@ -155,6 +159,17 @@ def containers_of(cluster: Cluster, kind: bytes) -> dict[int, str]:
                 found[process.pid] = Path(os.readlink(proc / "cwd")).relative_to(place).parts[0]
         except OSError:
             continue
+    return found
+
+
+def pythons_of(cluster: Cluster) -> set[str]:
+    """Pythons that tasks or drivers run with, in YARN's containers."""
+    found = set()
+    for process in processes.containers(Path(cluster.state.folder)):
+        with suppress(OSError):
+            words = (Path("/proc") / str(process.pid) / "cmdline").read_bytes().split(b"\0")
+            if b"python" in os.path.basename(words[0]):
+                found.add(words[0].decode())
     return found
 
 
@@ -255,3 +270,31 @@ def test_submit_etl__what_is_lost_in_mid_run_changes_nothing(
     finally:
         if lost:
             cluster.restart(lost)
+
+
+@pytest.mark.parametrize(("mode", "option"), [("client", "--executors"), ("cluster", None)])
+def test_pack_env__nodes_need_no_environment(
+    cluster: Cluster, submit: Callable[..., Submitted], tmp_path: Path, mode: str, option: str | None
+):
+    archive = tmp_path / "env.tar.gz"
+    packed = subprocess.run(
+        ["bash", "deploy/pack_env.sh", *filter(None, [option]), str(archive)],
+        env={**os.environ, "PYTHON": sys.executable},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    if "pack_env:" not in packed.stdout and "error sending request" in packed.stderr:
+        pytest.skip("no package registry answers")
+    assert packed.returncode == 0, packed.stderr
+    place = f"{root(cluster.state, 'hdfs')}/{mode}.tar.gz"
+    filesystem, inside = open_storage(place)
+    filesystem.put_file(str(archive), inside)
+    archive.unlink()
+    run = submit(mode, environment=place)
+    run.wait_until("01_ingest")
+    pythons = pythons_of(cluster)
+    check_whole(cluster, run)
+    assert pythons == {"./environment/bin/python"}
