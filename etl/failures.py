@@ -16,6 +16,18 @@ from contract.errors import InputError, faults_in_text, place_in_text
 from contract.refusals import meaning, without_secrets
 from contract.storage import StorageError, exists, read_whole, refused, write_whole
 
+LOST = (
+    (
+        r"Python worker exited unexpectedly|Python worker failed to connect back|ExecutorLostFailure",
+        "a task whose process was ended from outside, often for want of memory",
+    ),
+    (
+        r"Py4JNetworkError|Answer from Java side is empty|while trying to connect to the Java server",
+        "a Java process that was ended from outside, often for want of memory",
+    ),
+)
+"""Causes that the same run may not meet again, in the form of KNOWN_CAUSES."""
+
 KNOWN_CAUSES = (
     (
         r"No space left on device|\[Errno 28\]|Disk quota exceeded|\[Errno 122\]",
@@ -26,18 +38,11 @@ KNOWN_CAUSES = (
         "too little memory for Java, wanted a larger spark.driver_memory (on a cluster, also of executors)",
     ),
     (r"\b(Arrow)?MemoryError\b", "too little memory for Python, wanted more, or fewer cores in spark.master"),
-    (
-        r"Python worker exited unexpectedly|Python worker failed to connect back|ExecutorLostFailure",
-        "a task whose process was ended from outside, often for want of memory",
-    ),
+    *LOST,
     (
         r"JAVA_GATEWAY_EXITED",
         "a Java process that ended at its start (its words are in hail.log), "
         "wanted settings of `spark` that it accepts",
-    ),
-    (
-        r"Py4JNetworkError|Answer from Java side is empty|while trying to connect to the Java server",
-        "a Java process that was ended from outside, often for want of memory",
     ),
     (
         r"Cannot run program|PYTHON_VERSION_MISMATCH|worker has different version",
@@ -53,6 +58,10 @@ WRAPPERS = ("Py4JJavaError", "FatalError", "HailUserError", "PythonException", "
 
 _SYSTEM_ERROR = re.compile(r"\[Errno (\d+)\] [^:\n]+(?:: '([^'\n]+)')?")
 _PYTHON_ERROR = re.compile(r"^(?:\w+\.)*([A-Z]\w*(?:Error|Exception))\b", re.MULTILINE)
+
+
+class LostProcessError(InputError):
+    """A process of the run was ended from outside: no input is at fault."""
 
 
 def told(error: Exception, *, doing: str, files: Sequence[str], log: str) -> InputError:
@@ -79,7 +88,9 @@ def told(error: Exception, *, doing: str, files: Sequence[str], log: str) -> Inp
     place = place_in_text(text) or _file(text, files)
     while_reading = f" while working on {place}" if place else ""
     kept = _keep(text, doing, log)
-    return InputError(f"{doing}: found {_cause(error, text)}{while_reading}; {kept}")
+    cause = _cause(error, text)
+    kind = LostProcessError if cause in dict(LOST).values() else InputError
+    return kind(f"{doing}: found {cause}{while_reading}; {kept}")
 
 
 def _cause(error: Exception, text: str) -> str:

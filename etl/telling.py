@@ -25,7 +25,7 @@ class Telling(io.TextIOBase):
 
     def __init__(self, place: str, beside: TextIO) -> None:
         self._place, self._beside = place, beside
-        self._text = ""
+        self._text = _left(place + LOG)  # by an earlier attempt of this run
 
     @override
     def write(self, text: str) -> int:
@@ -57,8 +57,8 @@ def told_status() -> int | None:
     place = os.environ.get(VARIABLE)
     if not place:
         return None
-    with suppress(OSError, ValueError):
-        return int(read_whole(place + STATUS))
+    with suppress(ValueError):
+        return int(_left(place + STATUS))
     return None
 
 
@@ -68,3 +68,10 @@ def tell_status(status: int) -> None:
     if place:
         with suppress(OSError):
             write_whole(place + STATUS, str(status).encode())
+
+
+def _left(place: str) -> str:
+    try:
+        return read_whole(place).decode()
+    except OSError:
+        return ""

@@ -1,4 +1,5 @@
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -195,35 +196,132 @@ def test_submit_train__told_to_end_saves(tmp_path):
     )
 
 
+def etl_words(tmp_path: Path, *options: str, **environment: str) -> list[str]:
+    """The words of the command that submits an ETL."""
+    given = {"PYTHON": sys.executable, "SPARK_HOME": str(tmp_path / "spark"), "PYSPARK_PYTHON": ""}
+    given |= {"HADOOP_CONF_DIR": str(tmp_path)}
+    arguments = ("--dry-run", *options, "conf/etl/demo.yaml", f"out={tmp_path}/out", "profile=bipex")
+    done = submit("submit_etl.sh", *arguments, **(given | environment))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return shlex.split(done.stdout)
+
+
+def settings_in(words: list[str]) -> dict[str, str]:
+    """What stands behind each --conf of a command."""
+    given = [words[place + 1] for place, word in enumerate(words) if word == "--conf"]
+    return dict(text.split("=", 1) for text in given)
+
+
+def after(words: list[str], option: str) -> list[str]:
+    """The one list that an option is given."""
+    (place,) = (place for place, word in enumerate(words) if word == option)
+    return words[place + 1].split(",")
+
+
 def test_submit_etl__hands_options_to_spark_and_settings_to_the_run(tmp_path):
-    spark = executable(tmp_path / "spark" / "bin" / "spark-submit", ECHO)
-    python = PROJECT / ".venv" / "bin" / "python"
-    if not python.exists():
-        pytest.skip("no .venv in the checkout")
     options = ("--master", "spark://host:7077")
-    done = submit(
-        "submit_etl.sh", *options, "conf/etl/x.yaml", "profile=bipex", SPARK_HOME=str(tmp_path / "spark")
-    )
-    words = done.stdout.splitlines()
-    assert words[0] == str(spark)
-    assert words[-6:] == [*options, f"{PROJECT}/etl/__main__.py", "run", "conf/etl/x.yaml", "profile=bipex"]
-    settings = dict(word.split("=", 1) for word in words if word.startswith("spark."))
-    assert Path(settings["spark.jars"]).is_file()
-    assert settings["spark.executor.extraClassPath"] == "./hail-all-spark.jar"
-    assert settings["spark.serializer"] == "org.apache.spark.serializer.KryoSerializer"
-    assert settings["spark.kryo.registrator"] == "is.hail.kryo.HailKryoRegistrator"
+    words = etl_words(tmp_path, *options)
+    assert words[:3] == [f"{tmp_path}/spark/bin/spark-submit", "--deploy-mode", "client"]
+    settings = (f"out={tmp_path}/out", "profile=bipex")
+    assert words[-7:] == [*options, f"{PROJECT}/etl/__main__.py", "run", "conf/etl/demo.yaml", *settings]
+    given = settings_in(words)
+    assert Path(given["spark.jars"]).is_file()
+    assert given["spark.driver.extraClassPath"] == given["spark.jars"]
+    assert given["spark.executor.extraClassPath"] == "./hail-all-spark.jar"
+    assert given["spark.serializer"] == "org.apache.spark.serializer.KryoSerializer"
+    assert given["spark.kryo.registrator"] == "is.hail.kryo.HailKryoRegistrator"
+    assert not {"--archives", "--files"} & set(words)
+
+
+def test_submit_etl__code_and_configuration_travel_in_cluster_mode(tmp_path):
+    words = etl_words(tmp_path, "--master=yarn", "--deploy-mode=cluster")
+    assert after(words, "--files") == ["conf/etl/demo.yaml"]
+    (code,) = after(words, "--archives")
+    assert code.endswith("/exoshard.zip#exoshard")
+    assert words[words.index("run") + 1] == "demo.yaml"
+    given = settings_in(words)
+    for side in ("driver", "executor"):
+        assert given[f"spark.{side}.extraClassPath"] == "./hail-all-spark.jar"
+    for setting in ("spark.yarn.appMasterEnv.PYSPARK_PYTHON", "spark.executorEnv.PYSPARK_PYTHON"):
+        assert given[setting] == sys.executable
+    assert given["spark.yarn.appMasterEnv.EXOSHARD_TOLD"].startswith(f"{tmp_path}/out/submitted-")
+    assert not Path(code.partition("#")[0]).exists()  # a dry run leaves nothing
+
+
+@pytest.mark.parametrize("mode", ["client", "cluster"])
+def test_submit_etl__what_the_user_sends_goes_beside_our_own(tmp_path, mode: str):
+    own = ("--jars", "/a/x.jar,/b/y.jar", "--files=/a/log.xml", "--archives", "/a/data.zip#data")
+    options = ("--master", "yarn", "--deploy-mode", mode, "--environment", "hdfs:///env.tar.gz", *own)
+    words = etl_words(tmp_path, *options)
+    given = settings_in(words)
+    assert given["spark.jars"].endswith("hail-all-spark.jar,/a/x.jar,/b/y.jar")
+    assert given["spark.executor.extraClassPath"] == "./hail-all-spark.jar:./x.jar:./y.jar"
+    assert after(words, "--files")[-1] == "/a/log.xml"
+    assert after(words, "--archives")[-2:] == ["hdfs:///env.tar.gz#environment", "/a/data.zip#data"]
+
+
+def test_submit_etl__in_cluster_mode_the_driver_too_takes_its_python_from_the_environment(tmp_path):
+    options = ("--master", "yarn", "--deploy-mode", "cluster", "--environment", "hdfs:///env.tar.gz")
+    given = settings_in(etl_words(tmp_path, *options, PYSPARK_PYTHON="/elsewhere/python"))
+    python = "./environment/bin/python"
+    assert given["spark.executorEnv.PYSPARK_PYTHON"] == python
+    assert given["spark.yarn.appMasterEnv.PYSPARK_PYTHON"] == python
+    assert given["spark.yarn.appMasterEnv.PYSPARK_DRIVER_PYTHON"] == python
+    assert given["spark.yarn.appMasterEnv.SPARK_HOME"].startswith("./environment/lib/python3.11/")
+
+
+def test_submit_etl__help_is_the_script_s_own(tmp_path):
+    done = submit("submit_etl.sh", "--help", PYTHON="/absent")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Run the ETL on a Spark cluster: ")
+    for word in ("--environment FILE", "--log FILE", "--dry-run", "PYSPARK_PYTHON", "--deploy-mode cluster"):
+        assert word in done.stdout
+    assert "set -e" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["--master", "yarn"],
+            "found no HADOOP_CONF_DIR, wanted the folder with the cluster's core-site.xml",
+        ),
+        (["--deploy-mode", "far"], "found --deploy-mode far, wanted client or cluster"),
+        (
+            ["--deploy-mode=cluster", "--master=spark://a:7077"],
+            "found --deploy-mode cluster with master 'spark://a:7077', wanted yarn",
+        ),
+        (["--deploy-mode", "cluster"], "found --deploy-mode cluster with master '', wanted yarn"),
+    ],
+)
+def test_submit_etl__says_what_is_wrong_with_an_option(arguments: list[str], told: str):
+    done = submit("submit_etl.sh", *arguments, "conf/etl/demo.yaml", HADOOP_CONF_DIR="", YARN_CONF_DIR="")
+    assert done.returncode == 2
+    assert told in done.stderr
+
+
+def test_submit_etl__an_option_without_its_value():
+    for option in ("--log", "--environment", "--jars", "--files", "--archives", "--master", "--deploy-mode"):
+        done = submit("submit_etl.sh", option)
+        assert done.returncode == 2
+        assert done.stderr == f"submit_etl: found nothing after {option}, wanted its value\n"
+
+
+def test_submit_etl__a_configuration_that_is_not_there_and_one_at_fault(tmp_path):
+    absent = submit("submit_etl.sh", "absent.yaml", PYTHON=sys.executable)
+    assert absent.stderr == "submit_etl: found no file absent.yaml, wanted a configuration\n"
+    faulty = submit("submit_etl.sh", "conf/etl/demo.yaml", f"out={tmp_path}", "x=1", PYTHON=sys.executable)
+    assert (absent.returncode, faulty.returncode) == (2, 2)
+    (line,) = faulty.stderr.splitlines()
+    assert line.startswith("error ")
+    assert "x" in line
 
 
 @pytest.mark.parametrize(
     ("script", "arguments", "told"),
     [
         ("submit_etl.sh", ["--master", "yarn"], "found no configuration among the arguments"),
-        (
-            "submit_etl.sh",
-            ["--deploy-mode", "cluster", "x.yaml"],
-            "found --deploy-mode cluster, wanted client",
-        ),
-        ("submit_etl.sh", ["--deploy-mode=cluster", "x.yml"], "found --deploy-mode cluster, wanted client"),
         ("submit_train.sh", ["-np", "2"], "found no configuration among the arguments"),
         ("submit_train.sh", ["x.yaml"], "found no -np, wanted the number of ranks"),
     ],

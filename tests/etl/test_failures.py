@@ -14,7 +14,7 @@ from contract.config import load_config
 from contract.errors import InputError, working_on
 from etl.__main__ import app
 from etl.config import EtlConfig
-from etl.failures import told
+from etl.failures import LostProcessError, told
 from etl.pipeline import run
 from tests.etl.mini import MiniInputs
 
@@ -172,3 +172,12 @@ def test_run__an_interrupt_is_no_failure(mini: MiniInputs, monkeypatch: pytest.M
     monkeypatch.setattr("etl.steps.ingest.work", work)
     with pytest.raises(KeyboardInterrupt):
         run(load_config(EtlConfig, mini.write_config()), console=Console(quiet=True))
+
+
+def test_told__what_was_lost_is_no_fault_of_an_input(tmp_path: Path):
+    for text in ("Py4JNetworkError: Answer from Java side is empty", "Python worker exited unexpectedly"):
+        error = told(caught(RuntimeError(text)), doing=STEP, files=(), log=str(tmp_path / "log"))
+        assert isinstance(error, LostProcessError)
+        assert "ended from outside" in str(error)
+    error = told(caught(RuntimeError("Java heap space")), doing=STEP, files=(), log=str(tmp_path / "log"))
+    assert not isinstance(error, LostProcessError)
