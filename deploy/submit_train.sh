@@ -5,7 +5,13 @@
 #   deploy/submit_train.sh -np 4 conf/train/cnn.yaml
 #   deploy/submit_train.sh -np 16 -H node1:8,node2:8 -p 22 conf/train/cnn.yaml
 #   LAUNCHER=torchrun deploy/submit_train.sh --standalone --nproc-per-node 4 conf/train/cnn.yaml
+#   deploy/submit_train.sh --gpus 8 conf/train/cnn.yaml
 #   deploy/submit_train.sh --elastic -np 8 --host-discovery-script ./hosts.sh conf/train/cnn.yaml
+#
+# --gpus N trains on N GPUs of this host, one rank on each (-np N or --standalone --nproc-per-node N), after a look at
+# the driver, torch and NCCL: what is missing is told before any rank starts. It sets run.device=cuda. With -H or
+# --elastic say -np too; the packages are then looked at here, and each rank asks for a GPU of its own host. With
+# torchrun's --nnodes every node says --gpus N.
 #
 # --elastic goes on with the ranks that are left when a rank ends, and with new ones when hosts come. The
 # script prints a line "host:ranks" for each host that there is now; with -H instead the hosts are always the
@@ -30,10 +36,17 @@ die() { printf 'submit_train: %s\n' "$*" >&2; exit 2; }
 
 options=()
 elastic=
+gpus=
 while [ $# -gt 0 ] && [[ $1 != *.yaml && $1 != *.yml ]]; do
-    if [ "$1" = --elastic ]; then elastic=yes; else options+=("$1"); fi
+    case "$1" in
+        --elastic) elastic=yes ;;
+        --gpus) gpus=${2:-nothing}; [ $# -lt 2 ] || shift ;;
+        --gpus=*) gpus=${1#*=}; gpus=${gpus:-nothing} ;;
+        *) options+=("$1") ;;
+    esac
     shift
 done
+[[ ${gpus:-1} =~ ^[1-9][0-9]*$ ]] || die "--gpus: found $gpus, wanted the number of GPUs of a host"
 [ $# -gt 0 ] || die "found no configuration among the arguments, wanted conf/train/NAME.yaml after the launcher's options"
 case "$1" in /*) config=$1 ;; *) config=$PWD/$1 ;; esac
 shift
@@ -53,10 +66,27 @@ take() {
     options=(${rest[@]+"${rest[@]}"})
 }
 
+# One rank on each of this host's GPUs, and a sentence where GPUs can't be used.
+add_gpu_options() {
+    local launcher=$1 here=$gpus value='' told
+    if [ "$launcher" = torchrun ]; then
+        given '--nproc[-_]per[-_]node' || options+=(--nproc-per-node "$gpus")
+        given '--standalone|--nnodes|--rdzv[-_][a-z]*|--master[-_][a-z]*' || options=(--standalone "${options[@]}")
+    elif [ -n "$elastic" ] || given '-H|--hosts|-hostfile|--hostfile'; then
+        given '-np|--num-proc' || die "found --gpus for many hosts without -np, wanted the number of all ranks"
+        here=0
+    else
+        for name in -np --num-proc; do take "$name"; done
+        [ "${value:-$gpus}" = "$gpus" ] || die "found $value ranks and --gpus $gpus, wanted one rank for each GPU"
+        options+=(-np "$gpus")
+    fi
+    told=$(cd "$root" && "$python" -m deploy.gpus "$here" "$launcher") || die "--gpus $gpus: ${told:-the look at them failed as above}"
+}
+
 # Horovod's options for ranks that come and go. Horovod tells ranks nothing of hosts that come before its ranks
 # listen: for the first minute the hosts are those of the first answer.
 add_elastic_options() {
-    local value= hosts
+    local value='' hosts
     if given --host-discovery-script; then
         take --host-discovery-script
         [ -x "$value" ] || die "--host-discovery-script: found $value, wanted a program that prints host:ranks lines"
@@ -71,6 +101,7 @@ add_elastic_options() {
     hosts=$("$value") || die "--host-discovery-script: found status $? from $value, wanted lines host:ranks"
     [ -n "$hosts" ] || die "--host-discovery-script: found no host from $value, wanted lines host:ranks"
     printf '%s\n' "$hosts" >"$work/first"
+    # shellcheck disable=SC2016 # for the shell of the new script
     printf '#!/bin/sh\nif [ $(($(date +%%s) - %s)) -lt %s ]; then cat "%s"; else exec "%s"; fi\n' \
         "$(date +%s)" "${SETTLING:-60}" "$work/first" "$value" >"$work/discover"
     chmod +x "$work/discover"
@@ -86,16 +117,19 @@ add_elastic_options() {
     fi
 }
 
+[ -z "$gpus" ] || set -- run.device=cuda "$@"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 case "${LAUNCHER:-horovodrun}" in
     horovodrun)
-        given '-np|--num-proc' || die "found no -np, wanted the number of ranks"
+        [ -n "$gpus" ] || given '-np|--num-proc' || die "found no -np, wanted the number of ranks"
         [ -x "$horovodrun" ] || die "found no $horovodrun, wanted Horovod beside $python; run make setup or set PYTHON"
+        [ -z "$gpus" ] || add_gpu_options horovodrun
         [ -z "$elastic" ] || add_elastic_options
         command=("$horovodrun" --gloo ${options[@]+"${options[@]}"} "$python" -m train) ;;
     torchrun)
         [ -z "$elastic" ] || die "found --elastic with torchrun, wanted horovodrun"
+        [ -z "$gpus" ] || add_gpu_options torchrun
         command=("$python" -m torch.distributed.run ${options[@]+"${options[@]}"} -m train) ;;
     *) die "LAUNCHER: found $LAUNCHER, wanted horovodrun or torchrun" ;;
 esac

@@ -3,7 +3,9 @@
 #
 #   deploy/horovod/build.sh [python]        default: .venv/bin/python of this checkout
 #
-# HOROVOD_GPU_OPERATIONS=NCCL builds for CUDA; by default the build uses gloo on CPUs.
+# With NCCL where CUDA is found (nvcc, and a torch with the same CUDA), with gloo on CPUs elsewhere.
+# HOROVOD_GPU_OPERATIONS=NCCL asks for CUDA, HOROVOD_GPU_OPERATIONS= (empty) for CPUs. NCCL is torch's own, or the
+# one that HOROVOD_NCCL_HOME, HOROVOD_NCCL_INCLUDE and HOROVOD_NCCL_LIB name, or the system's.
 # EXOSHARD_CACHE moves the folder in which the finished wheel is kept.
 set -euo pipefail
 
@@ -12,7 +14,7 @@ sha256=92a43f5a94c43907a56805bad15f19700c62ffc83b7ca483f9e104e229f67ef0
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 python=${1:-$here/../../.venv/bin/python}
-gpu=${HOROVOD_GPU_OPERATIONS:-}
+gpu=${HOROVOD_GPU_OPERATIONS-where-found}
 : "${HOME:=$(cd ~ && pwd)}" # unset in some containers
 cache=${EXOSHARD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/exoshard}/wheels
 
@@ -30,11 +32,42 @@ torch_version=$("$python" -c 'import importlib.metadata as m; print(m.version("t
 platform=$("$python" -c 'import sys, sysconfig
 print(f"cp{sys.version_info[0]}{sys.version_info[1]}-{sysconfig.get_platform()}")')
 script_digest=$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-12)
+
+has_nvcc() { # its usual place is on few search paths
+    export PATH=$PATH${CUDA_HOME:+:$CUDA_HOME/bin}:/usr/local/cuda/bin
+    command -v nvcc >/dev/null
+}
+
+# A torch with CUDA is no CUDA to build with, nor is a toolkit of another one than torch's.
+find_operations() {
+    local toolkit torch_cuda
+    gpu=
+    has_nvcc || return 0
+    torch_cuda=$("$python" -c 'import torch; print(torch.version.cuda or "")')
+    toolkit=$(nvcc --version | sed -n 's/.*release \([0-9.]*\).*/\1/p')
+    if [ -n "$torch_cuda" ] && [ "${torch_cuda%%.*}" = "${toolkit%%.*}" ]; then
+        say "CUDA $toolkit is here: Horovod with NCCL"
+        gpu=NCCL
+    elif [ -n "$torch_cuda" ]; then
+        say "nvcc is of CUDA $toolkit and torch of $torch_cuda: Horovod for CPUs"
+    fi
+}
+
+case "$gpu" in
+    where-found) find_operations ;;
+    NCCL) has_nvcc || true ;;
+    '') ;;
+    *) die "HOROVOD_GPU_OPERATIONS: found $gpu, wanted NCCL, or nothing for CPUs" ;;
+esac
+unset HOROVOD_GPU_OPERATIONS
+[ -z "$gpu" ] || export HOROVOD_GPU_OPERATIONS=$gpu
 kept=$cache/horovod-$version-torch-$torch_version-$platform-${gpu:-cpu}-$script_digest
 
 install_wheel() {
     "$python" -m pip install --quiet --no-index --no-deps --force-reinstall "$1"
     "$python" -c 'import horovod.torch' || die "the wheel $1 installed, but horovod.torch does not import"
+    [ -z "$gpu" ] || "$bin/horovodrun" --check-build | grep -qF "[X] $gpu" ||
+        die "horovodrun --check-build: found no [X] $gpu, wanted it from $1; remove the wheel and try again"
 }
 
 check_tools() {
@@ -69,6 +102,17 @@ fetch_source() {
         "$source/cmake/Modules/FindPytorch.cmake"
 }
 
+# The linker wants a name without a version, which torch's NCCL lacks.
+use_nccl_of_torch() {
+    local nccl
+    nccl=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/nvidia/nccl
+    [ -z "${HOROVOD_NCCL_HOME-}${HOROVOD_NCCL_INCLUDE-}${HOROVOD_NCCL_LIB-}" ] || return 0
+    [ -f "$nccl/include/nccl.h" ] && [ -f "$nccl/lib/libnccl.so.2" ] || return 0
+    mkdir "$work/nccl"
+    ln -s "$nccl/lib/libnccl.so.2" "$work/nccl/libnccl.so"
+    export HOROVOD_NCCL_INCLUDE=$nccl/include HOROVOD_NCCL_LIB=$work/nccl HOROVOD_NCCL_LINK=SHARED
+}
+
 fail() {
     local saved
     mkdir -p "$cache"
@@ -92,6 +136,7 @@ build_wheel() {
         (((SECONDS - started) % 10)) || say "building, $((SECONDS - started)) s, $(progress)"
     done
     wait "$pid" || fail "the build failed"
+    [ -z "$gpu" ] || grep -q 'Found NCCL (include' "$log" || fail "the build left NCCL out"
     say "built in $((SECONDS - started)) s"
 }
 
@@ -114,9 +159,10 @@ if ! compgen -G "$kept/horovod-*.whl" >/dev/null; then
     log=$work/build.log
     say "building $version for torch $torch_version (about two minutes, once per machine)"
     fetch_source
+    [ -z "$gpu" ] || use_nccl_of_torch
     build_wheel
     keep_wheel
 fi
 wheels=("$kept"/horovod-*.whl)
 install_wheel "${wheels[0]}"
-say "$version is installed for torch $torch_version"
+say "$version is installed for torch $torch_version${gpu:+, with $gpu}"
