@@ -1,4 +1,5 @@
 import gzip
+import io
 import shlex
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from typer.testing import CliRunner
 
 from contract.config import load_config
 from contract.errors import InputError
-from etl.__main__ import app
+from etl.__main__ import app, console
 from etl.bgzf import END_OF_FILE, compress
 from etl.config import EtlConfig
 from etl.ingest.header import read_header
@@ -177,10 +178,12 @@ def test_plan__cluster_ends_with_the_command(tmp_path):
         assert told in text
 
 
-def test_plan__sizes_belong_to_cluster(capfd):
+def test_plan__sizes_belong_to_cluster(monkeypatch):
+    written = io.StringIO()
+    monkeypatch.setattr(console, "file", written)
     status, _ = planned("--cores", "4")
     assert status == 2
-    assert "found no --cluster, wanted --cluster beside them" in capfd.readouterr().err
+    assert "found no --cluster, wanted --cluster beside them" in written.getvalue()
 
 
 def test_plan__cluster_tells_what_is_absent(tmp_path):
