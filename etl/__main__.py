@@ -23,7 +23,7 @@ if __package__ in (None, ""):  # started as a file, by spark-submit; on YARN the
     sys.path.insert(0, str(sent if (sent / "etl").is_dir() else Path(__file__).resolve().parent.parent))
 
 from contract.config import load_config
-from contract.errors import InputError
+from contract.errors import InputError, fault
 from contract.storage import StorageError, refused
 from etl.telling import is_seen, tell_status, told_status, told_stream
 
@@ -42,12 +42,34 @@ Overrides = Annotated[
 
 
 @app.command()
-def plan(config: ConfigPath, overrides: Overrides = None) -> None:
-    """Show the steps, and what a run would compute again."""
+def plan(  # noqa: PLR0913 - each is an option of the command line
+    config: ConfigPath,
+    overrides: Overrides = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="size a cluster instead: memory, cores, storage, time")
+    ] = False,
+    people: Annotated[int | None, typer.Option(min=1, help="of --cluster: instead of the calls' own")] = None,
+    variants: Annotated[int | None, typer.Option(min=1, help="of --cluster: instead of an estimate")] = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="of --cluster: of all executors together")] = None,
+) -> None:
+    """Show the steps, and what a run would compute again; or the cluster that a run wants."""
     from etl.config import EtlConfig
     from etl.pipeline import plan as planned
 
     with _faults_told():
+        if not cluster and (people or variants or cores):
+            named = "--people, --variants or --cores"
+            raise InputError(
+                fault("command line", named, found="no --cluster", wanted="--cluster beside them")
+            )
+        if cluster:
+            from etl.sizing.text import sized
+
+            settings = load_config(EtlConfig, config, overrides or ())
+            words = [config, *(overrides or ())]
+            for line in sized(settings, words, people=people, variants=variants, cores=cores):
+                typer.echo(line)
+            return
         for status in planned(load_config(EtlConfig, config, overrides or ())):
             state = "up to date" if status.done else f"to do ({status.reason})"
             typer.echo(f"{status.step.folder:24} {status.step.title:58} {state}")

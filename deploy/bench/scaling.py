@@ -1,5 +1,6 @@
 """What twice the people and twice the variants cost, and what a small file does."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ WITHOUT_KINSHIP = ("kinship=skip",)
 
 def measure_scaling(folder: Path, sizes: EtlSizes, figures: dict[str, Any]) -> dict[str, Any]:
     """Return the figures of halves of a cohort beside those of the whole of it, and of a small file.
+
+    `costs` has what each step took on the whole and on both halves: what `etl.sizing` is fitted on.
 
     Parameters
     ----------
@@ -31,8 +34,10 @@ def measure_scaling(folder: Path, sizes: EtlSizes, figures: dict[str, Any]) -> d
     """
     if not sizes.scaling:
         return {}
-    halves = {"people": Part(people=sizes.people // 2), "variants": Part(every=2)}
-    scaling = {f"twice_the_{name}": _half(folder, part, figures) for name, part in halves.items()}
+    parts = {"people": Part(people=sizes.people // 2), "variants": Part(every=2)}
+    halves = {name: _run(folder, part) for name, part in parts.items()}
+    scaling: dict[str, Any] = {f"twice_the_{name}": _half(half, figures) for name, half in halves.items()}
+    scaling["costs"] = step_costs([*halves.values(), figures])
     small = _run(folder, Part(records=sizes.small_records), *WITHOUT_KINSHIP)
     kept = ("people", "variants", "etl_seconds", "startup_seconds", "peak_rss_mb", "step_seconds")
     return scaling | {"small_file": {name: small[name] for name in kept}}
@@ -44,8 +49,24 @@ def factors(whole: dict[str, Any], half: dict[str, Any]) -> dict[str, float]:
     return {name.replace("seconds", "factor"): whole[name] / half[name] for name in names}
 
 
-def _half(folder: Path, part: Part, whole: dict[str, Any]) -> dict[str, Any]:
-    half = _run(folder, part)
+def step_costs(runs: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return, by step, its seconds in each run that has it, with the run's people and variants."""
+    names = sorted({name for run in runs for name in run["step_seconds"]})
+    return {
+        name: [
+            {
+                "people": run["people"],
+                "variants": run["variants"],
+                "seconds": run["step_seconds"][name],
+            }
+            for run in runs
+            if name in run["step_seconds"]
+        ]
+        for name in names
+    }
+
+
+def _half(half: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
     kept = ("people", "variants", "ingest_seconds", "etl_seconds", "etl_seconds_without_kinship")
     return {f"half_{name}": half[name] for name in kept} | factors(whole, half)
 

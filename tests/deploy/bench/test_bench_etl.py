@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from deploy.bench.bench_etl import app
 from deploy.bench.etl import etl_figures, folder_bytes, speed, text_bytes
 from deploy.bench.parts import Part, write_part
-from deploy.bench.scaling import factors
+from deploy.bench.scaling import factors, step_costs
 from deploy.bench.table import etl_alone_table
 from deploy.measure import Measured
 from etl.bgzf import END_OF_FILE, compress
@@ -127,6 +127,18 @@ def test_factors__whole_by_half():
     whole = {"ingest_seconds": 4.0, "etl_seconds_without_kinship": 9.0}
     half = {"ingest_seconds": 2.0, "etl_seconds_without_kinship": 6.0}
     assert factors(whole, half) == {"ingest_factor": 2.0, "etl_factor_without_kinship": 1.5}
+
+
+def test_step_costs__of_each_run_that_has_the_step():
+    half = {"people": 4, "variants": 100, "step_seconds": {"01_ingest": 2.0}}
+    whole = {"people": 8, "variants": 100, "step_seconds": {"01_ingest": 3.0, "03_relatedness": 1.5}}
+    assert step_costs([half, whole]) == {
+        "01_ingest": [
+            {"people": 4, "variants": 100, "seconds": 2.0},
+            {"people": 8, "variants": 100, "seconds": 3.0},
+        ],
+        "03_relatedness": [{"people": 8, "variants": 100, "seconds": 1.5}],
+    }
 
 
 def test_etl_alone_table__shows_what_was_measured(tmp_path: Path):
