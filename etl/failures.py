@@ -38,18 +38,18 @@ KNOWN_CAUSES = (
         "too little memory for Java, wanted a larger spark.driver_memory (on a cluster, also of executors)",
     ),
     (r"\b(Arrow)?MemoryError\b", "too little memory for Python, wanted more, or fewer cores in spark.master"),
-    *LOST,
-    (
-        r"JAVA_GATEWAY_EXITED",
-        "a Java process that ended at its start (its words are in hail.log), "
-        "wanted settings of `spark` that it accepts",
-    ),
     (
         r"Cannot run program|PYTHON_VERSION_MISMATCH|worker has different version",
         "executors without the Python of this project, wanted it at PYSPARK_PYTHON or sent by "
         "submit_etl.sh --environment",
     ),
     (r"UnsupportedClassVersionError", "an older Java than Hail needs, wanted 11 or 17 on every executor"),
+    *LOST,
+    (
+        r"JAVA_GATEWAY_EXITED",
+        "a Java process that ended at its start (its words are in hail.log), "
+        "wanted settings of `spark` that it accepts",
+    ),
 )
 """Pattern in the text of an exception, and what it means for a user."""
 

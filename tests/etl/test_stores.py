@@ -308,7 +308,8 @@ REFUSALS = {
     ),
     "another user": Refusal(
         "hdfs",
-        r"error {place}/closed/out: store: found no permission \(Permission denied: user=somebody.*\), wanted the",
+        r"error {place}/closed/out: store: found no permission \(Permission denied: user=somebody.*\), "
+        r"wanted the",
         "{place}/closed/out",
         variables={"HADOOP_USER_NAME": "somebody"},
     ),
