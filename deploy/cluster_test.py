@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -83,6 +84,7 @@ def main(
         raise typer.Exit(2)
     if short and not _can_start(names):
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the services are stopped
     cohort = _simulated(SHORT_COHORT if short else COHORT, FOLDER / ("short" if short else "long"))
     here = _here(cohort, train=not short)
     found: dict[str, Outcome | None] = {}
