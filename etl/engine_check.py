@@ -131,9 +131,9 @@ def executor_failure(text: str) -> str:
     """A sentence on why a first task failed."""
     if no_program := re.search(r'Cannot run program "([^"]+)"', text):
         return fault("an executor", "Python", found=f"no program {no_program.group(1)}", wanted=ENVIRONMENT)
-    if version := re.search(r"(?:worker has different version|PYTHON_VERSION_MISMATCH)\D*([\d.]+)", text):
+    if version := re.search(r"(?:worker has different version|PYTHON_VERSION_MISMATCH)\D*([\d., ]*\d)", text):
         wanted = f"{sys.version_info.major}.{sys.version_info.minor} as in the driver: {ENVIRONMENT}"
-        return fault("an executor", "Python", found=version.group(1).rstrip("."), wanted=wanted)
+        return fault("an executor", "Python", found=version.group(1), wanted=wanted)
     if missing := re.search(r"No module named '?([\w.]+)", text):
         return fault("an executor", "Python", found=f"none of {missing.group(1)}", wanted=ENVIRONMENT)
     if "UnsupportedClassVersionError" in text:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from contract.errors import InputError
 from etl.engine_check import (
     check_engine,
     executor_failure,
@@ -13,7 +14,6 @@ from etl.engine_check import (
     spark_fault,
     version_fault,
 )
-from contract.errors import InputError
 
 
 def spark_home(folder: Path, jar: str) -> Path:
@@ -62,7 +62,8 @@ def test_java_fault__another_java():
     assert java_fault("an executor", "17") is None
     assert java_fault("an executor", None) is None
     assert java_fault("an executor", "21") == (
-        "an executor: Java: found 21, wanted Java 11 or 17: set JAVA_HOME, on executors by spark.executorEnv.JAVA_HOME"
+        "an executor: Java: found 21, wanted Java 11 or 17: "
+        "set JAVA_HOME, on executors by spark.executorEnv.JAVA_HOME"
     )
 
 
@@ -96,8 +97,8 @@ def test_executor_faults__java_and_packages():
             "an executor: Python: found no program /nowhere/python, wanted that of this project there",
         ),
         (
-            "[PYTHON_VERSION_MISMATCH] Python in worker has different version (3, 9) than that in driver 3.11",
-            "an executor: Python: found 3.9, wanted 3.",
+            "[PYTHON_VERSION_MISMATCH] Python in worker has different version (3, 9) than in driver 3.11",
+            "an executor: Python: found 3, 9, wanted 3.",
         ),
         (
             "PySparkRuntimeError: [PYTHON_VERSION_MISMATCH] Python in worker has different version: 3.9 than",
