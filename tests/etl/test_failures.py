@@ -88,7 +88,7 @@ def test_told__the_place_that_the_code_was_working_on(tmp_path: Path):
 def test_told__a_log_that_cannot_be_written(tmp_path: Path):
     (tmp_path / "file").touch()
     text = sentence(ValueError(), tmp_path / "file" / "errors.log")
-    assert text.endswith("; steps before it are kept, the full text could not be (File exists)")
+    assert text.endswith("; steps before it are kept, the full text could not be (Not a directory)")
 
 
 def test_told__no_key_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
