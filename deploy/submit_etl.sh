@@ -9,7 +9,7 @@
 # Options of its own:
 #   --environment FILE   a packed environment (deploy/pack_env.sh), a path or URL, that travels to the executors, in
 #                        cluster mode also to the driver; without it they need one at PYSPARK_PYTHON
-#   --log FILE           where what Spark prints goes, by default build/submit-etl.log
+#   --log FILE           where what Spark prints goes; by default the terminal, in cluster mode build/submit-etl.log
 #   --dry-run            print the command instead
 #   --help               show this
 #
@@ -28,7 +28,7 @@ python=${PYTHON:-$root/.venv/bin/python}
 die() { printf 'submit_etl: %s\n' "$*" >&2; exit 2; }
 usage() { sed -n '2,/^set -euo/{/^set -euo/!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; }
 
-options=() jars='' mode=client master='' environment='' dry='' log=$root/build/submit-etl.log
+options=() jars='' mode=client master='' environment='' dry='' log=''
 value() { [ $# -ge 2 ] || die "found nothing after $1, wanted its value"; printf '%s' "$2"; }
 while [ $# -gt 0 ] && [[ $1 != *.yaml && $1 != *.yml ]]; do
     case $1 in
@@ -122,10 +122,13 @@ if [ -n "$dry" ]; then
     printf '\n'
     exit 0
 fi
-if [ "$mode" = client ]; then
+if [ "$mode" = client ] && [ -z "$log" ]; then
     exec "${command[@]}"
 fi
+log=${log:-$root/build/submit-etl.log}
 mkdir -p "$(dirname "$log")"
+# A driver here prints to standard output, also its faults: Spark's Java alone writes to standard error.
+[ "$mode" = cluster ] || exec "${command[@]}" 2>"$log"
 "${command[@]}" >"$log" 2>&1 &
 status=0
 (cd "$root" && "$python" -m deploy.submission --follow "$told" --process $! --log "$log") || status=$?

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -43,7 +44,10 @@ class Store:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """HDFS, an S3 and a GCS server; this process finds them by its environment too."""
+    """HDFS, an S3 and a GCS server; this process finds them by its environment too.
+
+    EXOSHARD_MINICLUSTER names the folder of one that is up: it is used, and left up.
+    """
     from deploy.minicluster import cluster as minicluster
     from deploy.minicluster.services import find_tools, left_out, sentences
     from deploy.minicluster.store import cache_folder, cached_parts
@@ -52,15 +56,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     lacking = left_out(wanted, find_tools(), cached_parts(cache_folder()))
     if lacking:
         pytest.skip(" ".join(sentences(lacking)))
-    folder = tmp_path_factory.mktemp("stores")
-    state = minicluster.start(folder, wanted)
+    given = os.environ.get("EXOSHARD_MINICLUSTER")
+    folder = Path(given or tmp_path_factory.mktemp("stores"))
+    state = minicluster.read_state(folder) if given else minicluster.start(folder, wanted)
     before = dict(os.environ)
     for store in ("hdfs", "s3a", "gcs"):
         os.environ.update(minicluster.environment(state, store))
     yield state
     os.environ.clear()
     os.environ.update(before)
-    minicluster.stop(folder)
+    if not given:
+        minicluster.stop(folder)
 
 
 def store_of(cluster: Any, name: str, folder: Path) -> Store:
@@ -68,7 +74,7 @@ def store_of(cluster: Any, name: str, folder: Path) -> Store:
 
     if name == "file":
         return Store(str(folder))
-    place = f"{root(cluster, name)}/{folder.name}"
+    place = f"{root(cluster, name)}/{uuid.uuid4().hex[:8]}"
     return Store(place, spark_settings(cluster, name), environment(cluster, name))
 
 
