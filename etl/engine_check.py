@@ -95,15 +95,13 @@ def java_fault(where: str, version: str | None) -> str | None:
 
 
 def _store_fault(context: Any, place: str) -> str | None:
-    from py4j.protocol import Py4JError, Py4JJavaError
-
     path = context._jvm.org.apache.hadoop.fs.Path(hadoop_name(place))
     try:
         path.getFileSystem(context._jsc.hadoopConfiguration()).exists(path)
-    except Py4JJavaError as error:
-        return refusal(place, f"Spark says: {error.java_exception.toString()}")
-    except Py4JError as error:
-        return refusal(place, str(error).splitlines()[0])
+    except Exception as error:  # noqa: BLE001 - of py4j, or of Hail where it was started before
+        java = getattr(error, "java_exception", None)
+        words = str(java.toString()) if java else (str(error).splitlines() or [type(error).__name__])[0]
+        return refusal(place, f"Spark says: {words}")
     return None
 
 
