@@ -45,7 +45,7 @@ REFUSALS = (
         "its end (hdfs dfsadmin -safemode wait), then the same command again",
     ),
     (
-        r"quota of \S+ is exceeded|QuotaExceeded|quotaExceeded",
+        r"quota .{0,80}is exceeded|QuotaExceeded|quotaExceeded",
         "a full quota",
         "room under it (hdfs dfs -count -q), a larger quota, or another folder",
     ),
@@ -85,8 +85,9 @@ def refusal(place: str, words: str) -> str:
     words
         What the store's client said.
     """
+    words = " ".join(words.split())
     found, wanted = meaning(words) or ("a refusal", "a store that answers and lets you in")
-    shown = without_secrets(" ".join(words.split()))[:MOST_WORDS]
+    shown = without_secrets(words)[:MOST_WORDS]
     return fault(place, "store", found=f"{found} ({shown})" if shown else found, wanted=wanted)
 
 

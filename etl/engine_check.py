@@ -95,15 +95,13 @@ def java_fault(where: str, version: str | None) -> str | None:
 
 
 def _store_fault(context: Any, place: str) -> str | None:
-    from py4j.protocol import Py4JError, Py4JJavaError
-
     path = context._jvm.org.apache.hadoop.fs.Path(hadoop_name(place))
     try:
         path.getFileSystem(context._jsc.hadoopConfiguration()).exists(path)
-    except Py4JJavaError as error:
-        return refusal(place, f"Spark says: {error.java_exception.toString()}")
-    except Py4JError as error:
-        return refusal(place, str(error).splitlines()[0])
+    except Exception as error:  # noqa: BLE001 - of py4j, or of Hail where it was started before
+        java = getattr(error, "java_exception", None)
+        words = str(java.toString()) if java else (str(error).splitlines() or [type(error).__name__])[0]
+        return refusal(place, f"Spark says: {words}")
     return None
 
 
@@ -131,9 +129,9 @@ def executor_failure(text: str) -> str:
     """A sentence on why a first task failed."""
     if no_program := re.search(r'Cannot run program "([^"]+)"', text):
         return fault("an executor", "Python", found=f"no program {no_program.group(1)}", wanted=ENVIRONMENT)
-    if version := re.search(r"(?:worker has different version|PYTHON_VERSION_MISMATCH)\D*([\d.]+)", text):
+    if version := re.search(r"(?:worker has different version|PYTHON_VERSION_MISMATCH)\D*([\d., ]*\d)", text):
         wanted = f"{sys.version_info.major}.{sys.version_info.minor} as in the driver: {ENVIRONMENT}"
-        return fault("an executor", "Python", found=version.group(1).rstrip("."), wanted=wanted)
+        return fault("an executor", "Python", found=version.group(1), wanted=wanted)
     if missing := re.search(r"No module named '?([\w.]+)", text):
         return fault("an executor", "Python", found=f"none of {missing.group(1)}", wanted=ENVIRONMENT)
     if "UnsupportedClassVersionError" in text:

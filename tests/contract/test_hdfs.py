@@ -97,7 +97,7 @@ def answer(status: int, kind: str = "", message: str = "") -> requests.Response:
         (
             answer(403, "AccessControlException", "Permission denied: user=x\n\tat"),
             PermissionError,
-            "user=x$",
+            "user=x: ",
         ),
         (answer(403, "FileAlreadyExistsException", "is there"), FileExistsError, "is there"),
         (answer(403, "IOException", "rename destination /x already exists"), FileExistsError, "exists"),
@@ -140,7 +140,7 @@ def test_whole_writes__a_write_that_fails_leaves_the_old_file(
     (tmp_path / "new").write_bytes(b"new")
     (tmp_path / "file").write_bytes(b"old")
 
-    def broken(lpath: str, rpath: str, **_: object) -> None:
+    def broken(self: object, lpath: str, rpath: str) -> None:
         Path(rpath).write_bytes(b"n")
         raise OSError("lost")
 

@@ -29,8 +29,7 @@ SEEN = {
         "org.apache.hadoop.hdfs.server.namenode.SafeModeException: Cannot create file",
     ],
     "a full quota": [
-        "The DiskSpace quota of /user/root/small is exceeded: quota = 1048576 B = 1 MB but diskspace "
-        "consumed",
+        "The DiskSpace quota of /user/root/small is exceeded: quota = 1048576 B = 1 MB but",
         "The NameSpace quota (directories and files) of directory /user/root is exceeded: quota=1",
     ],
     "no permission": [
@@ -46,8 +45,7 @@ SEEN = {
     "no answer": [
         "no answer from the NameNode at 127.0.0.1:9870 or its DataNodes",
         'Could not connect to the endpoint URL: "http://127.0.0.1:1/absent-bucket/x"',
-        "java.net.ConnectException: Call From host/127.0.0.1 failed on connection exception: "
-        "Connection refused",
+        "java.net.ConnectException: Call From host/127.0.0.1 failed: Connection refused",
         "java.lang.IllegalArgumentException: java.net.UnknownHostException: namenode",
         "Name or service not known",
     ],

@@ -62,8 +62,8 @@ def test_java_fault__another_java():
     assert java_fault("an executor", "17") is None
     assert java_fault("an executor", None) is None
     assert java_fault("an executor", "21") == (
-        "an executor: Java: found 21, wanted Java 11 or 17: set JAVA_HOME, on executors by "
-        "spark.executorEnv.JAVA_HOME"
+        "an executor: Java: found 21, wanted Java 11 or 17: "
+        "set JAVA_HOME, on executors by spark.executorEnv.JAVA_HOME"
     )
 
 
@@ -97,9 +97,8 @@ def test_executor_faults__java_and_packages():
             "an executor: Python: found no program /nowhere/python, wanted that of this project there",
         ),
         (
-            "[PYTHON_VERSION_MISMATCH] Python in worker has different version (3, 9) than that in driver "
-            "3.11",
-            "an executor: Python: found 3.9, wanted 3.",
+            "[PYTHON_VERSION_MISMATCH] Python in worker has different version (3, 9) than in driver 3.11",
+            "an executor: Python: found 3, 9, wanted 3.",
         ),
         (
             "PySparkRuntimeError: [PYTHON_VERSION_MISMATCH] Python in worker has different version: 3.9 than",

@@ -86,8 +86,15 @@ def test_told__the_place_that_the_code_was_working_on(tmp_path: Path):
 
 
 def test_told__a_log_that_cannot_be_written(tmp_path: Path):
-    text = sentence(ValueError(), tmp_path / "absent" / "errors.log")
-    assert text.endswith("; steps before it are kept, the full text could not be (No such file or directory)")
+    (tmp_path / "file").touch()
+    text = sentence(ValueError(), tmp_path / "file" / "errors.log")
+    assert text.endswith("; steps before it are kept, the full text could not be (Not a directory)")
+
+
+def test_told__no_key_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted-key")
+    sentence(ValueError("signed with planted-key"), tmp_path / "errors.log")
+    assert "ValueError: signed with ***" in (tmp_path / "errors.log").read_text()
 
 
 def raise_input_error(number: int) -> int:

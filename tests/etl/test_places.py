@@ -75,7 +75,7 @@ def test_place_faults__buckets_of_an_object_store(mini: MiniInputs, monkeypatch:
 )
 def test_place_faults__a_key_in_the_configuration(name: str, mini: MiniInputs):
     (text,) = place_faults(config_of(mini, spark={"conf": {name: "planted"}}))
-    assert text.startswith(f"spark.conf: {name}: found a key in the configuration, wanted it where")
+    assert text.startswith(f"spark.conf: {name}: found a key in the configuration, wanted credentials where")
     assert "planted" not in text
 
 
@@ -86,5 +86,7 @@ def test_place_faults__classes_that_find_a_key_are_none(mini: MiniInputs):
 
 def test_place_faults__a_key_in_a_url(mini: MiniInputs, tmp_path: Path):
     (text,) = place_faults(config_of(mini, out="s3a://ID:planted@bucket/x"))
-    assert text.startswith("configuration: out: found a key in a URL, wanted it where the store's own tools")
+    assert text.startswith(
+        "configuration: out: found a key in a URL, wanted credentials where the store's own tools"
+    )
     assert "planted" not in text
