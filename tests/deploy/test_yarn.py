@@ -20,7 +20,7 @@ from deploy.minicluster import processes, services, store
 from deploy.minicluster.cluster import Size, environment, kill, restart, root, spark_settings, start, stop
 from deploy.minicluster.state import State
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 PROJECT = Path(__file__).resolve().parents[2]
 SIZES = [
     *("--num-executors", "2", "--executor-cores", "1", "--executor-memory", "1g", "--driver-memory", "1g"),
@@ -28,7 +28,7 @@ SIZES = [
 ]
 """A node holds the driver and one executor, or two executors: each node has one at least."""
 MASTER, EXECUTOR = b"ApplicationMaster", b"YarnCoarseGrainedExecutorBackend"
-LIMIT = 600
+LIMIT = 1200
 SPARK_S_OWN = (" INFO ", " WARN ", "Exception in thread", "\tat org.apache")
 
 
