@@ -23,9 +23,13 @@ resolve "$locks/bootstrap.in" --no-config -o "$locks/bootstrap.lock"
 resolve "$root/pyproject.toml" "$locks/local.in" --extra etl --extra train --extra dev \
     --config-file "$locks/resolve.toml" -o "$locks/local.lock" "$@"
 python=3.12 resolve "$root/pyproject.toml" "$locks/gpu.in" --extra train-arrow --no-config -o "$locks/gpu.lock" "$@"
+resolve "$root/pyproject.toml" "$locks/next.in" --extra etl --extra s3 --extra gs --extra hdfs --no-config \
+    -o "$locks/next.lock" "$@"
 resolve "$locks/check.in" --no-config -o "$locks/check.lock" "$@"
 # A +cpu version installs nowhere else, so the pin stays plain and accepts either file.
 sed -i "/$torch_cpu_sha256/d" "$locks/local.lock"
 sed -i "s/^torch==2\.13\.0 \\\\$/&\n    --hash=sha256:$torch_cpu_sha256 \\\\/" "$locks/local.lock"
-sed -i '1i # Made by update.sh; do not edit.' "$locks/bootstrap.lock" "$locks/local.lock" "$locks/gpu.lock" "$locks/check.lock"
-echo "update: $(grep -c '^[a-z].*==' "$locks/local.lock") packages are locked, $(grep -c '^[a-z].*==' "$locks/gpu.lock") for GPUs"
+for name in bootstrap local gpu next check; do
+    sed -i '1i # Made by update.sh; do not edit.' "$locks/$name.lock"
+    echo "update: $(grep -c '^[a-z].*==' "$locks/$name.lock") packages in $name.lock"
+done

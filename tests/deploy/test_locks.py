@@ -28,7 +28,7 @@ def wanted() -> list[Requirement]:
     return [requirement for requirement in found if requirement.name != project["name"]]
 
 
-@pytest.mark.parametrize("lock", ["local.lock", "bootstrap.lock", "gpu.lock", "check.lock"])
+@pytest.mark.parametrize("lock", ["local.lock", "bootstrap.lock", "gpu.lock", "next.lock", "check.lock"])
 def test_lock__holds_pins_with_hashes_and_nothing_else(lock):
     hashes_of_last = 1
     for number, line in enumerate((LOCKS / lock).read_text().splitlines(), start=1):
@@ -57,6 +57,14 @@ def test_gpu_lock__newer_numpy_and_torch_without_what_holds_them_back():
     assert Version(found["torch"]) > Version(pins("local.lock")["torch"])
     assert int(found["pyarrow"].split(".")[0]) > 14
     assert not {"petastorm", "horovod", "pyspark", "hail"} & set(found)
+
+
+def test_next_lock__newer_hail_and_numpy_on_the_spark_that_hail_takes():
+    found = pins("next.lock")
+    assert Version(found["hail"]) > Version(pins("local.lock")["hail"])
+    assert found["pyspark"].startswith("3.5.")
+    assert (Version(found["numpy"]).major, Version(found["pandas"]).major) == (2, 2)
+    assert not {"petastorm", "horovod", "torch"} & set(found)
 
 
 @pytest.mark.parametrize("requirement", wanted(), ids=str)
