@@ -23,6 +23,7 @@ from typing import Any
 from contract.storage import StorageError, hadoop_name, remove, spark_settings_of_stores
 from etl.config import SparkConfig
 from etl.engine_check import USABLE_JAVA, check_engine
+from etl.hail_versions import start_hail_on, stop_hail_and_spark
 
 VALUES_PER_PARTITION = 50_000_000
 SECONDS_TO_END = 10
@@ -94,7 +95,7 @@ class StartingEngine(Engine):
         with self._stage:
             with suppress(Exception):  # a Java that is gone can't be stopped in order
                 if self._hail_runs:
-                    _stop_hail(import_module("hail"))
+                    stop_hail_and_spark(import_module("hail"))
                 elif self._spark.done():
                     self._spark.result().stop()
             if not _submitted():
@@ -134,9 +135,9 @@ class StartingEngine(Engine):
         context = self._spark.result()
         with self._stage:
             self._halt()
-            hail.init(
-                sc=context,
-                quiet=True,
+            start_hail_on(
+                hail,
+                context,
                 log=self._log,
                 append=True,
                 tmp_dir=hadoop_name(self._shared),
@@ -324,20 +325,6 @@ def _fit_shuffles(context: Any) -> None:
     name = "spark.sql.shuffle.partitions"
     if not context.getConf().contains(name) and not _submitted():
         SparkSession(context).conf.set(name, str(2 * context.defaultParallelism))
-
-
-def _stop_hail(hail: Any) -> None:
-    """Stop Hail and Spark, and leave Hail's HTTP server to end with Java.
-
-    Its own end (HttpServer.stop of the JDK) would wait ten seconds for a request that no one sends.
-    """
-    hail.utils.java.Env.backend()._backend_server = _NothingToClose()
-    hail.stop()
-
-
-class _NothingToClose:
-    def close(self) -> None:
-        pass
 
 
 def _end_java() -> None:
