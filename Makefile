@@ -4,7 +4,7 @@ PYTHON_IN_VENV := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo real truth-qc truth-evidence paper test lint bench bench-etl bench-qc bench-train cluster-up cluster-down cluster-test deploy-check clean
+.PHONY: help setup demo real truth-qc truth-evidence paper test lint bench bench-etl bench-qc bench-train cluster-up cluster-down cluster-test deploy-check test-matrix clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -29,6 +29,9 @@ paper: setup ## what each step of the published protocol's leak adds; table, bui
 
 test: setup ## all tests but those marked slow
 	@$(PYTHON_IN_VENV) -m pytest
+
+test-matrix: setup ## the tests with the newer locks: Hail's newest on numpy 2, and training on Python 3.12; half an hour
+	@$(PYTHON_IN_VENV) -m deploy.test_matrix
 
 lint: setup ## style, formatting, types and the edges between packages
 	@ruff check .

@@ -87,7 +87,8 @@ def _is_version(python: str, version: str) -> bool:
 def environment(row: Row, cache: Path) -> Path:
     """The Python of a row's environment in the cache folder, where it is made unless it is there.
 
-    Raises LeftOutError where Python, uv or room is missing, CalledProcessError where a package can't be installed.
+    Raises LeftOutError where Python, uv or room is missing, CalledProcessError where a package can't be
+    installed.
     """
     lock = PROJECT / "deploy" / "locks" / row.lock
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
@@ -105,8 +106,8 @@ def environment(row: Row, cache: Path) -> Path:
         )
     shutil.rmtree(venv, ignore_errors=True)
     subprocess.run([base, "-m", "venv", venv], check=True)
-    install = [uv, "pip", "install", "--quiet", "--no-config", "--python", python, "--require-hashes", "-r"]
-    subprocess.run([*install, lock], check=True)
+    install = [uv, "pip", "install", "--quiet", "--no-config", "--python", str(python), "--require-hashes"]
+    subprocess.run([*install, "-r", str(lock)], check=True)
     mark.touch()
     return python
 
@@ -149,7 +150,8 @@ def main(names: list[str]) -> int:
     if unknown:
         console.print(f"test-matrix: found {unknown[0]}, wanted {' or '.join(ROWS)}", highlight=False)
         return 2
-    cells, good = [], True
+    cells: list[tuple[str, ...]] = []
+    good = True
     for name in names or ROWS:
         row = ROWS[name]
         console.print(f"{row.lock} on Python {row.python}: {' '.join(row.tests)}", highlight=False)
