@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from etl.config import EtlConfig
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-console = Console(file=told_stream())
+console = Console(file=told_stream(), stderr=True)
 
 ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file, see conf/")]
 Overrides = Annotated[

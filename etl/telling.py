@@ -47,10 +47,10 @@ def is_seen() -> bool:
     return VARIABLE not in os.environ
 
 
-def told_stream() -> TextIO:
-    """Where a run tells what it does: standard error, and the place if one is named."""
+def told_stream() -> TextIO | None:
+    """A stream to the place and standard error, if a place is named; None: standard error alone."""
     place = os.environ.get(VARIABLE)
-    return Telling(place, sys.stderr) if place else sys.stderr  # type: ignore[return-value]
+    return Telling(place, sys.stderr) if place else None  # type: ignore[return-value]
 
 
 def told_status() -> int | None:
