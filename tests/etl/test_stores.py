@@ -26,7 +26,7 @@ from contract.manifest import MANIFEST_NAME, read_manifest
 from contract.storage import exists, list_entries, make_folder, open_storage, write_whole
 from tests.etl.study import PROJECT, Study
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 STORES = ("file", "hdfs", "s3a")
 KILLS = 10
 SEED = 20
