@@ -104,7 +104,7 @@ def environment(row: Row, cache: Path) -> Path:
             f"found {free:.1f} GB free at {cache}, wanted {row.free_gb:g} for the packages of {row.lock}"
         )
     shutil.rmtree(venv, ignore_errors=True)
-    subprocess.run([base, "-m", "venv", venv], check=True)
+    subprocess.run([base, "-m", "venv", "--without-pip", venv], check=True)
     install = [uv, "pip", "install", "--quiet", "--no-config", "--python", str(python), "--require-hashes"]
     subprocess.run([*install, "-r", str(lock)], check=True)
     mark.touch()
