@@ -87,8 +87,7 @@ def _is_version(python: str, version: str) -> bool:
 def environment(row: Row, cache: Path) -> Path:
     """The Python of a row's environment in the cache folder, where it is made unless it is there.
 
-    Raises LeftOutError where Python, uv or room is missing, CalledProcessError where a package can't be
-    installed.
+    Raises LeftOutError where Python, uv or room is missing, CalledProcessError where a package can't be had.
     """
     lock = PROJECT / "deploy" / "locks" / row.lock
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
@@ -105,7 +104,7 @@ def environment(row: Row, cache: Path) -> Path:
             f"found {free:.1f} GB free at {cache}, wanted {row.free_gb:g} for the packages of {row.lock}"
         )
     shutil.rmtree(venv, ignore_errors=True)
-    subprocess.run([base, "-m", "venv", venv], check=True)
+    subprocess.run([base, "-m", "venv", "--without-pip", venv], check=True)
     install = [uv, "pip", "install", "--quiet", "--no-config", "--python", str(python), "--require-hashes"]
     subprocess.run([*install, "-r", str(lock)], check=True)
     mark.touch()
@@ -150,28 +149,26 @@ def main(names: list[str]) -> int:
     if unknown:
         console.print(f"test-matrix: found {unknown[0]}, wanted {' or '.join(ROWS)}", highlight=False)
         return 2
-    cells: list[tuple[str, ...]] = []
-    good = True
-    for name in names or ROWS:
-        row = ROWS[name]
-        console.print(f"{row.lock} on Python {row.python}: {' '.join(row.tests)}", highlight=False)
-        try:
-            outcome = run_tests(row, environment(row, cache_folder() / "test-matrix"), LOGS / f"{name}.log")
-        except LeftOutError as lacking:
-            cells.append((row.lock, row.python, "", "", "", "", f"left out: {lacking}"))
-            continue
-        except subprocess.CalledProcessError as error:
-            good = False
-            cells.append((row.lock, row.python, "", "", "", "", f"not installed, status {error.returncode}"))
-            continue
-        good = good and outcome.is_good
-        counts = [str(outcome.counts.get(what, 0)) for what in ("passed", "failed", "skipped")]
-        told = "" if outcome.is_good else f"see {outcome.log.relative_to(PROJECT)}"
-        cells.append((row.lock, row.python, *counts, f"{outcome.seconds:.0f}", told))
-    show(
-        "tests with the newer locks", cells, ("lock", "Python", "passed", "failed", "skipped", "seconds", "")
-    )
-    return 0 if good else 1
+    told = [_try_row(name) for name in names or ROWS]
+    columns = ("lock", "Python", "passed", "failed", "skipped", "seconds", "")
+    show("tests with the newer locks", [line for line, _ in told], columns)
+    return 0 if all(is_good for _, is_good in told) else 1
+
+
+def _try_row(name: str) -> tuple[tuple[str, ...], bool]:
+    """The table's line of one row, and whether all is well: what this machine lacks is no failure."""
+    row = ROWS[name]
+    console.print(f"{row.lock} on Python {row.python}: {' '.join(row.tests)}", highlight=False)
+    head, nothing = (row.lock, row.python), ("", "", "", "")
+    try:
+        outcome = run_tests(row, environment(row, cache_folder() / "test-matrix"), LOGS / f"{name}.log")
+    except LeftOutError as lacking:
+        return (*head, *nothing, f"left out: {lacking}"), True
+    except subprocess.CalledProcessError as error:
+        return (*head, *nothing, f"not installed, status {error.returncode}"), False
+    counts = (str(outcome.counts.get(what, 0)) for what in ("passed", "failed", "skipped"))
+    end = "" if outcome.is_good else f"see {outcome.log.relative_to(PROJECT)}"
+    return (*head, *counts, f"{outcome.seconds:.0f}", end), outcome.is_good
 
 
 if __name__ == "__main__":
