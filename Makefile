@@ -30,7 +30,7 @@ paper: setup ## what each step of the published protocol's leak adds; table, bui
 test: setup ## all tests but those marked slow
 	@$(PYTHON_IN_VENV) -m pytest
 
-test-matrix: setup ## the tests with the newer locks: Hail's newest on numpy 2, and training on Python 3.12; half an hour
+test-matrix: setup ## the tests with the newer locks (newest Hail; newest torch), weekly; environments stay in the cache folder
 	@$(PYTHON_IN_VENV) -m deploy.test_matrix
 
 lint: setup ## style, formatting, types and the edges between packages

@@ -54,7 +54,7 @@ WORKDIR /opt/exoshard
 COPY contract contract
 COPY train train
 COPY conf conf
-COPY deploy/submit_train.sh deploy/sbom.py deploy/
+COPY deploy/submit_train.sh deploy/sbom.py deploy/gpus.py deploy/
 
 ARG VARIANT
 ARG VERSION=0.1.0
