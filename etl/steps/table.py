@@ -14,7 +14,8 @@ from etl.steps.base import Step
 from etl.thresholds import Profile
 
 DATASET_MODULES = (
-    "config", "dataset", "errors", "manifest", "people_tables", "provenance", "reference", "schema",
+    "config", "dataset", "errors", "hdfs", "manifest", "people_tables", "provenance", "reference", "refusals",
+    "schema",
     "storage",
 )  # fmt: skip
 """What of contract/ the dataset's step imports; the pages of reports are not among it."""
