@@ -247,7 +247,7 @@ def test_fit__a_store_that_does_not_answer(
         "SECRET_ACCESS_KEY": "b",
     }.items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    with pytest.raises(InputError, match=r"s3://bucket/run: run.out: found '.*127.0.0.1:9"):
+    with pytest.raises(InputError, match=r"s3://bucket/run/lock.json: store: found no answer .*127.0.0.1:9"):
         fit_quietly(make_config(run={"out": "s3://bucket/run"}))
     with pytest.raises(InputError, match=r"s3://bucket/dataset: .*127.0.0.1:9"):
         fit_quietly(make_config(data={"dataset": "s3://bucket/dataset"}))
