@@ -33,7 +33,7 @@ FASTER, SLOWER = 0.7, 2.5
 """The range of the expected time: assumed, for other processors, a store that is far, neighbours, and costs
 that were measured on cohorts much smaller."""
 
-MB = 2**20
+MIB = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,20 +103,21 @@ def size_cluster(
     executors = ceil(wanted / executor_cores)
     cores = executors * executor_cores
     size = stored_bytes if stored_bytes is not None else costs.VCF_BYTES_PER_GENOTYPE * scale.genotypes
+    partitions = ingest_partitions(size, cores)
     cohort = costs.cohort_bytes(scale)
     return ClusterSize(
         cores=cores,
         executors=executors,
         executor_cores=executor_cores,
-        partitions=ingest_partitions(size, cores),
+        partitions=partitions,
         shuffle_partitions=SHUFFLES_PER_CORE * cores,
         export_partitions=max(SHUFFLES_PER_CORE * cores, scale.genotypes // VALUES_PER_PARTITION),
-        executor_heap_mib=_round_up(costs.executor_heap_bytes(executor_cores) / MB, 512),
+        executor_heap_mib=_round_up(costs.executor_heap_bytes(executor_cores) / MIB, 512),
         executor_overhead_mib=_round_up(
-            (costs.JAVA_BESIDE_HEAP + executor_cores * costs.worker_bytes(scale)) / MB, 512
+            (costs.JAVA_BESIDE_HEAP + executor_cores * costs.worker_bytes(scale, partitions)) / MIB, 512
         ),
-        driver_heap_mib=_round_up(costs.driver_heap_bytes(scale) / MB, 512),
-        driver_overhead_mib=_round_up((costs.JAVA_BESIDE_HEAP + costs.driver_bytes(scale)) / MB, 512),
+        driver_heap_mib=_round_up(costs.driver_heap_bytes(scale) / MIB, 512),
+        driver_overhead_mib=_round_up((costs.JAVA_BESIDE_HEAP + costs.driver_bytes(scale)) / MIB, 512),
         shuffle_bytes=costs.shuffle_bytes(scale),
         cohort_bytes=cohort,
         steps_bytes=cohort + costs.later_steps_bytes(scale),

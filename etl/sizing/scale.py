@@ -10,14 +10,14 @@ EXOME_GENES = 19_000
 MOST_MARKERS = 10_000
 """`relatedness.max_markers` of all profiles in conf/profiles."""
 
-MARKER_SHARE = 0.1
-"""Markers of a small cohort's variants, at most; in a large one most variants are too rare."""
+MARKER_SHARE = 0.06
+"""Markers of the variants, of the largest run that costs were fitted on, where they are few."""
 
-FAILED_SHARE = 0.033
+FAILED_SHARE = 0.032
 """Calls that are absent or fail the genotype rules, of all: as in the runs that costs were fitted on."""
 
 ALTERNATE_SHARE = 0.04
-"""Calls with an alternate allele, of all: likewise, where a cohort has few variants."""
+"""Calls with an alternate allele, of all, where variants are few: 0.09 to 0.04 in those runs."""
 
 EXOME_ALTERNATES = 40_000
 """Such calls of a person in a whole exome with the edges of its targets, about: assumed."""
@@ -45,6 +45,11 @@ class Scale:
     def listed(self) -> float:
         """Calls that the cohort lists."""
         return self.people * self.calls_per_person
+
+    @property
+    def people_genes(self) -> int:
+        """People × genes."""
+        return self.people * self.genes
 
     @property
     def marker_genotypes(self) -> int:

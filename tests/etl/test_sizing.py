@@ -14,7 +14,7 @@ from etl.config import EtlConfig
 from etl.ingest.header import read_header
 from etl.sizing import Scale, inputs, scale_of, size_cluster
 from etl.sizing.cluster import ingest_partitions
-from etl.sizing.costs import COSTS, Cost, StepCost
+from etl.sizing.costs import COSTS, Cost, StepCost, driver_bytes, worker_bytes
 from etl.sizing.inputs import cohort_of, estimated_records
 from etl.sizing.scale import ALTERNATE_SHARE, EXOME_ALTERNATES, FAILED_SHARE, MOST_MARKERS
 from etl.sizing.text import submit_line
@@ -38,6 +38,38 @@ def test_step_cost__constant_driver_and_tasks_by_cores():
 
 def test_costs__every_step_has_one():
     assert list(COSTS) == [step.folder for step in STEPS]
+
+
+@pytest.mark.parametrize(
+    ("size", "vcf_mb", "measured"),
+    [
+        (
+            (1_500, 51_152, 2_200),
+            247,
+            {"seconds": 54.2, "worker": 270, "driver": 404, "cohort": 22.1, "steps": 28.7, "dataset": 1.90},
+        ),
+        (
+            (2_000, 103_182, 3_850),
+            644,
+            {"seconds": 84.2, "worker": 383, "driver": 475, "cohort": 49.7, "steps": 61.9, "dataset": 3.24},
+        ),
+    ],
+)
+def test_size_cluster__as_measured_in_runs_that_were_not_fitted(size, vcf_mb, measured):
+    # Megabytes; seconds of steps on two cores by processor time, see docs/clusters.md.
+    people, variants, genes = size
+    scale = scale_of(people, variants, genes=genes)
+    expected = size_cluster(scale, cores=2, stored_bytes=vcf_mb * 1e6, start_seconds=0)
+    told = {
+        "seconds": expected.seconds,
+        "worker": worker_bytes(scale, expected.partitions) / 1e6,
+        "driver": driver_bytes(scale) / 1e6,
+        "cohort": expected.cohort_bytes / 1e6,
+        "steps": expected.steps_bytes / 1e6,
+        "dataset": expected.dataset_bytes / 1e6,
+    }
+    assert told["seconds"] == pytest.approx(measured["seconds"], rel=0.12)
+    assert told == pytest.approx(measured, rel=0.25)
 
 
 def test_scale_of__small_cohorts_by_shares_and_large_ones_by_the_exome():
@@ -75,7 +107,8 @@ def test_size_cluster__more_cores_are_faster_but_for_what_the_driver_does():
     gained = few.step_seconds["01_ingest"] / many.step_seconds["01_ingest"]
     assert 5 < gained < 10
     assert few.step_seconds["04_ancestry"] == many.step_seconds["04_ancestry"]
-    assert few.executor_overhead_mib == many.executor_overhead_mib
+    # More cores read smaller parts.
+    assert few.executor_overhead_mib > many.executor_overhead_mib
 
 
 def test_size_cluster__larger_cohorts_want_more_of_everything():
