@@ -70,6 +70,7 @@ def test_fit__dataset_in_a_store_that_sometimes_fails(
     assert series_of(stored) == series_of(local)
 
 
+@pytest.mark.slow
 def test_main__a_run_at_a_url_from_fit_to_predict(
     dataset: str, make_config: ConfigMaker, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

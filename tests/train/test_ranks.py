@@ -136,6 +136,7 @@ def test_restore__momentum_and_schedule_of_the_optimizer_that_steps(make_config:
         comm.close()
 
 
+@pytest.mark.slow
 def test_fit__seven_ranks_share_two_row_groups(make_config: ConfigMaker, tmp_path: Path):
     # Two streams for seven ranks: the nearest multiple of two that gives each rank someone is eight.
     root = str(tmp_path / "tiny")

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from tests.train.rivals.cohorts import causal_effects, draw_design
 from train.metrics import auroc
@@ -16,6 +17,7 @@ def test_most_associated__planted_features_first_and_never_what_does_not_vary() 
     assert 29 not in most_associated(replace(design, x_MF=x_MF.tocsr()), 1000)
 
 
+@pytest.mark.slow
 def test_trees_rival__find_planted_effects_and_a_seed_repeats_them() -> None:
     effects_GC = causal_effects(20, 3, 2.5)
     training, fresh = draw_design(600, effects_GC, seed=1), draw_design(800, effects_GC, seed=2)
