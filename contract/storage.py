@@ -7,7 +7,6 @@ store. A path without a scheme is one of the local file system, or of one that m
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import posixpath
 import re
@@ -342,69 +341,6 @@ def open_text(place: str, *, compression: str | None = "infer", encoding: str = 
     packing = fsspec.utils.infer_compression(path) if compression == "infer" else compression
     with fsspec.core.OpenFile(filesystem, path, "rt", compression=packing, encoding=encoding) as lines:
         yield lines
-
-
-@contextmanager
-def local_copy(place: str) -> Iterator[str]:
-    """A path of this machine with a file's content: its own, or that of a copy until the block ends.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    StorageError
-        If it can't be read.
-    """
-    filesystem, path = open_storage(place)
-    if not is_url(place):
-        yield path
-        return
-    with tempfile.TemporaryDirectory(prefix="exoshard-copy-") as folder:
-        copy = os.path.join(folder, posixpath.basename(path))
-        with told(place):
-            filesystem.get_file(path, copy)
-        yield copy
-
-
-def shared_copy(place: str, *beside: str) -> str:
-    """A path of this machine with a file's content, which libraries need that read no URLs.
-
-    A file elsewhere is copied once for all processes of this user and machine, into the folder for temporary
-    files; nobody removes it before the machine does.
-
-    Parameters
-    ----------
-    place
-        The file.
-    beside
-        Suffixes of files beside it, such as an index, that are copied where they are.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    StorageError
-        If it can't be read.
-    """
-    filesystem, path = open_storage(place)
-    if not is_url(place):
-        return path
-    with told(place):
-        state = filesystem.info(path)
-        seen = "|".join([place, *(str(state.get(name)) for name in CHANGES)])
-        folder = Path(tempfile.gettempdir(), f"exoshard-shared-{os.getuid()}")
-        folder.mkdir(mode=0o700, exist_ok=True)
-        final = folder / hashlib.sha256(seen.encode()).hexdigest()[:16]
-        if not final.exists():
-            with tempfile.TemporaryDirectory(dir=folder) as partial:
-                inside = Path(partial, "whole")
-                inside.mkdir()
-                for suffix in ("", *beside):
-                    if suffix == "" or filesystem.exists(path + suffix):
-                        filesystem.get_file(path + suffix, str(inside / posixpath.basename(path + suffix)))
-                with suppress(OSError):  # another process was faster
-                    inside.rename(final)
-    return str(final / posixpath.basename(path))
 
 
 def _scheme(place: str) -> str:

@@ -18,7 +18,7 @@ from cyvcf2 import VCF, Variant
 from numpy.typing import NDArray
 
 from contract.errors import InputError, fault
-from contract.storage import local_copy
+from contract.local_copies import local_copy
 from etl.ingest.header import annotation_entries, decode, info_annotation, people_digest, shown, upper_bases
 from etl.ingest.record import MISSING_NUMBER, Record, RecordSettings
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from contract.errors import InputError, fault
-from contract.storage import shared_copy
+from contract.local_copies import shared_copy
 from etl.genome import Genome
 from etl.ingest.alleles import allele_reasons
 

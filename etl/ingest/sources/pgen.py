@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.errors import InputError, fault
-from contract.storage import absolute, open_storage, shared_copy
+from contract.local_copies import shared_copy
+from contract.storage import absolute, open_storage
 from etl.genome import GenomeName, genome
 from etl.ingest.build import check_build
 from etl.ingest.contig_names import contig_of
