@@ -16,6 +16,7 @@ from deploy.check.owner_values import read_values, unset, values_file
 from deploy.check.runner import LeftOutError
 from deploy.databricks import etl_task, evaluate_task, train_task, variables
 from etl.session import HAIL_NEEDS, use_java
+from tests.deploy.validators import validators
 
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = PROJECT / "deploy" / "databricks"
@@ -350,16 +351,6 @@ def test_etl_task__the_dataset_of_a_local_run(tmp_path):
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     ours, local = (read_manifest(str(tmp_path / name / "dataset")) for name in ("task", "local"))
     assert [fold.model_dump() for fold in ours.folds] == [fold.model_dump() for fold in local.folds]
-
-
-def validators() -> str:
-    """The Python that has the validators; skips where it can't be made."""
-    made = subprocess.run(
-        ["bash", str(PROJECT / "deploy/check/environment.sh")], capture_output=True, text=True, timeout=500
-    )
-    if made.returncode:
-        pytest.skip(f"the environment of the validators is missing: {made.stderr.strip()[-200:]}")
-    return made.stdout.strip()
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import yaml
 from contract.example import write_example
 from deploy.check import dataproc as check
 from deploy.dataproc import job, render
+from tests.deploy.validators import validators
 from tests.etl.mini import MiniInputs
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -314,16 +315,6 @@ def test_refused__a_flag_that_gcloud_does_not_know(tmp_path):
     assert fault.startswith(
         "deploy/dataproc: gcloud dataproc clusters import: gcloud says: unrecognized arguments"
     )
-
-
-def validators() -> str:
-    """The Python that has the validators; skips where it can't be made."""
-    made = subprocess.run(
-        ["bash", str(PROJECT / "deploy/check/environment.sh")], capture_output=True, text=True, timeout=500
-    )
-    if made.returncode:
-        pytest.skip(f"the environment of the validators is missing: {made.stderr.strip()[-200:]}")
-    return made.stdout.strip()
 
 
 @pytest.mark.slow

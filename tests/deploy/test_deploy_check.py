@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from deploy.check import __main__ as command
-from deploy.check import cache as kept
 from deploy.check.owner_values import read_values, unset, unset_sentences
 from deploy.check.runner import Check, LeftOutError, missing, outcome, table
+from tests.deploy.validators import validators
 
 PROJECT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = PROJECT / "deploy" / "check" / "environment.sh"
@@ -209,14 +209,6 @@ def test_environment__says_what_python_it_wants(checkout, tmp_path):
     )
     assert done.returncode == 1
     assert "no Python 3.11 with venv was found" in done.stderr
-
-
-def validators() -> str:
-    """The Python that has the validators; skips where `make deploy-check` has not made it."""
-    python = kept.validators(PROJECT)
-    if python is None:
-        pytest.skip("the validators' environment is not there; `make deploy-check` makes it")
-    return str(python)
 
 
 @pytest.mark.slow

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from contract.config import load_config
-from deploy.check import cache, kubernetes, manifests, security
+from deploy.check import kubernetes, manifests, security
 from deploy.check.manifests import Manifest
 from deploy.check.runner import outcome
 from etl.config import EtlConfig
+from tests.deploy.validators import validators
 from train.config import TrainConfig
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -225,14 +226,6 @@ def test_sshd__port_and_account_fit_the_manifests():
     assert worker["ports"][0]["containerPort"] == int(settings["Port"]) > 1024
     assert launcher["args"][launcher["args"].index("-p") + 1] == settings["Port"]
     assert settings["HostKey"] == f"{job['spec']['sshAuthMountPath']}/id_rsa"
-
-
-def validators() -> str:
-    """The Python that has the validators; skips where `make deploy-check` has not made it."""
-    python = cache.validators(PROJECT)
-    if python is None:
-        pytest.skip("the validators' environment is not there; `make deploy-check` makes it")
-    return str(python)
 
 
 def check(root: Path, **environment: str) -> subprocess.CompletedProcess[str]:
