@@ -231,26 +231,27 @@ def build_trainer(prepared: Prepared, comm: Comm, path: DirectPath | None) -> Tr
 def choose_device(config: TrainConfig, comm: Comm) -> torch.device:
     """GPU of this rank, or the CPU with this rank's share of the cores.
 
-    `auto` takes the CPU also where there is a GPU that the ranks can't average gradients on.
+    `auto` takes the CPU also where the ranks can't average gradients on GPUs, or are more than those.
 
     Raises
     ------
     InputError
-        If a GPU is asked for and there is none, or none that the ranks can average gradients on.
+        If a GPU is asked for and there is none, fewer than ranks, or none to average gradients on.
     """
-    wanted, found = config.run.device, torch.cuda.is_available()
-    unusable = "no usable GPU" if not found else "" if comm.averages_on_gpu else "a Horovod built for CPUs"
+    wanted = config.run.device
+    unusable = "" if wanted == "cpu" else _why_no_gpu(comm)
     if wanted == "cuda" and unusable:
         raise InputError(
             fault(
                 "configuration",
                 "run.device",
                 found=unusable,
-                wanted="cpu, auto, or a GPU with a Horovod built for it (HOROVOD_GPU_OPERATIONS=NCCL)",
+                wanted="cpu, auto, or a GPU for each rank and a Horovod built for it "
+                "(HOROVOD_GPU_OPERATIONS=NCCL)",
             )
         )
     if wanted != "cpu" and not unusable:
-        device = torch.device("cuda", comm.local_rank % torch.cuda.device_count())
+        device = torch.device("cuda", comm.local_rank)
         torch.cuda.set_device(device)
         return device
     keep_freed_memory()
@@ -258,6 +259,16 @@ def choose_device(config: TrainConfig, comm: Comm) -> torch.device:
         # One core is left to the threads that read: arithmetic that waits for a core is slower by far.
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // comm.local_size - 1))
     return torch.device("cpu")
+
+
+def _why_no_gpu(comm: Comm) -> str:
+    """What keeps the ranks of this host off its GPUs; empty where each can have one of its own."""
+    if not torch.cuda.is_available():
+        return "no usable GPU"
+    if not comm.averages_on_gpu:
+        return "a Horovod built for CPUs"
+    gpus = torch.cuda.device_count()  # NCCL refuses two ranks on one
+    return "" if comm.local_size <= gpus else f"{comm.local_size} ranks and {gpus} usable GPU(s) on a host"
 
 
 def training_batches(
@@ -285,7 +296,7 @@ def scoring_batches(
 
 def _pinned(batches: Iterator[Batch], config: TrainConfig, comm: Comm) -> Iterator[Batch]:
     """The batches in memory that a GPU fetches from, where one is used."""
-    if config.run.device == "cpu" or not comm.averages_on_gpu or not torch.cuda.is_available():
+    if config.run.device == "cpu" or _why_no_gpu(comm):
         return batches
     return (batch.pinned() for batch in batches)
 
@@ -354,8 +365,10 @@ def _announce(console: Console, prepared: Prepared, comm: Comm, trainer: Trainer
         f"{trainer.device.type}; {schedule.steps} steps of {schedule.batch_size} people an epoch, "
         f"{prepared.config.data.reader} reader"
     )
-    if torch.cuda.is_available() and not comm.averages_on_gpu:
-        console.print("the GPU waits: Horovod is built for CPUs, see deploy/horovod/build.sh")
+    if trainer.device.type == "cpu" and prepared.config.run.device == "auto" and torch.cuda.is_available():
+        console.print(
+            f"the GPU waits: found {_why_no_gpu(comm)}, see deploy/submit_train.sh and deploy/horovod"
+        )
     if schedule.batch_size != prepared.config.data.batch_size:
         console.print(
             f"{schedule.batch_size} people a step instead of {prepared.config.data.batch_size}: the nearest "

@@ -314,6 +314,16 @@ def test_choose_device__gpu_asked_for_and_horovod_built_for_cpus(
         choose_device(make_config(run={"device": "cuda"}), Comm())
 
 
+def test_choose_device__more_ranks_than_gpus(make_config: ConfigMaker, monkeypatch: pytest.MonkeyPatch):
+    pretend_gpu(monkeypatch, averages=True)
+    monkeypatch.setattr(Comm, "local_size", 2)
+    with pytest.raises(
+        InputError, match=r"run\.device: found 2 ranks and 1 usable GPU\(s\) on a host, wanted"
+    ):
+        choose_device(make_config(run={"device": "cuda"}), Comm())
+    assert choose_device(make_config(run={"device": "auto"}), Comm()).type == "cpu"
+
+
 def pretend_gpu(monkeypatch: pytest.MonkeyPatch, averages: bool) -> None:
     """One GPU, as far as torch can be asked."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
