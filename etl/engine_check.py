@@ -17,6 +17,7 @@ from typing import Any
 from contract.errors import InputError, fault
 from contract.refusals import refusal
 from contract.storage import hadoop_name
+from etl.executor_watch import watched_starts
 
 USABLE_JAVA = ("11", "17")
 NEEDED = ("numpy", "pandas", "pyarrow", "pydantic", "fsspec", "cyvcf2")
@@ -27,6 +28,7 @@ GONE = re.compile(
     r"SparkContext was shut down|Max number of executor failures|Master removed our application"
     r"|ExecutorLostFailure|cancelled because"
 )
+STAYING = "Java 11 or 17 there (spark.executorEnv.JAVA_HOME) and room for their memory; see their logs"
 ENVIRONMENT = "that of this project there: at PYSPARK_PYTHON, or sent by submit_etl.sh --environment"
 
 
@@ -107,10 +109,11 @@ def _store_fault(context: Any, place: str) -> str | None:
 
 def _executor_faults(context: Any) -> list[str | None]:
     n = min(context.defaultParallelism, MOST_TASKS)
-    try:
-        seen = context.parallelize(range(n), n).mapPartitions(seen_by_a_task).collect()
-    except Exception as error:  # noqa: BLE001 - of Spark or py4j
-        return [executor_failure(str(error))]
+    with watched_starts(context) as ends:
+        try:
+            seen = context.parallelize(range(n), n).mapPartitions(seen_by_a_task).collect()
+        except Exception as error:  # noqa: BLE001 - of Spark or py4j
+            return [none_that_stays(ends.words) if ends.words else executor_failure(str(error))]
     return [text for java, lacking in seen for text in executor_faults(java, lacking)]
 
 
@@ -125,6 +128,12 @@ def executor_faults(java: str | None, lacking: Sequence[str]) -> list[str | None
     return [java_fault("an executor", java), packages if lacking else None]
 
 
+def none_that_stays(words: Sequence[str]) -> str:
+    """A sentence on executors that each ended at once."""
+    found = f"{len(words)} that ended at their start ({words[-1]}), and none that stayed"
+    return fault("the executors", "processes", found=found, wanted=f"{STAYING} (app-*/*/stderr of a worker)")
+
+
 def executor_failure(text: str) -> str:
     """A sentence on why a first task failed."""
     if no_program := re.search(r'Cannot run program "([^"]+)"', text):
@@ -137,7 +146,7 @@ def executor_failure(text: str) -> str:
     if "UnsupportedClassVersionError" in text:
         return str(java_fault("an executor", "an older one"))
     if GONE.search(text):
-        wanted = "Java 11 or 17 there, room for their memory, and their logs (yarn logs -applicationId ...)"
+        wanted = f"{STAYING} (yarn logs -applicationId ...)"
         return fault("the executors", "processes", found="an end at their start", wanted=wanted)
     causes = [line.strip() for line in text.splitlines() if "Exception" in line or "Error" in line]
     found = f"a first task that failed ({causes[-1][:200] if causes else text[:200]})"

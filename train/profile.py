@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
 from rich.table import Table
+from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from train.config import GeneCNNConfig, TrainConfig
@@ -37,8 +39,9 @@ class StepProfile:
     """Steps of this rank: `plain_seconds` without the profiler, `seconds` of as many under it, slower ones.
 
     `people` are those of either; `waited` is the share of `plain_seconds` in which no data was there, and
-    `bytes_sent` what the network devices of this host sent in that time, loopback included. `parts` add up to
-    `seconds`; `operators` are torch's own, by the time that they took without what they called, on
+    `bytes_sent` what the network devices of this host sent in that time, loopback included. `parts` are
+    times of this process, which starts a GPU's kernels and waits for them later, and add up to `seconds`;
+    `operators` are torch's own, by the time that they took without what they called, on
     the device that did the work.
     """
 
@@ -144,8 +147,13 @@ def endless_batches(prepared: Prepared, comm: Comm, shared: Path | None = None) 
         yield from training_batches(prepared, reader, epoch, comm)
 
 
+def _host_events(profiled: profile) -> list[Any]:
+    """What this process did. A GPU's events lie beside them: kernels, and each part again without a time."""
+    return [event for event in profiled.key_averages() if event.device_type == DeviceType.CPU]
+
+
 def _parts(profiled: profile, steps: Timed) -> dict[str, float]:
-    found = {event.key: event.cpu_time_total / 1e6 for event in profiled.key_averages()}
+    found = {event.key: event.cpu_time_total / 1e6 for event in _host_events(profiled)}
     parts = {READING: steps.waited, **{name: found.get(name, 0.0) for name in PARTS}}
     return {**parts, OTHER: max(0.0, steps.seconds - sum(parts.values()))}
 
@@ -153,7 +161,7 @@ def _parts(profiled: profile, steps: Timed) -> dict[str, float]:
 def _operators(profiled: profile, *, on_gpu: bool) -> dict[str, float]:
     own = {
         event.key: (event.self_device_time_total if on_gpu else event.self_cpu_time_total) / 1e6
-        for event in profiled.key_averages()
+        for event in _host_events(profiled)
         if event.key not in PARTS
     }
     return dict(sorted(own.items(), key=lambda item: -item[1])[:OPERATORS])

@@ -97,6 +97,9 @@ fetch_source() {
         grep -q 'CMAKE_CXX_STANDARD 14' "$source/$file" || die "$file does not ask for C++14 as $version should"
         sed -i 's/CMAKE_CXX_STANDARD 14/CMAKE_CXX_STANDARD 17/' "$source/$file"
     done
+    file=third_party/flatbuffers/include/flatbuffers/stl_emulation.h # assigned to, which GCC 14 sees
+    grep -q ' const size_type count_;' "$source/$file" || die "$file does not hold a const count_ as $version should"
+    sed -i 's/ const size_type count_;/ size_type count_;/' "$source/$file"
     # A torch with CUDA and a part of CUDA's toolkit would start a build for GPUs that nobody asked for.
     [ -n "$gpu" ] || sed -i 's/((torch\.version\.cuda is not None)/(False and (torch.version.cuda is not None)/' \
         "$source/cmake/Modules/FindPytorch.cmake"
@@ -118,15 +121,18 @@ fail() {
     mkdir -p "$cache"
     saved=$cache/horovod-$version-failed.log
     cp "$log" "$saved"
-    tail -n 25 "$log" >&2
-    die "$1; the lines above are the end of $saved"
+    # With several jobs the compiler's words stand far from the end.
+    grep -m 5 -E '(error|Error): |CMake Error' "$log" >&2 || tail -n 25 "$log" >&2
+    die "$1; the lines above are from $saved"
 }
 
 build_wheel() {
     local jobs pid started=$SECONDS
     jobs=$(getconf _NPROCESSORS_ONLN)
-    # The bundled gloo asks for a policy version older than CMake 4 accepts.
-    env CMAKE_POLICY_VERSION_MINIMUM=3.5 MAKEFLAGS="-j$jobs" \
+    # Its headers use names that those of GCC 13 and later don't bring along any more. The bundled gloo asks for
+    # a policy version older than CMake 4 accepts.
+    env CXXFLAGS="-include string -include stdexcept -include cstdint ${CXXFLAGS-}" \
+        CMAKE_POLICY_VERSION_MINIMUM=3.5 MAKEFLAGS="-j$jobs" \
         HOROVOD_WITH_PYTORCH=1 HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1 \
         HOROVOD_WITHOUT_TENSORFLOW=1 HOROVOD_WITHOUT_MXNET=1 \
         "$python" -m pip wheel -v --no-deps --no-build-isolation -w "$work/out" "$source" >"$log" 2>&1 &

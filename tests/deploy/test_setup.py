@@ -106,7 +106,7 @@ def test_horovod_build__asks_for_torch_first(checkout, tmp_path):
 
 
 @pytest.mark.slow
-def test_horovod_build__a_failure_shows_the_end_of_the_log_and_its_place(checkout, tmp_path):
+def test_horovod_build__a_failure_shows_the_errors_and_the_place_of_the_log(checkout, tmp_path):
     broken = tmp_path / "broken-compiler"
     broken.write_text("#!/bin/sh\necho 'this compiler is broken' >&2\nexit 1\n")
     broken.chmod(0o755)
@@ -118,5 +118,6 @@ def test_horovod_build__a_failure_shows_the_end_of_the_log_and_its_place(checkou
     )
     log = tmp_path / "cache" / "wheels" / "horovod-0.28.1-failed.log"
     assert done.returncode == 1
-    assert f"horovod: the build failed; the lines above are the end of {log}" in done.stderr
+    assert f"horovod: the build failed; the lines above are from {log}" in done.stderr
+    assert "CMake Error" in done.stderr
     assert "this compiler is broken" in log.read_text()

@@ -392,19 +392,38 @@ def test_run__a_namenode_in_safe_mode(cluster: Any, simulated: Study, tmp_path: 
 
 def test_run__an_executor_without_the_environment(simulated: Study, tmp_path: Path):
     config = write_config(simulated, Store(str(tmp_path)), tmp_path)
-    config.write_text(config.read_text().replace("local[2]", "local-cluster[1,1,1500]"))
-    # Such a cluster keeps its executors' files in SPARK_HOME: not in the installed package.
-    (package,) = find_spec("pyspark").submodule_search_locations
-    home = tmp_path / "spark"
-    home.mkdir()
-    for part in Path(package).iterdir():
-        (home / part.name).symlink_to(part)
-    variables = {"PYSPARK_PYTHON": "/nowhere/python", "SPARK_HOME": str(home)}
-    text = run(config, tmp_path / "log", variables, status=2)
+    text = run_on_workers(config, tmp_path, {"PYSPARK_PYTHON": "/nowhere/python"})
     assert told(text) == (
         "error an executor: Python: found no program /nowhere/python, "
         "wanted that of this project there: at PYSPARK_PYTHON, or sent by submit_etl.sh --environment"
     )
+
+
+def test_run__executors_whose_java_ends_at_once(simulated: Study, tmp_path: Path):
+    """As that of a version which Spark can't run on; the master would start another for each, for ever."""
+    java = tmp_path / "java/bin/java"
+    java.parent.mkdir(parents=True)
+    java.write_text("#!/bin/sh\nexit 1\n")
+    java.chmod(0o755)
+    ends = {"spark.executorEnv.JAVA_HOME": str(tmp_path / "java")}
+    config = write_config(simulated, Store(str(tmp_path), ends), tmp_path)
+    assert re.match(
+        r"error the executors: processes: found \d+ that ended at their start "
+        r"\(Command exited with code 1\), and none that stayed, wanted Java 11 or 17 there \(spark.executorEnv.JAVA_HOME\)",
+        told(run_on_workers(config, tmp_path, {})),
+    )
+
+
+def run_on_workers(config: Path, folder: Path, variables: Mapping[str, str]) -> str:
+    """What a refused run says on a Spark master of its own, with one worker."""
+    config.write_text(config.read_text().replace("local[2]", "local-cluster[1,1,1500]"))
+    # Such a cluster keeps its executors' files in SPARK_HOME: not in the installed package.
+    (package,) = find_spec("pyspark").submodule_search_locations
+    home = folder / "spark"
+    home.mkdir()
+    for part in Path(package).iterdir():
+        (home / part.name).symlink_to(part)
+    return run(config, folder / "log", {"SPARK_HOME": str(home), **variables}, status=2)
 
 
 def test_run__a_namenode_that_dies_in_mid_run(cluster: Any, simulated: Study, tmp_path: Path):
