@@ -409,7 +409,8 @@ def test_run__executors_whose_java_ends_at_once(simulated: Study, tmp_path: Path
     config = write_config(simulated, Store(str(tmp_path), ends), tmp_path)
     assert re.match(
         r"error the executors: processes: found \d+ that ended at their start "
-        r"\(Command exited with code 1\), and none that stayed, wanted Java 11 or 17 there \(spark.executorEnv.JAVA_HOME\)",
+        r"\(Command exited with code 1\), and none that stayed, "
+        r"wanted Java 11 or 17 there \(spark.executorEnv.JAVA_HOME\)",
         told(run_on_workers(config, tmp_path, {})),
     )
 
