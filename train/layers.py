@@ -163,11 +163,16 @@ def kept_units(key_B: Tensor, n_units: int, p: float) -> Tensor:
 
     Integers of 32 bits wrap alike on every device, so that masks are the same on CPUs and GPUs.
     """
-    place_N = torch.arange(n_units, dtype=torch.int32, device=key_B.device) * GOLDEN
-    hash_BN = torch.bitwise_xor(key_B[:, None], place_N)
+    hash_BN = torch.bitwise_xor(key_B[:, None], _places(n_units, key_B.device))
     for shift, factor in zip((16, 15), MIXERS, strict=True):
         hash_BN.bitwise_xor_((hash_BN >> shift).bitwise_and_((1 << (32 - shift)) - 1)).mul_(factor)
     return hash_BN >= round(p * 2**32) - 2**31
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _places(n_units: int, device: torch.device) -> Tensor:
+    """Numbers of units (N). torch.compile is handed them whole: on GPUs it would multiply beyond 32 bits."""
+    return torch.arange(n_units, dtype=torch.int32, device=device) * GOLDEN
 
 
 def _mixed(number: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -115,7 +115,6 @@ def test_conf__gpu_is_the_default_with_larger_steps_and_rates_in_proportion():
     default = load_config(TrainConfig, PROJECT / "conf" / "train" / "default.yaml")
     factor = large.data.batch_size / default.data.batch_size
     assert large.optimizer.learning_rate == pytest.approx(factor * default.optimizer.learning_rate)
-    assert large.run.compile
     assert large.data.reader == "arrow"
     assert large.model == default.model
 

@@ -48,6 +48,7 @@ def stored(run: Path) -> dict[str, float]:
     return {str(path): path.stat().st_mtime_ns for path in sorted(run.rglob("*.parquet"))}
 
 
+@pytest.mark.slow
 def test_run_ladder__every_rival_on_everybody_but_the_sealed(make_config: ConfigMaker) -> None:
     config = make_config(evaluation={"bootstrap_draws": 100})
     content = run_ladder(config, list(RIVALS), [1], QUIET)
@@ -126,6 +127,7 @@ def test_run_ladder__network_beside_rivals_with_paired_differences_and_seeds(sma
     assert "network (ours): AUROC" in text
 
 
+@pytest.mark.slow
 def test_run_ladder__same_seed_same_table(small: ConfigMaker, tmp_path: Path) -> None:
     config = small(evaluation={"bootstrap_draws": 50})
     names = ["total_count", "elastic_net", "boosted_trees", "spike_slab"]

@@ -4,8 +4,17 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._inductor.utils import run_and_get_code
 
-from train.layers import PersonDropout, SharedBatchNorm, begin_step, kept_units, person_keys
+from train.layers import (
+    GOLDEN,
+    MIXERS,
+    PersonDropout,
+    SharedBatchNorm,
+    begin_step,
+    kept_units,
+    person_keys,
+)
 
 
 def keys(*numbers: int) -> Tensor:
@@ -34,6 +43,16 @@ def test_kept_units__share_and_independence(p: float):
     neighbours = (centred_BN[:, 1:] * centred_BN[:, :-1]).mean(0)
     assert neighbours.abs().max().item() < 5 / np.sqrt(2000)
     assert (centred_BN[1:] * centred_BN[:-1]).mean(1).abs().max().item() < 5 / np.sqrt(1000)
+
+
+def test_kept_units__compiled_code_does_not_count_beyond_32_bits():
+    """Compilers for GPUs refuse the product of an index and a large factor; code for CPUs shows it too."""
+    key_B = keys(5, 6, 7)
+    compiled = torch.compile(lambda: kept_units(key_B, 149 * 8, 0.3).view(3, 149, 8).to(torch.float32) * 2)
+    found, (code, *_) = run_and_get_code(compiled)
+    torch.testing.assert_close(found, kept_units(key_B, 149 * 8, 0.3).view(3, 149, 8).float() * 2)
+    assert str(abs(MIXERS[0])) in code
+    assert str(abs(GOLDEN)) not in code
 
 
 def test_person_dropout__a_person_has_one_mask_whoever_is_beside():

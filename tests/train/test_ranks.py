@@ -70,7 +70,14 @@ comm.close()
 """
 
 
-@pytest.mark.parametrize("model", [{}, {"members": 2}, {"kind": "paper", "dense": 8, "members": 2}])
+@pytest.mark.parametrize(
+    "model",
+    [
+        {},
+        pytest.param({"members": 2}, marks=pytest.mark.slow),
+        pytest.param({"kind": "paper", "dense": 8, "members": 2}, marks=pytest.mark.slow),
+    ],
+)
 def test_fit__same_curve_on_one_rank_and_on_two(
     make_config: ConfigMaker, tmp_path: Path, model: dict[str, object]
 ):
@@ -89,6 +96,7 @@ def test_fit__same_curve_on_one_rank_and_on_two(
             torch.testing.assert_close(weights[key], expected, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_fit__interrupted_ranks_go_on_with_the_same_series(make_config: ConfigMaker, tmp_path: Path):
     # An epoch has 12 steps: the signal comes to every rank within the second of four.
     interrupted = tmp_path / "interrupted.py"
