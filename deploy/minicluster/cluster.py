@@ -72,8 +72,10 @@ def start(
         if not started:
             raise ClusterError("Nothing can be started.")
         jars = _fetch(cache, started, lacking, tools, say)
-        state = _planned(folder, started, size, tools, jars)
-        with _stopped_on_failure(folder):
+        cache.mkdir(parents=True, exist_ok=True)
+        # Until they listen, another start would find the same ports free.
+        with store.locked(cache / "ports.lock"), _stopped_on_failure(folder):
+            state = _planned(folder, started, size, tools, jars)
             state = _launched(state, size, cache)
             for service in state.services:
                 _await(state, service, say)
