@@ -24,6 +24,7 @@ import typer
 from contract.config import load_config
 from contract.errors import InputError, fault
 from contract.storage import StorageError, absolute, is_url, join, read_whole, refused, remove
+from deploy.resource_manager import resource_manager_fault
 from etl.config import EtlConfig
 from etl.engine_check import spark_fault
 from etl.places import place_faults
@@ -51,10 +52,18 @@ class EndedError(Exception):
 
 @app.command("place")
 def tell_place(
-    conf: str, overrides: Annotated[list[str] | None, typer.Argument()] = None, mode: str = "client"
+    conf: str,
+    overrides: Annotated[list[str] | None, typer.Argument()] = None,
+    mode: str = "client",
+    yarn: str = "",
 ) -> None:
-    """Print where a driver tells what it does; every fault of the configuration is told instead."""
+    """Print where a driver tells what it does; every fault of the configuration is told instead.
+
+    `yarn` is the folder of Hadoop's configuration, where YARN is to run it.
+    """
     try:
+        if yarn and (text := resource_manager_fault(yarn)):
+            raise InputError(text)
         typer.echo(place_to_tell(conf, overrides or [], mode))
     except (InputError, StorageError) as error:
         for text in error.faults if isinstance(error, InputError) else [refused(error)]:

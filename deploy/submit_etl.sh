@@ -9,7 +9,7 @@
 # Options of its own:
 #   --environment FILE   a packed environment (deploy/pack_env.sh), a path or URL, that travels to the executors, in
 #                        cluster mode also to the driver; without it they need one at PYSPARK_PYTHON
-#   --log FILE           where what Spark prints goes, by default build/submit-etl.log
+#   --log FILE           where what Spark prints goes, by default a file of this run in build/submit-etl
 #   --dry-run            print the command instead
 #   --help               show this
 #
@@ -29,7 +29,7 @@ python=${PYTHON:-$root/.venv/bin/python}
 die() { printf 'submit_etl: %s\n' "$*" >&2; exit 2; }
 usage() { sed -n '2,/^set -euo/{/^set -euo/!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; }
 
-options=() jars='' files='' archives='' mode=client master='' environment='' dry='' log=$root/build/submit-etl.log work=''
+options=() jars='' files='' archives='' mode=client master='' environment='' dry='' log=$root/build/submit-etl/$(date +%Y%m%d-%H%M%S)-$$.log work=''
 value() { [ $# -ge 2 ] || die "found nothing after $1, wanted its value"; printf '%s' "$2"; }
 while [ $# -gt 0 ] && [[ $1 != *.yaml && $1 != *.yml ]]; do
     case $1 in
@@ -71,8 +71,10 @@ export PYSPARK_DRIVER_PYTHON=$python
 export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$python}
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 
-# Faults of the configuration are told before Spark starts.
-told=$("$python" -m deploy.submission place --mode "$mode" -- "$conf" "$@") || exit $?
+# Faults of the configuration, and of stores and a YARN that do not answer, are told before Spark starts.
+yarn=
+[ "$master" != yarn ] || yarn=${YARN_CONF_DIR:-$HADOOP_CONF_DIR}
+told=$("$python" -m deploy.submission place --mode "$mode" --yarn "$yarn" -- "$conf" "$@") || exit $?
 
 # What executors have in their working folder: Hail's jar, and those of --jars.
 beside=./hail-all-spark.jar driver_jars=$jar

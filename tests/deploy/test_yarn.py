@@ -204,6 +204,32 @@ def test_submit_etl__an_input_that_is_refused_is_one_sentence(
     assert "absent" in line
 
 
+@pytest.mark.parametrize("mode", ["client", "cluster"])
+def test_submit_etl__executors_without_python_are_one_sentence(
+    cluster: Cluster, submit: Callable[..., Submitted], mode: str, monkeypatch: pytest.MonkeyPatch
+):
+    nowhere = {"spark.pyspark.python": "/nowhere/python", "spark.pyspark.driver.python": sys.executable}
+    run = submit(mode, spark=nowhere)
+    assert run.finish() == 2, run.text
+    assert run.text.splitlines()[-1] == (
+        "error an executor: Python: found no program /nowhere/python, "
+        "wanted that of this project there: at PYSPARK_PYTHON, or sent by submit_etl.sh --environment"
+    )
+
+
+def test_submit_etl__executors_whose_java_ends_at_once(
+    cluster: Cluster, submit: Callable[..., Submitted], tmp_path: Path
+):
+    """YARN counts them, and ends the run."""
+    java = tmp_path / "java/bin/java"
+    java.parent.mkdir(parents=True)
+    java.write_text("#!/bin/sh\nexit 1\n")
+    java.chmod(0o755)
+    run = submit("client", spark={"spark.executorEnv.JAVA_HOME": str(tmp_path / "java")})
+    assert run.finish() == 2, run.text
+    assert "error the executors: processes: found an end at their start, wanted Java 11 or 17" in run.text
+
+
 def test_submit_etl__executors_that_come_and_go_and_tasks_that_run_twice(
     cluster: Cluster, submit: Callable[..., Submitted]
 ):
