@@ -52,7 +52,7 @@ CONTAINERS = [
     *("--conf", "spark.driver.host=127.0.0.1"),
 ]
 """What a small cohort needs of YARN on a small machine."""
-TRAINING = ["stopping.max_epochs=2", "run.seed=1"]
+TRAINING = ["stopping.max_epochs=2", "seed=1"]
 console = Console(soft_wrap=True)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -86,7 +86,9 @@ def main(
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the services are stopped
     cohort = _simulated(SHORT_COHORT if short else COHORT, FOLDER / ("short" if short else "long"))
-    here = _here(cohort, train=not short)
+    here = _attempt("this machine", lambda: _here(cohort, train=not short))
+    if here is None:  # nothing to compare with
+        raise typer.Exit(1)
     found: dict[str, Outcome | None] = {}
     with _services(names, keep=keep) as state:
         for name in names:

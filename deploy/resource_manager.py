@@ -1,4 +1,4 @@
-"""Whether YARN's ResourceManager answers, asked before a run is submitted: Hadoop tries for a quarter hour."""
+"""Whether YARN's ResourceManager answers, asked before a run is submitted: Hadoop tries for 15 minutes."""
 
 from __future__ import annotations
 

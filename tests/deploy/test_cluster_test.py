@@ -3,9 +3,12 @@ from pathlib import Path
 
 import pytest
 
+from contract.config import load_config
 from deploy import cluster_test
 from deploy.cluster_test import Outcome
 from deploy.minicluster.services import Tools
+from etl.simulate.config import SimulateConfig
+from train.config import TrainConfig
 
 HERE = Outcome(50.0, "abc", {"arrow": [0.5, 0.6], "petastorm": [0.5, 0.6]})
 
@@ -38,6 +41,12 @@ def test_report__equal_places_are_told_and_those_left_out_are_absent(figures: Pa
 def test_report__a_place_that_differs_or_failed_is_a_failure(figures: Path, there: Outcome | None):
     assert cluster_test._report(HERE, {"gcs": there}, ("gcs",)) == 1
     assert json.loads(figures.read_text())["gcs"]["equal"] is False
+
+
+@pytest.mark.parametrize("settings", [cluster_test.COHORT, cluster_test.SHORT_COHORT])
+def test_settings__are_those_of_the_configurations(settings: list[str]):
+    load_config(SimulateConfig, "conf/simulate/demo.yaml", settings)
+    load_config(TrainConfig, "conf/train/demo.yaml", cluster_test.TRAINING)
 
 
 def test_can_start__without_tools_says_what_is_left_out(
