@@ -116,6 +116,7 @@ def _simulated(settings: list[str], folder: Path) -> Path:
 
 
 def _here(cohort: Path, *, train: bool) -> Outcome:
+    shutil.rmtree(cohort / "local", ignore_errors=True)  # else it is up to date, and takes no time
     config = _configuration(cohort, "local", data=f"{cohort}/cohort", out=f"{cohort}/local")
     seconds = _timed("this machine", [sys.executable, "-m", "etl", "run", config])
     return _outcome(seconds, f"{cohort}/local/dataset", cohort / "runs" / "local", {}, train=train)
@@ -176,6 +177,7 @@ def _on_slurm(cohort: Path) -> dict[str, Outcome | None]:
     if lacking:
         console.print(f"left out: slurm, for want of {', '.join(lacking)} (Debian: slurm-wlm, munge)")
         return {}
+    shutil.rmtree(cohort / "slurm", ignore_errors=True)
     config = _configuration(cohort, "slurm", data=f"{cohort}/cohort", out=f"{cohort}/slurm")
     started = time.monotonic()
     try:

@@ -1,4 +1,4 @@
-"""The parts of HDFS from Python that need no HDFS; tests/etl/test_stores.py has a real one."""
+"""The parts of HDFS from Python that need no HDFS; tests/etl/stores has a real one."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Stores asked before Spark starts; real ones are in test_stores.py."""
+"""Stores asked before Spark starts; real ones are in stores/."""
 
 import socket
 from pathlib import Path
