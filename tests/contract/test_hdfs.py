@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-import requests
 from fsspec.implementations.arrow import ArrowFSWrapper
 from pyarrow.fs import LocalFileSystem
 
@@ -12,6 +11,8 @@ from contract import hdfs
 from contract.errors import InputError
 from contract.hdfs import PassingError, WholeWrites, hadoop_settings, named_namenode, namenode_addresses
 from contract.storage import open_storage
+
+requests = pytest.importorskip("requests")  # of the extra `hdfs`
 
 HA = {
     "dfs.ha.namenodes.prod": "nn1, nn2",
