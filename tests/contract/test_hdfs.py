@@ -7,12 +7,12 @@ import pytest
 from fsspec.implementations.arrow import ArrowFSWrapper
 from pyarrow.fs import LocalFileSystem
 
-from contract import hdfs
-from contract.errors import InputError
-from contract.hdfs import PassingError, WholeWrites, hadoop_settings, named_namenode, namenode_addresses
-from contract.storage import open_storage
+requests = pytest.importorskip("requests")  # of the extra `hdfs`, which contract.hdfs imports
 
-requests = pytest.importorskip("requests")  # of the extra `hdfs`
+from contract import hdfs  # noqa: E402
+from contract.errors import InputError  # noqa: E402
+from contract.hdfs import PassingError, WholeWrites, hadoop_settings, named_namenode, namenode_addresses  # noqa: E402
+from contract.storage import open_storage  # noqa: E402
 
 HA = {
     "dfs.ha.namenodes.prod": "nn1, nn2",
