@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from contract.errors import InputError
+from contract.errors import InputError, fault
+from contract.refusals import ELSEWHERE, holds_key
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
@@ -59,11 +60,30 @@ def apply_overrides(settings: dict[str, Any], overrides: Sequence[str]) -> None:
 def build_config(
     cls: type[ConfigT], settings: dict[str, Any], where: str, *, within: str | None = None
 ) -> ConfigT:
-    """Validate a mapping that was read from `where`, there `within` a section; see `load_config`."""
+    """Validate a mapping that was read from `where`, there `within` a section; see `load_config`.
+
+    A URL with a key in it is refused too: configurations are stored with what they make.
+    """
     try:
-        return cls.model_validate(settings)
+        config = cls.model_validate(settings)
     except ValidationError as error:
         raise InputError([_sentence(where, item, within) for item in error.errors()]) from None
+    fields = dict.fromkeys(name for name, text in _texts(settings, within or "") if holds_key(text))
+    if fields:
+        raise InputError([fault(where, name, found="a key in a URL", wanted=ELSEWHERE) for name in fields])
+    return config
+
+
+def _texts(value: object, field: str) -> Iterator[tuple[str, str]]:
+    """Texts of nested settings, each with the name of its field."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _texts(inner, f"{field}.{name}" if field else str(name))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner, field)
+    elif isinstance(value, str):
+        yield field, value
 
 
 def config_of(cls: type[ConfigT], overrides: Sequence[str]) -> ConfigT:

@@ -32,7 +32,10 @@ HTTP_PORT, HTTPS_PORT = 9870, 9871
 RPC_PORT = 8020
 PATIENCE = (0.2, 1.0, 3.0)
 """Seconds before a request that failed in between is sent again."""
-SECONDS_TO_CONNECT, SECONDS_TO_ANSWER = 10, 120
+PATIENT = (10, 120)
+"""Seconds in which a connection stands, and then an answer comes."""
+SECONDS_TO_BE_SEEN = 1.0
+"""Longer than between a look for a file and the move to its name."""
 PASSING = ("RetriableException", "StandbyException", "LeaseExpiredException", "IOException")
 """What HDFS answers where the same request may succeed a little later."""
 Answer = TypeVar("Answer")
@@ -67,12 +70,13 @@ class HdfsOverHttp(WebHDFS):  # type: ignore[misc]
         begin = start or 0
         if begin < 0 or (end is not None and end < 0):
             size = int(self.info(path)["size"])
-            begin, end = max(size + begin, 0) if begin < 0 else begin, end and end % size
+            begin = max(size + begin, 0) if begin < 0 else begin
+            end = size + end if end is not None and end < 0 else end
         span = {"offset": begin} | ({} if end is None else {"length": max(end - begin, 0)})
         if span.get("length") == 0:
             return b""
         content: bytes = self._at_datanode(
-            "OPEN", path, lambda where: self.session.get(where), **span
+            "OPEN", path, lambda where: self.session.get(where, timeout=PATIENT), **span
         ).content
         return content
 
@@ -112,7 +116,9 @@ class HdfsOverHttp(WebHDFS):  # type: ignore[misc]
             body = content()
             try:
                 headers = {"content-type": "application/octet-stream"}
-                answer: requests.Response = self.session.put(where, data=body, headers=headers)
+                answer: requests.Response = self.session.put(
+                    where, data=body, headers=headers, timeout=PATIENT
+                )
             finally:
                 getattr(body, "close", lambda: None)()
             return answer
@@ -155,7 +161,7 @@ class HdfsOverHttp(WebHDFS):  # type: ignore[misc]
                 params={**settings, **self.pars, "op": op.upper()},
                 data=data,
                 allow_redirects=redirect,
-                timeout=(SECONDS_TO_CONNECT, SECONDS_TO_ANSWER),
+                timeout=PATIENT,
             )
             return _raise_for(answer, inside)
 
@@ -178,7 +184,10 @@ class WholeWrites(ArrowFSWrapper):  # type: ignore[misc]
     """A file system of Arrow's where a file comes whole or not at all."""
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **unused: Any) -> None:
-        """Write content; with mode "create" only where there is no file, else FileExistsError."""
+        """Write content; with mode "create" only where there is no file, else FileExistsError.
+
+        Content that is no other's, such as a lock's, is then created by one of several who try at once.
+        """
         if mode != "create":
             super().pipe_file(path, value)
             return
@@ -188,6 +197,10 @@ class WholeWrites(ArrowFSWrapper):  # type: ignore[misc]
                 stream.write(value)
 
         self._place(path, write, over=False)
+        # Another's move, begun before ours was seen, takes the place of ours: the last one has the file.
+        time.sleep(SECONDS_TO_BE_SEEN)
+        if self.cat_file(path) != value:
+            raise FileExistsError(17, "a file is there", path)
 
     def put_file(self, lpath: str, rpath: str, callback: object = None, **unused: Any) -> None:
         """Write a file of this machine as a whole."""
@@ -200,11 +213,9 @@ class WholeWrites(ArrowFSWrapper):  # type: ignore[misc]
         self.makedirs(folder, exist_ok=True)
         try:
             write(unfinished)
-            if self.exists(path):
-                if not over:
-                    raise FileExistsError(17, "a file is there", path)
-                self.rm_file(path)
-            self.mv(unfinished, path)  # HDFS refuses where another has come meanwhile
+            if not over and self.exists(path):
+                raise FileExistsError(17, "a file is there", path)
+            self.mv(unfinished, path)  # Arrow removes what is there first
         except BaseException:
             with suppress(OSError):
                 self.rm_file(unfinished)
@@ -266,7 +277,9 @@ def hdfs_filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
 
 
 def named_namenode(url: str) -> tuple[str, int] | None:
-    """Host and port of the NameNode of an hdfs:// URL; None where a name service stands for several."""
+    """Host and port of the NameNode of an hdfs:// URL; None of others, and of a name service of several."""
+    if urlsplit(url).scheme != "hdfs":
+        return None
     authority = urlsplit(url).netloc or _default_authority()
     if hadoop_settings().get(f"dfs.ha.namenodes.{authority}"):
         return None

@@ -96,6 +96,20 @@ def meaning(words: str) -> tuple[str, str] | None:
     return next(((found, wanted) for pattern, found, wanted in REFUSALS if re.search(pattern, words)), None)
 
 
+KEY_IN_URL = re.compile(
+    # user:key@host, where a key may hold slashes; host:8020/path@x is none
+    r"://[^\s/@:]+:(?!\d+(?:/|$))[^\s@]+@"
+    r"|[?&](?:sig|signature|x-amz-signature|x-amz-security-token|x-goog-signature|token)=[^&]",
+    re.IGNORECASE,
+)
+ELSEWHERE = "credentials where the store's own tools look: the environment, their files or the machine's role"
+
+
+def holds_key(url: str) -> bool:
+    """Whether a URL holds a password or key, or a signature that stands for one."""
+    return KEY_IN_URL.search(url) is not None
+
+
 def without_secrets(words: str) -> str:
     """The words without values of secret variables, and without queries of URLs, which may sign them."""
     for name, value in os.environ.items():

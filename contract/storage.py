@@ -28,7 +28,9 @@ FSSPEC_SCHEMES = {"s3a": "s3", "s3n": "s3"}
 """The same for fsspec."""
 WITH_FOLDERS = ("file", "hdfs", "webhdfs", "dbfs")
 """Schemes whose folders can be renamed, which then happens at once; object stores have no folders."""
-PACKAGES = "s3: package s3fs, gs: package gcsfs, abfss: package adlfs"
+PACKAGES = "s3: package s3fs, gs: package gcsfs, abfss: package adlfs, hdfs: package requests"
+ONE_SLASH = ("file", "hdfs", "dbfs")
+"""Schemes that may stand before a path without a host."""
 LOCAL = ("", "file", "dbfs")
 """Schemes of what Python sees as paths: Databricks shows its file system, and volumes, under those."""
 CHANGES = ("size", "mtime", "modificationTime", "ETag", "etag", "LastModified", "last_modified", "updated")
@@ -54,9 +56,11 @@ def open_storage(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     InputError
         If the scheme is unknown or its file system is not installed.
     """
-    place = str(url)
+    place, scheme = str(url), _scheme(str(url))
+    if scheme and scheme not in ONE_SLASH and "://" not in place:
+        raise InputError(fault(url, "URL", found=f"{scheme}:/ with one slash", wanted=f"{scheme}://"))
     try:
-        if _scheme(place) == "hdfs":
+        if scheme == "hdfs":
             from contract.hdfs import hdfs_filesystem
 
             return hdfs_filesystem(place)

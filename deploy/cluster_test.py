@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +28,7 @@ from rich.table import Table
 from contract.dataset import content_digest
 from contract.errors import InputError
 from contract.manifest import read_manifest
-from contract.storage import make_folder, open_storage, remove
+from contract.storage import StorageError, make_folder, open_storage, remove
 from deploy.console import write_figures
 from deploy.minicluster.cluster import start, stop
 from deploy.minicluster.errors import ClusterError
@@ -192,7 +192,7 @@ def _on_slurm(cohort: Path) -> dict[str, Outcome | None]:
 def _attempt(name: str, work: Callable[[], Outcome]) -> Outcome | None:
     try:
         return work()
-    except FailedError as error:
+    except (FailedError, InputError, StorageError) as error:
         console.print(f"[bold red]{name} failed[/]: {error}")
         return None
 
@@ -209,18 +209,24 @@ def _timed(title: str, command: list[str], variables: Mapping[str, str] | None =
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with console.status(title), log.open("wb") as stream:
-        done = subprocess.run(
+        process = subprocess.Popen(
             command,
             env={**os.environ, "PYTHON": sys.executable, **(variables or {})},
             stdout=stream,
             stderr=subprocess.STDOUT,
-            timeout=TIMEOUT,
-            check=False,
+            start_new_session=True,  # so that all of it can be ended
         )
+        try:
+            status = process.wait(TIMEOUT)
+        except subprocess.TimeoutExpired:
+            raise FailedError(f"{title}: no end within {TIMEOUT} s ({log})") from None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
     seconds = time.monotonic() - started
-    if done.returncode:
+    if status:
         last = "\n".join(log.read_text(errors="replace").splitlines()[-12:])
-        raise FailedError(f"{title}: status {done.returncode} ({log})\n{last}")
+        raise FailedError(f"{title}: status {status} ({log})\n{last}")
     console.print(f"{title}: {seconds:.0f} s")
     return seconds
 
@@ -306,7 +312,7 @@ def _report(here: Outcome, found: Mapping[str, Outcome | None], names: tuple[str
         if outcome is None:
             bad += 1
             table.add_row(name, "", "failed", "[red]no[/]", "")
-            figures[name] = {"seconds": None, "digest": None, "equal": False}
+            figures[name] = {"equal": False}
             continue
         same = outcome.digest == here.digest
         alike = all(losses == here.losses["arrow"] for losses in outcome.losses.values())

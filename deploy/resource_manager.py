@@ -15,8 +15,8 @@ ADDRESS, HOSTNAME, IDS = (
     "yarn.resourcemanager.hostname",
     "yarn.resourcemanager.ha.rm-ids",
 )
-PORT = 8032
-"""Of ResourceManagers whose configuration names a host alone (Hadoop's yarn-default.xml)."""
+ANY, PORT = "0.0.0.0", 8032
+"""Of ResourceManagers that a configuration says nothing more of (Hadoop's yarn-default.xml)."""
 SECONDS = 10
 
 
@@ -44,18 +44,18 @@ def resource_manager_fault(folder: str) -> str | None:
 
 
 def resource_managers(site: Path) -> list[tuple[str, int]]:
-    """Host and port of each ResourceManager that a yarn-site.xml names, which may be none."""
+    """Host and port of each ResourceManager by a yarn-site.xml; without one Hadoop asks this machine."""
     try:
-        entries = ElementTree.parse(site).getroot().iter("property")
+        entries = list(ElementTree.parse(site).getroot().iter("property"))
     except (OSError, ElementTree.ParseError):
-        return []  # Spark will say what it lacks
+        entries = []
     settings = {
         (entry.findtext("name") or "").strip(): (entry.findtext("value") or "").strip() for entry in entries
     }
     names = [f".{name.strip()}" for name in settings.get(IDS, "").split(",") if name.strip()] or [""]
     found = []
     for name in names:
-        host = _filled(settings.get(HOSTNAME + name, ""), settings)
+        host = _filled(settings.get(HOSTNAME + name, ""), settings) or ("" if name else ANY)
         address = _filled(settings.get(ADDRESS + name, ""), settings) or host
         plain, _, port = address.partition(":")
         if plain and "$" not in address and (port or str(PORT)).isdecimal():

@@ -23,6 +23,7 @@ import typer
 
 from contract.config import load_config
 from contract.errors import InputError, fault
+from contract.refusals import without_secrets
 from contract.storage import StorageError, absolute, is_url, join, read_whole, refused, remove
 from deploy.resource_manager import resource_manager_fault
 from etl.config import EtlConfig
@@ -208,7 +209,11 @@ def _left_running(log: str) -> str:
 def _cause(log: str) -> str:
     """The last line of Spark's output that tells a cause, and where all of it is."""
     causes = [line.strip() for line in _text(log).splitlines() if CAUSE.search(line)]
-    return f"Spark says '{causes[-1][:300]}' ({log})" if causes else f"what Spark says is in {log}"
+    return (
+        f"Spark says '{without_secrets(causes[-1])[:300]}' ({log})"
+        if causes
+        else f"what Spark says is in {log}"
+    )
 
 
 def _text(log: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.errors import InputError, fault
-from contract.refusals import refusal
+from contract.refusals import refusal, without_secrets
 from contract.storage import hadoop_name
 from etl.executor_watch import watched_starts
 
@@ -149,7 +149,7 @@ def executor_failure(text: str) -> str:
         wanted = f"{STAYING} (yarn logs -applicationId ...)"
         return fault("the executors", "processes", found="an end at their start", wanted=wanted)
     causes = [line.strip() for line in text.splitlines() if "Exception" in line or "Error" in line]
-    found = f"a first task that failed ({causes[-1][:200] if causes else text[:200]})"
+    found = f"a first task that failed ({without_secrets(causes[-1] if causes else text)[:200]})"
     return fault("the executors", "a task", found=found, wanted="executors that run Python tasks")
 
 

@@ -57,8 +57,7 @@ def _watch(context: Any, log: Any, ends: Ends, over: threading.Event) -> None:
             told = ends_told(str(log.toString()))
             if len(told) >= MOST_ENDS and _came(context) == 0:
                 ends.words = told
-                context.cancelAllJobs()
-                return
+                context.cancelAllJobs()  # again: the first tasks may not have been sent off before
 
 
 def _came(context: Any) -> int:

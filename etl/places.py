@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from contract.errors import InputError, fault
 from contract.hdfs import named_namenode
-from contract.refusals import refusal
+from contract.refusals import ELSEWHERE, refusal
 from contract.storage import (
     StorageError,
     exists,
@@ -29,10 +29,13 @@ from contract.storage import (
 from etl.config import EtlConfig
 
 KEYS = re.compile(
-    r"secret|password|access\.?key|account\.key|token(?!\.(?:provider|impl))|private\.?key", re.I
+    r"secret|password|access\.?key|account\.key|encryption\.key|\.sas\.|token(?!\.(?:provider|impl))"
+    r"|private\.?key",
+    re.I,
 )
 """Names of Spark's settings that hold a key; classes that find one are no key."""
-IN_URL = re.compile(r"//[^/@]*:[^/@]*@")
+IN_OPTIONS = re.compile(r"-D\S*(?:secret|password|key)\S*=", re.I)
+"""Of Java, in a setting's value."""
 SECONDS_TO_CONNECT = 10
 AT_ONCE = 8
 """Stores that are asked at the same time."""
@@ -83,8 +86,7 @@ def _urls_in(value: object, field: str) -> Iterator[tuple[str, str]]:
 def _place_fault(place: str, written: bool) -> str | None:
     try:
         open_storage(place)
-        if place.startswith("hdfs://"):
-            _ask_namenode(place)
+        _ask_namenode(place)
         if written:
             _write_something(place)
         elif not has_folders(place):
@@ -134,13 +136,8 @@ def _ask_namenode(place: str) -> None:
 
 
 def _keys_told(config: EtlConfig) -> list[str]:
-    wanted = (
-        "credentials where the store's own tools look: the environment, their files or the machine's role"
-    )
-    faults = [
-        fault("spark.conf", name, found="a key in the configuration", wanted=wanted)
+    return [
+        fault("spark.conf", name, found="a key in the configuration", wanted=ELSEWHERE)
         for name, text in config.spark.conf.items()
-        if KEYS.search(name) and text
+        if text and (KEYS.search(name) or IN_OPTIONS.search(text))
     ]
-    fields = dict.fromkeys(field for field, place in named_places(config) if IN_URL.search(place))
-    return faults + [fault("configuration", name, found="a key in a URL", wanted=wanted) for name in fields]

@@ -32,7 +32,7 @@ BRIEF_JAVA = "-XX:TieredStopAtLevel=1"
 """For runs of minutes: Java's second compiler costs 7 of 83 s there (2,000 people × 97,000 variants)."""
 ROOT = Path(__file__).resolve().parent.parent
 
-JAVA_ALONE = ("hdfs://", "s3a://")
+JAVA_ALONE = ("hdfs://", "s3a://", "abfss://")
 """What URLs begin with that Hail's Java can write to and its Python side refuses."""
 IN_EXECUTORS = "./hail-all-spark.jar"
 """Where executors find Hail's jar, which Spark sends them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import sys
@@ -251,7 +252,7 @@ def choose_device(config: TrainConfig, comm: Comm) -> torch.device:
             )
         )
     if wanted != "cpu" and not unusable:
-        device = torch.device("cuda", comm.local_rank)
+        device = torch.device("cuda", _place_of_gpu(comm))
         torch.cuda.set_device(device)
         return device
     keep_freed_memory()
@@ -262,13 +263,30 @@ def choose_device(config: TrainConfig, comm: Comm) -> torch.device:
 
 
 def _why_no_gpu(comm: Comm) -> str:
-    """What keeps the ranks of this host off its GPUs; empty where each can have one of its own."""
-    if not torch.cuda.is_available():
-        return "no usable GPU"
+    """What keeps the ranks off GPUs, the same on each of them; empty where each can have one of its own.
+
+    All ranks must call it: some may see the GPUs of their host, others one that was set apart for them.
+    """
+    gpu_R = comm.gather(np.array([_number_of_gpu(comm)], np.int64))
+    if lacking := int((gpu_R == 0).sum()):
+        return "no usable GPU" + ("" if lacking == len(gpu_R) else f" for {lacking} of {len(gpu_R)} ranks")
     if not comm.averages_on_gpu:
         return "a Horovod built for CPUs"
-    gpus = torch.cuda.device_count()  # NCCL refuses two ranks on one
-    return "" if comm.local_size <= gpus else f"{comm.local_size} ranks and {gpus} usable GPU(s) on a host"
+    gpus = len(set(gpu_R.tolist()))  # NCCL refuses two ranks on one
+    return "" if gpus == len(gpu_R) else f"{len(gpu_R)} ranks on {gpus} usable GPU(s)"
+
+
+def _number_of_gpu(comm: Comm) -> int:
+    """A number that only one GPU of all hosts has; 0 where there is none for this rank."""
+    if not torch.cuda.is_available():
+        return 0
+    name = str(torch.cuda.get_device_properties(_place_of_gpu(comm)).uuid)
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big") + 1
+
+
+def _place_of_gpu(comm: Comm) -> int:
+    """Which of the GPUs that this rank sees is its own."""
+    return comm.local_rank % torch.cuda.device_count()
 
 
 def training_batches(
@@ -296,7 +314,7 @@ def scoring_batches(
 
 def _pinned(batches: Iterator[Batch], config: TrainConfig, comm: Comm) -> Iterator[Batch]:
     """The batches in memory that a GPU fetches from, where one is used."""
-    if config.run.device == "cpu" or _why_no_gpu(comm):
+    if config.run.device == "cpu" or not comm.averages_on_gpu or not torch.cuda.is_available():
         return batches
     return (batch.pinned() for batch in batches)
 
@@ -367,7 +385,7 @@ def _announce(console: Console, prepared: Prepared, comm: Comm, trainer: Trainer
     )
     if trainer.device.type == "cpu" and prepared.config.run.device == "auto" and torch.cuda.is_available():
         console.print(
-            f"the GPU waits: found {_why_no_gpu(comm)}, see deploy/submit_train.sh and deploy/horovod"
+            "the GPU waits: Horovod is built for CPUs (deploy/horovod/build.sh), or ranks are more than GPUs"
         )
     if schedule.batch_size != prepared.config.data.batch_size:
         console.print(

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from contract.config import ConfigModel, digest
 from contract.errors import InputError, fault
 from contract.manifest import read_manifest
-from contract.storage import open_storage
+from contract.storage import open_storage, write_whole
 from train.calibration import CALIBRATION_NAME
 from train.mirror import place_of
 
@@ -170,8 +170,5 @@ def _entry(entry: Any, run: Path) -> Reading:
 
 
 def _write(path: str, readings: Sequence[Reading]) -> None:
-    filesystem, inside = open_storage(path)
     content: list[dict[str, Any]] = [reading.model_dump(mode="json") for reading in readings]
-    with filesystem.open(inside + ".partial", "w") as stream:
-        json.dump(content, stream, indent=1)
-    filesystem.mv(inside + ".partial", inside)
+    write_whole(path, json.dumps(content, indent=1).encode())

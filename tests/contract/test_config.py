@@ -119,3 +119,31 @@ def test_build_config__names_the_section_it_was_read_from():
 def test_build_config__names_where_it_was_read():
     with pytest.raises(InputError, match=r"(?m)^place: out: found nothing, wanted a value for this key$"):
         build_config(Outer, {}, "place")
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("s3://ID:planted@bucket/x", True),
+        ("s3://ID:plan/te+d@bucket/x", True),
+        ("https://host/x.vcf?X-Amz-Signature=planted", True),
+        ("https://a.blob/x?sv=1&sig=planted", True),
+        ("hdfs://host:8020/path@x", False),
+        ("abfss://container@account/x", False),
+        ("https://host/x.vcf?generation=5", False),
+    ],
+)
+def test_build_config__a_url_with_a_key_in_it(url: str, told: bool):
+    class Inputs(ConfigModel):
+        vcf: list[str]
+
+    class Settings(ConfigModel):
+        input: Inputs
+
+    content = {"input": {"vcf": [url]}}
+    if not told:
+        assert build_config(Settings, content, "x.yaml").input.vcf == [url]
+        return
+    with pytest.raises(InputError, match=r"^x\.yaml: input\.vcf: found a key in a URL, wanted cred") as error:
+        build_config(Settings, content, "x.yaml")
+    assert "planted" not in str(error.value)

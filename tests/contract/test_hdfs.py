@@ -135,6 +135,20 @@ def test_whole_writes__create_only_where_there_is_none(arrow: ArrowFSWrapper, tm
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["lock"]
 
 
+def test_whole_writes__of_two_who_create_at_once_one_has_it(
+    arrow: ArrowFSWrapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    place = tmp_path / "lock"
+
+    def other_comes(seconds: float) -> None:
+        place.write_bytes(b"two")
+
+    monkeypatch.setattr(hdfs.time, "sleep", other_comes)
+    with pytest.raises(FileExistsError):
+        arrow.pipe_file(str(place), b"one", mode="create")
+    assert place.read_bytes() == b"two"
+
+
 def test_whole_writes__a_write_that_fails_leaves_the_old_file(
     arrow: ArrowFSWrapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -3,7 +3,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from contract.storage import StorageError, exists, is_url, told, write_whole
+from contract.errors import InputError
+from contract.storage import StorageError, exists, is_url, open_storage, told, write_whole
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,10 @@ def test_write_whole__a_failure_leaves_nothing_half_written(tmp_path: Path):
 
 def test_is_url__a_file_s_is_a_path():
     assert [is_url(place) for place in ("s3://b/r", "file:///r", "/r", "r")] == [True, False, False, False]
+
+
+@pytest.mark.parametrize("url", ["s3:/bucket/x", "gs:/bucket", "foo:/x"])
+def test_open_storage__one_slash_is_told(url: str):
+    scheme = url.partition(":")[0]
+    with pytest.raises(InputError, match=f"^{url}: URL: found {scheme}:/ with one slash, wanted {scheme}://"):
+        open_storage(url)

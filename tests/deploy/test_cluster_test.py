@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import psutil
 import pytest
 
 from contract.config import load_config
@@ -41,6 +42,17 @@ def test_report__equal_places_are_told_and_those_left_out_are_absent(figures: Pa
 def test_report__a_place_that_differs_or_failed_is_a_failure(figures: Path, there: Outcome | None):
     assert cluster_test._report(HERE, {"gcs": there}, ("gcs",)) == 1
     assert json.loads(figures.read_text())["gcs"]["equal"] is False
+
+
+def test_timed__a_command_without_an_end_is_told_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cluster_test, "FOLDER", tmp_path)
+    monkeypatch.setattr(cluster_test, "TIMEOUT", 1)
+    command = ["sh", "-c", f"sleep 60 & echo $! > {tmp_path}/child; wait"]
+    with pytest.raises(cluster_test.FailedError, match=r"^a b: no end within 1 s \(.*/logs/a-b\.log\)$"):
+        cluster_test._timed("a b", command)
+    child = int((tmp_path / "child").read_text())
+    gone, _ = psutil.wait_procs([psutil.Process(child)] if psutil.pid_exists(child) else [], timeout=10)
+    assert not psutil.pid_exists(child) or gone
 
 
 @pytest.mark.parametrize("settings", [cluster_test.COHORT, cluster_test.SHORT_COHORT])

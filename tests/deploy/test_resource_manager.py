@@ -36,7 +36,7 @@ def site(folder: Path, **settings: str) -> Path:
             [("one", 8032), ("two", 9032)],
         ),
         ({"address": "${unknown}:8032"}, []),
-        ({}, []),
+        ({}, [("0.0.0.0", 8032)]),
     ],
 )
 def test_resource_managers__of_each_way_to_name_them(
@@ -46,9 +46,9 @@ def test_resource_managers__of_each_way_to_name_them(
 
 
 def test_resource_managers__no_file_and_one_that_is_none(tmp_path: Path):
-    assert resource_managers(tmp_path / "yarn-site.xml") == []
+    assert resource_managers(tmp_path / "yarn-site.xml") == [("0.0.0.0", 8032)]
     (tmp_path / "yarn-site.xml").write_text("<configuration>")
-    assert resource_managers(tmp_path / "yarn-site.xml") == []
+    assert resource_managers(tmp_path / "yarn-site.xml") == [("0.0.0.0", 8032)]
 
 
 def test_resource_manager_fault__one_of_two_is_enough(tmp_path: Path):

@@ -82,11 +82,3 @@ def test_place_faults__a_key_in_the_configuration(name: str, mini: MiniInputs):
 def test_place_faults__classes_that_find_a_key_are_none(mini: MiniInputs):
     name = "spark.hadoop.fs.azure.account.oauth.provider.type"
     assert place_faults(config_of(mini, spark={"conf": {name: "a.Provider"}})) == []
-
-
-def test_place_faults__a_key_in_a_url(mini: MiniInputs, tmp_path: Path):
-    (text,) = place_faults(config_of(mini, out="s3a://ID:planted@bucket/x"))
-    assert text.startswith(
-        "configuration: out: found a key in a URL, wanted credentials where the store's own tools"
-    )
-    assert "planted" not in text

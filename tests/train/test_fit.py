@@ -2,6 +2,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -316,12 +317,27 @@ def test_choose_device__gpu_asked_for_and_horovod_built_for_cpus(
 
 def test_choose_device__more_ranks_than_gpus(make_config: ConfigMaker, monkeypatch: pytest.MonkeyPatch):
     pretend_gpu(monkeypatch, averages=True)
-    monkeypatch.setattr(Comm, "local_size", 2)
-    with pytest.raises(
-        InputError, match=r"run\.device: found 2 ranks and 1 usable GPU\(s\) on a host, wanted"
-    ):
+    monkeypatch.setattr(Comm, "gather", lambda self, values: np.concatenate([values, values]))
+    with pytest.raises(InputError, match=r"found 2 ranks on 1 usable GPU\(s\), wanted cpu, auto"):
         choose_device(make_config(run={"device": "cuda"}), Comm())
     assert choose_device(make_config(run={"device": "auto"}), Comm()).type == "cpu"
+
+
+def test_choose_device__another_host_has_no_gpu(make_config: ConfigMaker, monkeypatch: pytest.MonkeyPatch):
+    pretend_gpu(monkeypatch, averages=True)
+    monkeypatch.setattr(Comm, "gather", lambda self, values: np.append(values, 0))
+    with pytest.raises(InputError, match=r"found no usable GPU for 1 of 2 ranks, wanted cpu, auto"):
+        choose_device(make_config(run={"device": "cuda"}), Comm())
+    assert choose_device(make_config(run={"device": "auto"}), Comm()).type == "cpu"
+
+
+def test_choose_device__each_rank_sees_a_gpu_of_its_own_alone(
+    make_config: ConfigMaker, monkeypatch: pytest.MonkeyPatch
+):
+    pretend_gpu(monkeypatch, averages=True)
+    monkeypatch.setattr(Comm, "local_rank", 1)
+    monkeypatch.setattr(Comm, "gather", lambda self, values: np.append(values, 7))
+    assert choose_device(make_config(run={"device": "cuda"}), Comm()) == torch.device("cuda", 0)
 
 
 def pretend_gpu(monkeypatch: pytest.MonkeyPatch, averages: bool) -> None:
@@ -329,6 +345,7 @@ def pretend_gpu(monkeypatch: pytest.MonkeyPatch, averages: bool) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda place: SimpleNamespace(uuid="GPU-5"))
     monkeypatch.setattr(Comm, "averages_on_gpu", averages)
 
 

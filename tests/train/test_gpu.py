@@ -101,7 +101,7 @@ def test_submit_train__more_ranks_than_gpus(make_config: ConfigMaker, tmp_path: 
 def test_fit__more_ranks_than_gpus_is_one_sentence(make_config: ConfigMaker, tmp_path: Path):
     gpus = torch.cuda.device_count()
     done = launch(torchrun(gpus + 1), make_config(run={"device": "cuda"}), tmp_path)
-    assert f"found {gpus + 1} ranks and {gpus} usable GPU(s) on a host, wanted cpu, auto" in done.stderr
+    assert f"found {gpus + 1} ranks on {gpus} usable GPU(s), wanted cpu, auto" in done.stderr
 
 
 def submit(launcher: str, gpus: int, config: Path) -> subprocess.CompletedProcess[str]:
