@@ -1,7 +1,6 @@
 """Stores asked before Spark starts; real ones are in stores/."""
 
 import socket
-from pathlib import Path
 
 import fsspec
 import pytest
