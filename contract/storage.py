@@ -122,6 +122,11 @@ def absolute(url: str) -> str:
     return url if is_url(url) else open_storage(url)[1]
 
 
+def local_path(place: str) -> str:
+    """Path of a place that is no URL: as it is written, or what file:// or dbfs:/ stand for."""
+    return open_storage(place)[1] if _scheme(place) else place
+
+
 @contextmanager
 def told(url: str) -> Iterator[None]:
     """Tell whatever a store raises as one kind of error.

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from contract.config import load_config
 from contract.errors import InputError, fault
-from contract.storage import is_url
+from contract.storage import is_url, local_path
 from train.config import TrainConfig
 from train.ending import AUDIT_STATUS, STOPPED_STATUS, leave, say, sentences_of, status_of
 from train.errors import LostRankError, Stopped, TrainingError
@@ -145,7 +145,7 @@ def evaluate(
         from train.report.html import write_report
         from train.run_folder import CONFIG_NAME
 
-        own = run if is_url(run) or Path(run).is_dir() else None
+        own = run if is_url(run) or Path(local_path(run)).is_dir() else None
         place = own or load_config(TrainConfig, Path(run), overrides or []).run.out
         with _at(place) as folder:
             conf = folder / CONFIG_NAME if own else Path(run)

@@ -20,7 +20,7 @@ import psutil
 
 from contract.errors import InputError, fault
 from contract.lock import LOCK_NAME
-from contract.storage import StorageError, is_url, open_storage, told
+from contract.storage import StorageError, is_url, local_path, open_storage, told
 from train.bundle import FACTS_NAME
 from train.errors import TrainingError
 from train.pulse import PULSE
@@ -126,7 +126,7 @@ def _turn(name: str) -> tuple[float, str]:
 def local_folder(place: str) -> Path:
     """Where this process works on a run's folder: there, or in the copy of what is at a URL."""
     if not is_url(place):
-        return Path(place.removeprefix("file://"))
+        return Path(local_path(place))
     return Path(tempfile.gettempdir()) / f"{PREFIX}{os.getpid()}-{_digest(place)}"
 
 

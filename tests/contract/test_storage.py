@@ -4,7 +4,7 @@ import fsspec
 import pytest
 
 from contract.errors import InputError
-from contract.storage import StorageError, exists, is_url, open_storage, told, write_whole
+from contract.storage import StorageError, exists, is_url, local_path, open_storage, told, write_whole
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,11 @@ def test_open_storage__one_slash_is_told(url: str):
     scheme = url.partition(":")[0]
     with pytest.raises(InputError, match=f"^{url}: URL: found {scheme}:/ with one slash, wanted {scheme}://"):
         open_storage(url)
+
+
+@pytest.mark.parametrize(
+    ("place", "path"),
+    [("a/b", "a/b"), ("file:///a/b", "/a/b"), ("dbfs:/Volumes/c/s/v/x", "/Volumes/c/s/v/x")],
+)
+def test_local_path__as_written_or_what_a_scheme_stands_for(place: str, path: str):
+    assert local_path(place) == path
