@@ -17,7 +17,8 @@ COPY pyproject.toml ./
 RUN apt-get update \
     && apt-get install -y --no-install-recommends g++ procps tini \
     && pip install --no-cache-dir --require-hashes -r deploy/locks/bootstrap.lock \
-    && uv pip install --system --no-cache -r pyproject.toml --extra etl --extra s3 -c deploy/locks/local.lock \
+    && uv pip install --system --no-cache -r pyproject.toml --extra etl --extra gs --extra hdfs --extra s3 \
+        -c deploy/locks/local.lock \
     && apt-get purge -y --auto-remove g++ \
     && rm -rf /var/lib/apt/lists/*
 

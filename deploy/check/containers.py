@@ -13,13 +13,19 @@ from deploy.check.runner import Check, program
 SHELLCHECK = ("--format=gcc", "--severity=warning", "--exclude=SC1007")
 """SC1007 takes `local value= hosts`, two empty names, for a slip."""
 LABELS = ("title", "description", "licenses", "version", "revision")
+STORES = ("gs", "hdfs", "s3")
+"""Extras of pyproject.toml that an image has: clients of the stores where datasets and runs lie."""
 
 
 def checks(root: Path) -> list[Check]:
     """All checks of the images' files."""
     return [
         Check("containers", "Dockerfiles: hadolint", partial(hadolint_faults, root), ("hadolint",)),
-        Check("containers", "Dockerfiles: user, health, labels, SBOM, bases", partial(image_faults, root)),
+        Check(
+            "containers",
+            "Dockerfiles: user, health, labels, SBOM, bases, stores",
+            partial(image_faults, root),
+        ),
         Check("containers", "Dockerfiles: what they copy is there", partial(copy_faults, root)),
         Check("containers", "scripts in images: shellcheck", partial(shell_faults, root), ("shellcheck",)),
     ]
@@ -81,6 +87,10 @@ def _image(found: list[tuple[str, str]]) -> Iterator[str]:
             yield f"LABEL: found no org.opencontainers.image.{label}, wanted it"
     if not any(name == "RUN" and "deploy.sbom" in text for name, text in stage):
         yield "RUN: found no step that writes the list of what is in the image, wanted python -m deploy.sbom"
+    installed = " ".join(text for name, text in found if name == "RUN" and "pyproject.toml" in text)
+    for extra in STORES:
+        if f"--extra {extra} " not in installed:
+            yield f"RUN: found no --extra {extra}, wanted it where packages are installed: a store's client"
     yield from _bases(found)
 
 

@@ -37,6 +37,8 @@ MESSAGES = {
     "train_workflow": "WorkflowTemplate",
 }
 """The message of Dataproc's API that each generated file is."""
+STORES = ("gs", "s3")
+"""Extras of pyproject.toml that machines have: clients of the stores where datasets and runs lie."""
 COMMANDS = (
     ("create_cluster.sh", "--dry-run"),
     ("submit_etl.sh", "--dry-run", "conf/etl/demo.yaml", "folds.seed=2"),
@@ -50,6 +52,7 @@ def checks(root: Path) -> list[Check]:
     api, yaml = "python:google.cloud.dataproc_v1", "python:yaml"
     listed: list[tuple[str, Callable[[Path], list[str]], tuple[str, ...]]] = [
         ("values.env holds what the files name", value_faults, ()),
+        ("machines have the stores' clients", client_faults, ()),
         ("files are messages of the API", message_faults, (api, yaml)),
         ("gcloud takes the commands", gcloud_faults, ("bash", "gcloud", yaml)),
         ("properties are hailctl's", hailctl_faults, ("hailctl", "gcloud", yaml)),
@@ -85,6 +88,14 @@ def value_faults(root: Path) -> list[str]:
     return faults + [
         f"{path}: {name}: found a value that nothing reads" for name in here if name not in named
     ]
+
+
+def client_faults(root: Path) -> list[str]:
+    """Clients of stores that the initialization action does not install."""
+    path = root / "deploy" / "dataproc" / "init_environment.sh"
+    words = path.read_text().split()
+    extras = {after for word, after in zip(words, words[1:], strict=False) if word == "--extra"}
+    return [f"{path}: found no --extra {one}, wanted it" for one in STORES if one not in extras]
 
 
 def message_faults(root: Path) -> list[str]:

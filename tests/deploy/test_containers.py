@@ -25,6 +25,13 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("client", ["gcsfs", "requests", "s3fs"])
+def test_images__the_lock_that_both_use_has_the_stores_clients(client):
+    for image in ("etl", "train"):
+        assert "-c deploy/locks/local.lock" in " ".join(run_steps(image))
+    assert f"\n{client}==" in (PROJECT / "deploy/locks/local.lock").read_text()
+
+
 def edit(path: Path, before: str, after: str) -> None:
     text = path.read_text()
     assert before in text
@@ -49,8 +56,10 @@ def test_image_faults__ours_have_none(checkout):
         ),
         ("image.licenses", "image.license", "LABEL: found no org.opencontainers.image.licenses"),
         ("deploy.sbom", "deploy.bill", "RUN: found no step that writes the list"),
+        (" --extra gs", "", "RUN: found no --extra gs, wanted it where packages are installed"),
+        (" --extra s3", "", "RUN: found no --extra s3, wanted it where packages are installed"),
     ],
-    ids=["root", "named", "health", "label", "sbom"],
+    ids=["root", "named", "health", "label", "sbom", "gs", "s3"],
 )
 def test_image_faults__a_planted_fault(checkout, image, before, after, said):
     edit(checkout / f"deploy/{image}.Dockerfile", before, after)
@@ -286,7 +295,7 @@ def test_etl_image__its_python_steps_run_in_a_bare_environment(tmp_path):
         environment | {"VERSION": "1"},
     )
     names = {one["name"] for one in json.loads((tmp_path / "sbom.json").read_text())["components"]}
-    assert {"hail", "pyspark", "s3fs"} <= names
+    assert {"hail", "pyspark", "gcsfs", "s3fs"} <= names
     assert not {"torch", "petastorm"} & names
     environment |= {"SPARK_HOME": f"{opt}/spark", "JAVA_HOME": f"{opt}/java"}
     assert "Usage" in shell(f"bash {ENTRYPOINT} --help", environment)
@@ -318,5 +327,6 @@ def test_train_image__its_python_steps_resolve_in_a_bare_environment(tmp_path):
     packages = packages.replace("/opt/venv/bin/python", environment["UV_PYTHON"])
     said = shell(f"{packages} --dry-run", environment)
     assert "torch==2.13.0" in said
+    assert re.search(r" gcsfs==.* s3fs==", said, re.DOTALL)
     assert "petastorm==0.12.1" in said
     assert not re.search(r" hail==", said)

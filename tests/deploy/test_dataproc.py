@@ -245,11 +245,12 @@ def test_init_environment__installs_the_lock_in_its_own_folder(tmp_path):
     assert pip.endswith(f"--require-hashes -r {home}/locks/bootstrap.lock")
     assert venv == f"uv venv --quiet --python 3.11 {home}/environment"
     assert f"--python {home}/environment/bin/python" in packages
-    assert packages.endswith(f"--extra train-arrow -c {home}/locks/local.lock")
+    assert packages.endswith(f"--extra train-arrow --extra gs --extra s3 -c {home}/locks/local.lock")
 
 
 def test_checks__all_is_well():
     assert check.value_faults(PROJECT) == []
+    assert check.client_faults(PROJECT) == []
 
 
 def test_checks__a_file_that_is_no_yaml_is_a_fault(checkout):
@@ -257,6 +258,14 @@ def test_checks__a_file_that_is_no_yaml_is_a_fault(checkout):
     messages = next(one for one in check.checks(checkout) if one.name == "files are messages of the API")
     (fault,) = messages.run()
     assert fault.startswith("deploy/dataproc: ParserError: while parsing")
+
+
+@pytest.mark.parametrize("extra", ["gs", "s3"])
+def test_client_faults__a_store_that_machines_could_not_open(checkout, extra):
+    assert check.client_faults(checkout) == []
+    path = checkout / "deploy/dataproc/init_environment.sh"
+    replace(path, f" --extra {extra}", "")
+    assert check.client_faults(checkout) == [f"{path}: found no --extra {extra}, wanted it"]
 
 
 def test_value_faults__a_name_without_a_line_and_a_line_without_a_reader(checkout):
