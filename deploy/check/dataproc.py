@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def client_faults(root: Path) -> list[str]:
     """Clients of stores that the initialization action does not install."""
     path = root / "deploy" / "dataproc" / "init_environment.sh"
     words = path.read_text().split()
-    extras = {after for word, after in zip(words, words[1:], strict=False) if word == "--extra"}
+    extras = {after for word, after in pairwise(words) if word == "--extra"}
     return [f"{path}: found no --extra {one}, wanted it" for one in STORES if one not in extras]
 
 

@@ -28,7 +28,7 @@ def checkout(tmp_path):
     """A copy of what the checks read, to plant faults in."""
     root = tmp_path / "checkout"
     shutil.copytree(FOLDER, root / "deploy" / "databricks")
-    for name in ("contract", "etl", "train"):
+    for name in ("conf", "contract", "etl", "train"):
         (root / name).mkdir()
     return root
 
@@ -93,6 +93,27 @@ def test_environment__the_workspace_is_no_variable_of_the_bundle():
 def test_checks__all_is_well():
     assert check.value_faults(PROJECT) == []
     assert check.bundle_faults(PROJECT) == []
+
+
+def test_sync__the_etl_finds_its_default_profile_in_what_goes_along(tmp_path):
+    for path in check.read_bundle(FOLDER)["sync"]["paths"]:
+        folder = (FOLDER / path).resolve()
+        shutil.copytree(
+            folder, tmp_path / folder.relative_to(PROJECT), ignore=shutil.ignore_patterns("__pycache__")
+        )
+    code = (
+        "from etl.config import PROFILES, EtlConfig\n"
+        "print(PROFILES / f'{EtlConfig.model_fields[\"profile\"].default}.yaml')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    profile = Path(done.stdout.strip())
+    assert profile.is_relative_to(tmp_path)
+    assert profile.is_file()
 
 
 def test_hail_needs__are_what_the_etl_asks_for():
