@@ -35,7 +35,7 @@ COPY deploy/kubernetes/jars jars
 COPY contract contract
 COPY etl etl
 COPY conf conf
-COPY deploy/submit_etl.sh deploy/sbom.py deploy/
+COPY deploy/submit_etl.sh deploy/submission.py deploy/resource_manager.py deploy/sbom.py deploy/
 COPY deploy/kubernetes/entrypoint.sh /opt/entrypoint.sh
 
 ARG BASE

@@ -85,6 +85,31 @@ def test_copy_faults__a_file_that_is_gone(checkout):
     )
 
 
+def test_module_faults__what_a_script_calls_and_what_that_imports(checkout):
+    assert containers.module_faults(checkout) == []
+    edit(checkout / "deploy/etl.Dockerfile", "deploy/submission.py deploy/resource_manager.py ", "")
+    edit(checkout / "deploy/train.Dockerfile", " deploy/gpus.py", "")
+    assert containers.module_faults(checkout) == [
+        "deploy/etl.Dockerfile: COPY: found no deploy/submission.py, wanted it: deploy/submit_etl.sh "
+        "needs it",
+        "deploy/etl.Dockerfile: COPY: found no deploy/resource_manager.py, wanted it: deploy/submission.py "
+        "needs it",
+        "deploy/train.Dockerfile: COPY: found no deploy/gpus.py, wanted it: deploy/submit_train.sh needs it",
+    ]
+
+
+def test_etl_image__its_script_s_modules_start_from_what_is_copied(tmp_path):
+    for file in containers.copied(PROJECT, PROJECT / "deploy/etl.Dockerfile"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PROJECT / file, tmp_path / file)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    words = [sys.executable, "-m", "deploy.submission", "--help"]
+    done = subprocess.run(
+        words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture
 def tool(monkeypatch):
     """Function that skips where a tool is neither on the search path nor beside the validators."""
