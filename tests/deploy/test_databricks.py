@@ -225,6 +225,52 @@ def test_etl_task__without_a_configuration():
         etl_task.main(["/code", "run"])
 
 
+def played_cluster(spark: str, java: str) -> SimpleNamespace:
+    """A SparkContext of a cluster, as far as the task asks it."""
+    system = SimpleNamespace(getProperty=lambda name: java)
+    jvm = SimpleNamespace(java=SimpleNamespace(lang=SimpleNamespace(System=system)))
+    return SimpleNamespace(version=spark, _jvm=jvm, addPyFile=lambda path: None)
+
+
+def play(monkeypatch, context: SimpleNamespace) -> list[str]:
+    """Let the task find a cluster and a Hail that only notes what it is asked."""
+    told: list[str] = []
+    session = SimpleNamespace(sparkContext=context)
+    builder = SimpleNamespace(getOrCreate=lambda: session)
+    backend = SimpleNamespace(validate_file=lambda uri: told.append(f"checked {uri}"))
+    hail = SimpleNamespace(init=lambda **settings: told.append("init"), current_backend=lambda: backend)
+    monkeypatch.setitem(
+        sys.modules, "pyspark.sql", SimpleNamespace(SparkSession=SimpleNamespace(builder=builder))
+    )
+    monkeypatch.setitem(sys.modules, "hail", hail)
+    monkeypatch.setattr(etl_task, "zip_packages", lambda source, folder: "packages.zip")
+    hail.validate = lambda uri: backend.validate_file(uri)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("spark", "java", "said"),
+    [
+        ("3.5.0", "1.8", "etl_task: the driver: Java: found 1.8, wanted Java 11 or 17: set JAVA_HOME"),
+        ("4.0.0", "17", r"etl_task: the cluster: Spark: found 4.0.0 \(Scala 2.12\), wanted .*3\.5"),
+    ],
+)
+def test_etl_task__a_cluster_that_hail_is_not_made_for(monkeypatch, spark, java, said):
+    told = play(monkeypatch, played_cluster(spark, java))
+    with pytest.raises(SystemExit, match=said) as ended:
+        etl_task.main([str(PROJECT), "/scratch", "run", "etl.yaml"])
+    assert "\n" not in str(ended.value)
+    assert told == []
+
+
+def test_start_hail__it_writes_where_java_can(monkeypatch, tmp_path):
+    told = play(monkeypatch, played_cluster("3.5.0", "17"))
+    etl_task.start_hail(PROJECT, "/scratch", str(tmp_path))
+    for uri in ("s3a://bucket/t.ht", "/scratch/t.ht"):
+        sys.modules["hail"].validate(uri)
+    assert told == ["init", "checked /scratch/t.ht"]
+
+
 def test_zip_packages__modules_of_the_etl_and_the_contract(tmp_path):
     names = zipfile.ZipFile(etl_task.zip_packages(PROJECT, tmp_path)).namelist()
     assert {"etl/__init__.py", "contract/errors.py"} <= set(names)
