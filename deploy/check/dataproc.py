@@ -19,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from deploy.check.owner_values import read_values, unset, values_file
+from deploy.check.owner_values import read_values, unset, used_names, values_file
 from deploy.check.runner import Check, LeftOutError, program
 from deploy.check.unreadable import or_fault
 
@@ -76,12 +76,7 @@ def example_values(root: Path, folder: Path) -> Path:
 def value_faults(root: Path) -> list[str]:
     """A name that has no line in values.env, or a line that nothing reads."""
     path = values_file(root, "dataproc")
-    named: dict[str, str] = {}
-    for file in sorted(path.parent.glob("*.yaml")):
-        named |= dict.fromkeys(re.findall(r"\$\{(\w+)\}", file.read_text()), str(file))
-    for file in sorted(path.parent.glob("*.sh")):
-        for line in re.findall(r"^\s*take_values (.+)$", file.read_text(), re.MULTILINE):
-            named |= dict.fromkeys(line.split(), str(file))
+    named = used_names(root, "dataproc")
     here = read_values(path)
     faults = [
         f"{file}: found {name}, wanted a name in {path}" for name, file in named.items() if name not in here

@@ -65,6 +65,13 @@ def test_deploy__names_every_value_that_is_unset(values):
     assert done.stderr == f"databricks: {values}: VOLUME: found nothing, wanted a value of yours\n"
 
 
+def test_deploy__a_name_that_the_file_lacks(values):
+    replace(values, "VOLUME=/Volumes/example/default/exoshard\n", "")
+    done = deploy(values, "--dry-run")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"databricks: {values}: VOLUME: found nothing, wanted a value of yours\n"
+
+
 def test_deploy__tells_what_it_would_run(values):
     done = deploy(values, "--dry-run", "--target", "horovod")
     assert done.returncode == 0, done.stderr

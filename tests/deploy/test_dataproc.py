@@ -68,6 +68,14 @@ def test_create_cluster__names_every_value_that_is_unset(values):
     ]
 
 
+@pytest.mark.parametrize("line", ["", "REGION=' '\n"])
+def test_create_cluster__a_name_that_the_file_lacks_or_leaves_blank(values, line):
+    replace(values, "REGION=us-central1\n", line)
+    done = command("create_cluster.sh", "--dry-run", values=values)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"dataproc: {values}: REGION: found nothing, wanted a value of yours\n"
+
+
 def test_create_cluster__tells_what_it_would_run(values):
     done = command("create_cluster.sh", "--dry-run", values=values)
     assert done.returncode == 0, done.stderr
