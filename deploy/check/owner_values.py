@@ -61,7 +61,7 @@ def _unquoted(value: str) -> str:
 
 
 def unset(path: Path, wanted: Iterable[str] = ()) -> list[str]:
-    """Names of the values that are empty or still the placeholder, in the file's order, then of absent ones."""
+    """Names of the values that are empty or still the placeholder, in the file's order, then absent ones."""
     values = read_values(path)
     empty = [name for name, value in values.items() if not value or PLACEHOLDER in value]
     return empty + [name for name in wanted if name not in values]
