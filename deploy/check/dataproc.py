@@ -65,9 +65,11 @@ def checks(root: Path) -> list[Check]:
 
 
 def example_values(root: Path, folder: Path) -> Path:
-    """A copy of values.env in which nothing is unset."""
+    """A copy of values.env in which nothing is unset, or none where there is an example."""
     path = values_file(root, "dataproc")
-    values = read_values(path) | {name: EXAMPLES.get(name, "example") for name in unset(path)}
+    values = read_values(path)
+    absent = [*unset(path), *(name for name in EXAMPLES if values.get(name) == "none")]
+    values |= {name: EXAMPLES.get(name, "example") for name in absent}
     copy = folder / "values.env"
     copy.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
     return copy

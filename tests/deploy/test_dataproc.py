@@ -12,6 +12,7 @@ import yaml
 
 from contract.example import write_example
 from deploy.check import dataproc as check
+from deploy.check.owner_values import unset, values_file
 from deploy.dataproc import job, render
 from tests.deploy.validators import validators
 from tests.etl.mini import MiniInputs
@@ -111,6 +112,21 @@ def test_submit_etl__serverless_takes_the_runtime_of_hails_scala(values):
     assert "gcloud dataproc batches submit pyspark" in done.stdout
     assert "--version=1.2" in done.stdout
     assert "--container-image=us-central1-docker.pkg.dev" in done.stdout
+
+
+def test_submit_etl__serverless_without_an_image(values):
+    image = check.EXAMPLES["CONTAINER_IMAGE"]
+    replace(values, f"CONTAINER_IMAGE={image}", "CONTAINER_IMAGE=none")
+    done = command("submit_etl.sh", "--serverless", "--dry-run", "conf/etl/demo.yaml", values=values)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"dataproc: {values}: CONTAINER_IMAGE: found none, wanted an image for --serverless\n"
+    )
+    assert command("submit_etl.sh", "--dry-run", "conf/etl/demo.yaml", values=values).returncode == 0
+
+
+def test_values__who_uses_a_cluster_need_not_name_an_image():
+    assert "CONTAINER_IMAGE" not in unset(values_file(PROJECT, "dataproc"))
 
 
 def test_submit_etl__no_such_configuration(values):
