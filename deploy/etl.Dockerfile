@@ -17,7 +17,8 @@ COPY pyproject.toml ./
 RUN apt-get update \
     && apt-get install -y --no-install-recommends g++ procps tini \
     && pip install --no-cache-dir --require-hashes -r deploy/locks/bootstrap.lock \
-    && uv pip install --system --no-cache -r pyproject.toml --extra etl --extra s3 -c deploy/locks/local.lock \
+    && uv pip install --system --no-cache -r pyproject.toml --extra etl --extra gs --extra hdfs --extra s3 \
+        -c deploy/locks/local.lock \
     && apt-get purge -y --auto-remove g++ \
     && rm -rf /var/lib/apt/lists/*
 
@@ -34,7 +35,7 @@ COPY deploy/kubernetes/jars jars
 COPY contract contract
 COPY etl etl
 COPY conf conf
-COPY deploy/submit_etl.sh deploy/sbom.py deploy/
+COPY deploy/submit_etl.sh deploy/submission.py deploy/resource_manager.py deploy/sbom.py deploy/
 COPY deploy/kubernetes/entrypoint.sh /opt/entrypoint.sh
 
 ARG BASE

@@ -28,7 +28,8 @@ ARG UV_FIND_LINKS
 RUN python3.11 -m venv /opt/venv \
     && pip install --no-cache-dir --require-hashes -r deploy/locks/bootstrap.lock \
     && uv pip install --no-cache --python /opt/venv/bin/python \
-        -r pyproject.toml --extra train --extra s3 cffi cmake setuptools wheel -c deploy/locks/local.lock
+        -r pyproject.toml --extra train --extra gs --extra hdfs --extra s3 cffi cmake setuptools wheel \
+        -c deploy/locks/local.lock
 COPY deploy/horovod deploy/horovod
 RUN deploy/horovod/build.sh /opt/venv/bin/python
 

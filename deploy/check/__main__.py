@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from deploy.check.owner_values import faults as faults_of_values
-from deploy.check.owner_values import unset_sentences, values_file
+from deploy.check.owner_values import unset_sentences, used_names, values_file
 from deploy.check.runner import Check, outcome, table
 
 TARGETS = ("kubernetes", "containers", "dataproc", "databricks", "slurm")
@@ -40,7 +40,11 @@ def run(targets: list[str], root: Path) -> int:
 
 def report_unset(targets: list[str], root: Path) -> int:
     """Name the values that the owner of each target has still to set; 2 where there are some."""
-    sentences = [said for target in targets for said in unset_sentences(values_file(root, target))]
+    sentences = [
+        said
+        for target in targets
+        for said in unset_sentences(values_file(root, target), used_names(root, target))
+    ]
     for sentence in sentences:
         print(f"deploy-check: {sentence}", file=sys.stderr)
     if not sentences:

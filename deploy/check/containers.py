@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from collections.abc import Iterator
@@ -13,14 +14,21 @@ from deploy.check.runner import Check, program
 SHELLCHECK = ("--format=gcc", "--severity=warning", "--exclude=SC1007")
 """SC1007 takes `local value= hosts`, two empty names, for a slip."""
 LABELS = ("title", "description", "licenses", "version", "revision")
+STORES = ("gs", "hdfs", "s3")
+"""Extras of pyproject.toml that an image has: clients of the stores where datasets and runs lie."""
 
 
 def checks(root: Path) -> list[Check]:
     """All checks of the images' files."""
     return [
         Check("containers", "Dockerfiles: hadolint", partial(hadolint_faults, root), ("hadolint",)),
-        Check("containers", "Dockerfiles: user, health, labels, SBOM, bases", partial(image_faults, root)),
+        Check(
+            "containers",
+            "Dockerfiles: user, health, labels, SBOM, bases, stores",
+            partial(image_faults, root),
+        ),
         Check("containers", "Dockerfiles: what they copy is there", partial(copy_faults, root)),
+        Check("containers", "Dockerfiles: modules of deploy come along", partial(module_faults, root)),
         Check("containers", "scripts in images: shellcheck", partial(shell_faults, root), ("shellcheck",)),
     ]
 
@@ -81,6 +89,10 @@ def _image(found: list[tuple[str, str]]) -> Iterator[str]:
             yield f"LABEL: found no org.opencontainers.image.{label}, wanted it"
     if not any(name == "RUN" and "deploy.sbom" in text for name, text in stage):
         yield "RUN: found no step that writes the list of what is in the image, wanted python -m deploy.sbom"
+    installed = " ".join(text for name, text in found if name == "RUN" and "pyproject.toml" in text)
+    for extra in STORES:
+        if f"--extra {extra} " not in installed:
+            yield f"RUN: found no --extra {extra}, wanted it where packages are installed: a store's client"
     yield from _bases(found)
 
 
@@ -107,3 +119,56 @@ def copy_faults(root: Path) -> list[str]:
         for source in text.split()[:-1]
         if not (root / source).exists()
     ]
+
+
+def copied(root: Path, dockerfile: Path) -> set[Path]:
+    """The files that an image copies from the checkout, below the checkout."""
+    sources = [
+        root / source
+        for name, text in instructions(dockerfile.read_text())
+        if name == "COPY" and "--from=" not in text
+        for source in text.split()[:-1]
+    ]
+    files = [path for source in sources for path in (source, *source.rglob("*")) if path.is_file()]
+    return {path.relative_to(root) for path in files}
+
+
+def module_faults(root: Path) -> list[str]:
+    """Modules of deploy that an image calls, or that those import, and that it does not copy."""
+    faults = []
+    for path in dockerfiles(root):
+        files = copied(root, path)
+        todo = [(path.relative_to(root), name) for name in called_modules(path)]
+        todo += [(file, name) for file in sorted(files) for name in called_modules(root / file)]
+        seen = set[str]()
+        while todo:
+            by, name = todo.pop(0)
+            module = Path(*name.split(".")).with_suffix(".py")
+            if name in seen:
+                continue
+            seen.add(name)
+            if module not in files:
+                faults.append(f"{path.relative_to(root)}: COPY: found no {module}, wanted it: {by} needs it")
+            if (root / module).is_file():
+                todo += [(module, one) for one in imported_modules(root / module)]
+    return faults
+
+
+def called_modules(path: Path) -> list[str]:
+    """The modules of deploy that a script or a Dockerfile calls by `python -m`."""
+    if path.suffix not in (".sh", ".Dockerfile"):
+        return []
+    return list(dict.fromkeys(re.findall(r"-m (deploy(?:\.\w+)+)", path.read_text())))
+
+
+def imported_modules(path: Path) -> list[str]:
+    """The modules of deploy that a module imports."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names += [one.name for one in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "deploy":
+            names += [f"deploy.{one.name}" for one in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.append(node.module)
+    return [name for name in dict.fromkeys(names) if name.startswith("deploy.")]

@@ -15,10 +15,11 @@ import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from deploy.check.owner_values import read_values, unset, values_file
+from deploy.check.owner_values import read_values, unset, used_names, values_file
 from deploy.check.runner import Check, LeftOutError, program
 from deploy.check.unreadable import or_fault
 
@@ -37,6 +38,8 @@ MESSAGES = {
     "train_workflow": "WorkflowTemplate",
 }
 """The message of Dataproc's API that each generated file is."""
+STORES = ("gs", "s3")
+"""Extras of pyproject.toml that machines have: clients of the stores where datasets and runs lie."""
 COMMANDS = (
     ("create_cluster.sh", "--dry-run"),
     ("submit_etl.sh", "--dry-run", "conf/etl/demo.yaml", "folds.seed=2"),
@@ -50,6 +53,7 @@ def checks(root: Path) -> list[Check]:
     api, yaml = "python:google.cloud.dataproc_v1", "python:yaml"
     listed: list[tuple[str, Callable[[Path], list[str]], tuple[str, ...]]] = [
         ("values.env holds what the files name", value_faults, ()),
+        ("machines have the stores' clients", client_faults, ()),
         ("files are messages of the API", message_faults, (api, yaml)),
         ("gcloud takes the commands", gcloud_faults, ("bash", "gcloud", yaml)),
         ("properties are hailctl's", hailctl_faults, ("hailctl", "gcloud", yaml)),
@@ -61,9 +65,11 @@ def checks(root: Path) -> list[Check]:
 
 
 def example_values(root: Path, folder: Path) -> Path:
-    """A copy of values.env in which nothing is unset."""
+    """A copy of values.env in which nothing is unset, or none where there is an example."""
     path = values_file(root, "dataproc")
-    values = read_values(path) | {name: EXAMPLES.get(name, "example") for name in unset(path)}
+    values = read_values(path)
+    absent = [*unset(path), *(name for name in EXAMPLES if values.get(name) == "none")]
+    values |= {name: EXAMPLES.get(name, "example") for name in absent}
     copy = folder / "values.env"
     copy.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
     return copy
@@ -72,12 +78,7 @@ def example_values(root: Path, folder: Path) -> Path:
 def value_faults(root: Path) -> list[str]:
     """A name that has no line in values.env, or a line that nothing reads."""
     path = values_file(root, "dataproc")
-    named: dict[str, str] = {}
-    for file in sorted(path.parent.glob("*.yaml")):
-        named |= dict.fromkeys(re.findall(r"\$\{(\w+)\}", file.read_text()), str(file))
-    for file in sorted(path.parent.glob("*.sh")):
-        for line in re.findall(r"^\s*take_values (.+)$", file.read_text(), re.MULTILINE):
-            named |= dict.fromkeys(line.split(), str(file))
+    named = used_names(root, "dataproc")
     here = read_values(path)
     faults = [
         f"{file}: found {name}, wanted a name in {path}" for name, file in named.items() if name not in here
@@ -85,6 +86,14 @@ def value_faults(root: Path) -> list[str]:
     return faults + [
         f"{path}: {name}: found a value that nothing reads" for name in here if name not in named
     ]
+
+
+def client_faults(root: Path) -> list[str]:
+    """Clients of stores that the initialization action does not install."""
+    path = root / "deploy" / "dataproc" / "init_environment.sh"
+    words = path.read_text().split()
+    extras = {after for word, after in pairwise(words) if word == "--extra"}
+    return [f"{path}: found no --extra {one}, wanted it" for one in STORES if one not in extras]
 
 
 def message_faults(root: Path) -> list[str]:

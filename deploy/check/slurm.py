@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def unused_values(folder: Path) -> list[str]:
     """One sentence for each value that no script uses: a name that is spelt otherwise than in values.env."""
     values = folder / "values.env"
     text = "\n".join(path.read_text(encoding="utf-8") for path in scripts(folder))
+    text = re.sub(r"(?m)^names='[^']+'", "", text)  # the list of all
     # submit.sh puts names together: value NODES is ETL_NODES or TRAIN_NODES.
     used = [
         name for name in read_values(values) if name in text or f"value {name.partition('_')[2]})" in text

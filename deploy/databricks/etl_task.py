@@ -14,13 +14,23 @@ from pathlib import Path
 
 
 def start_hail(source: Path, scratch: str, folder: str) -> None:
-    """Start Hail on the session that the cluster has; the ETL takes a Hail that runs already as it is."""
-    import hail
+    """Start Hail on the session that the cluster has; the ETL takes a Hail that runs already as it is.
+
+    Raises InputError where Hail is not made for the cluster's Spark or Java.
+    """
     from pyspark.sql import SparkSession
 
+    from etl.engine_check import check_engine
+    from etl.hail_versions import start_hail_on
+    from etl.session import write_where_java_can
+
     context = SparkSession.builder.getOrCreate().sparkContext
+    check_engine(context, [], on_a_cluster=False)
+    import hail
+
     context.addPyFile(zip_packages(source, Path(folder)))
-    hail.init(sc=context, quiet=True, log=f"{folder}/hail.log", tmp_dir=scratch, idempotent=True)
+    start_hail_on(hail, context, log=f"{folder}/hail.log", tmp_dir=scratch, idempotent=True)
+    write_where_java_can(hail)
 
 
 def zip_packages(source: Path, folder: Path) -> str:
@@ -40,7 +50,12 @@ def main(arguments: list[str]) -> int:
     source, scratch, *words = arguments
     sys.path.insert(0, source)
     with tempfile.TemporaryDirectory(prefix="exoshard-", ignore_cleanup_errors=True) as folder:
-        start_hail(Path(source), scratch, folder)
+        from contract.errors import InputError
+
+        try:
+            start_hail(Path(source), scratch, folder)
+        except InputError as error:
+            raise SystemExit("\n".join(f"etl_task: {sentence}" for sentence in error.faults)) from None
         from etl.__main__ import app
 
         status: int | None = app(words, prog_name="etl", standalone_mode=False)

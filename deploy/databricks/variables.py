@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from deploy.check.owner_values import read_values, unset_sentences, values_file
+from deploy.check.owner_values import read_values, unset_sentences, used_names, values_file
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,7 +25,7 @@ def environment(values: dict[str, str]) -> dict[str, str]:
 
 def main() -> int:
     path = Path(os.environ.get("VALUES") or values_file(ROOT, "databricks"))
-    if sentences := unset_sentences(path):
+    if sentences := unset_sentences(path, used_names(ROOT, "databricks")):
         for sentence in sentences:
             print(f"databricks: {sentence}", file=sys.stderr)
         return 2

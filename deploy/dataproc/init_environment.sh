@@ -46,5 +46,5 @@ uv=$home/tools/bin/uv
 export UV_NO_CACHE=1 UV_PYTHON_INSTALL_DIR=$home/python
 "$uv" venv --quiet --python 3.11 "$home/environment"
 "$uv" pip install --quiet --python "$home/environment/bin/python" -r "$home/locks/pyproject.toml" --extra "$extra" \
-    -c "$home/locks/local.lock"
+    --extra gs --extra s3 -c "$home/locks/local.lock"
 chmod -R a+rX "$home" # executors run as another user

@@ -6,6 +6,7 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+values=${VALUES:-$root/deploy/dataproc/values.env}
 python=${PYTHON:-$root/.venv/bin/python}
 built=$root/build/dataproc
 dry_run=

@@ -31,6 +31,7 @@ main=$root/deploy/dataproc/job.py
 if [ -n "$serverless" ]; then
     # Runtime 1.2 is Spark 3.5 for Scala 2.12, as Hail's jar is. Runtimes 2.x are for Scala 2.13.
     take_values CONTAINER_IMAGE SERVICE_ACCOUNT SUBNET
+    [ "$CONTAINER_IMAGE" != none ] || die "$values: CONTAINER_IMAGE: found none, wanted an image for --serverless"
     properties=$(render properties serverless)
     run gcloud dataproc batches submit pyspark "$main" "${common[@]}" \
         --batch="exoshard-etl-$(date -u +%Y%m%d-%H%M%S)" --version=1.2 --container-image="$CONTAINER_IMAGE" \

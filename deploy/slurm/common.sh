@@ -7,15 +7,21 @@ die() { printf '%s: %s\n' "${job:-$(basename "$0" .sh)}" "$*" >&2; exit 2; }
 # EXOSHARD_VALUES names another file than values.env.
 values=${EXOSHARD_VALUES:-${root:?}/deploy/slurm/values.env}
 
+# All names of values.env. Those that a file of values leaves out are unset, whatever the environment holds.
+names='ACCOUNT ETL_PARTITION TRAIN_PARTITION SCRATCH MODULES QOS LOCAL_SCRATCH PYTHON
+    ETL_NODES ETL_CONSTRAINT ETL_CPUS ETL_MEMORY ETL_DRIVER_MEMORY ETL_TIME
+    TRAIN_NODES TRAIN_CONSTRAINT TRAIN_GPUS TRAIN_RANKS TRAIN_CPUS TRAIN_MEMORY TRAIN_TIME LAUNCHER INTERFACE'
+
 # Read values.env: names that match the first pattern, and not the second, must have a value there.
 read_values() {
     local name unset=()
     [ -f "$values" ] || die "found no $values, wanted the values of this cluster"
+    for name in $names; do printf -v "$name" ''; done
     # shellcheck source=deploy/slurm/values.env
     . "$values"
-    while IFS= read -r name; do
-        [[ ! $name =~ ^($1)$ || $name =~ ^(${2-})$ ]] || [ -n "${!name-}" ] || unset+=("$name")
-    done < <(grep -o '^[A-Z_]*=' "$values" | tr -d =)
+    for name in $names; do
+        [[ ! $name =~ ^($1)$ || $name =~ ^(${2-})$ || ${!name-} =~ [^[:space:]] ]] || unset+=("$name")
+    done
     [ ${#unset[@]} -eq 0 ] || die "$values: ${unset[*]}: found no value, wanted yours, or none"
     python=$PYTHON
     [ "$python" != none ] || python=$root/.venv/bin/python

@@ -25,6 +25,13 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("client", ["gcsfs", "requests", "s3fs"])
+def test_images__the_lock_that_both_use_has_the_stores_clients(client):
+    for image in ("etl", "train"):
+        assert "-c deploy/locks/local.lock" in " ".join(run_steps(image))
+    assert f"\n{client}==" in (PROJECT / "deploy/locks/local.lock").read_text()
+
+
 def edit(path: Path, before: str, after: str) -> None:
     text = path.read_text()
     assert before in text
@@ -49,8 +56,10 @@ def test_image_faults__ours_have_none(checkout):
         ),
         ("image.licenses", "image.license", "LABEL: found no org.opencontainers.image.licenses"),
         ("deploy.sbom", "deploy.bill", "RUN: found no step that writes the list"),
+        (" --extra gs", "", "RUN: found no --extra gs, wanted it where packages are installed"),
+        (" --extra s3", "", "RUN: found no --extra s3, wanted it where packages are installed"),
     ],
-    ids=["root", "named", "health", "label", "sbom"],
+    ids=["root", "named", "health", "label", "sbom", "gs", "s3"],
 )
 def test_image_faults__a_planted_fault(checkout, image, before, after, said):
     edit(checkout / f"deploy/{image}.Dockerfile", before, after)
@@ -74,6 +83,31 @@ def test_copy_faults__a_file_that_is_gone(checkout):
     assert (
         fault == "deploy/train.Dockerfile: COPY: found no deploy/kubernetes/ssh/sshd_config in the checkout"
     )
+
+
+def test_module_faults__what_a_script_calls_and_what_that_imports(checkout):
+    assert containers.module_faults(checkout) == []
+    edit(checkout / "deploy/etl.Dockerfile", "deploy/submission.py deploy/resource_manager.py ", "")
+    edit(checkout / "deploy/train.Dockerfile", " deploy/gpus.py", "")
+    assert containers.module_faults(checkout) == [
+        "deploy/etl.Dockerfile: COPY: found no deploy/submission.py, wanted it: deploy/submit_etl.sh "
+        "needs it",
+        "deploy/etl.Dockerfile: COPY: found no deploy/resource_manager.py, wanted it: deploy/submission.py "
+        "needs it",
+        "deploy/train.Dockerfile: COPY: found no deploy/gpus.py, wanted it: deploy/submit_train.sh needs it",
+    ]
+
+
+def test_etl_image__its_script_s_modules_start_from_what_is_copied(tmp_path):
+    for file in containers.copied(PROJECT, PROJECT / "deploy/etl.Dockerfile"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PROJECT / file, tmp_path / file)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    words = [sys.executable, "-m", "deploy.submission", "--help"]
+    done = subprocess.run(
+        words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture
@@ -286,7 +320,7 @@ def test_etl_image__its_python_steps_run_in_a_bare_environment(tmp_path):
         environment | {"VERSION": "1"},
     )
     names = {one["name"] for one in json.loads((tmp_path / "sbom.json").read_text())["components"]}
-    assert {"hail", "pyspark", "s3fs"} <= names
+    assert {"hail", "pyspark", "gcsfs", "s3fs"} <= names
     assert not {"torch", "petastorm"} & names
     environment |= {"SPARK_HOME": f"{opt}/spark", "JAVA_HOME": f"{opt}/java"}
     assert "Usage" in shell(f"bash {ENTRYPOINT} --help", environment)
@@ -318,5 +352,6 @@ def test_train_image__its_python_steps_resolve_in_a_bare_environment(tmp_path):
     packages = packages.replace("/opt/venv/bin/python", environment["UV_PYTHON"])
     said = shell(f"{packages} --dry-run", environment)
     assert "torch==2.13.0" in said
+    assert re.search(r" gcsfs==.* s3fs==", said, re.DOTALL)
     assert "petastorm==0.12.1" in said
     assert not re.search(r" hail==", said)

@@ -28,7 +28,7 @@ def checkout(tmp_path):
     """A copy of what the checks read, to plant faults in."""
     root = tmp_path / "checkout"
     shutil.copytree(FOLDER, root / "deploy" / "databricks")
-    for name in ("contract", "etl", "train"):
+    for name in ("conf", "contract", "etl", "train"):
         (root / name).mkdir()
     return root
 
@@ -65,6 +65,13 @@ def test_deploy__names_every_value_that_is_unset(values):
     assert done.stderr == f"databricks: {values}: VOLUME: found nothing, wanted a value of yours\n"
 
 
+def test_deploy__a_name_that_the_file_lacks(values):
+    replace(values, "VOLUME=/Volumes/example/default/exoshard\n", "")
+    done = deploy(values, "--dry-run")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"databricks: {values}: VOLUME: found nothing, wanted a value of yours\n"
+
+
 def test_deploy__tells_what_it_would_run(values):
     done = deploy(values, "--dry-run", "--target", "horovod")
     assert done.returncode == 0, done.stderr
@@ -93,6 +100,27 @@ def test_environment__the_workspace_is_no_variable_of_the_bundle():
 def test_checks__all_is_well():
     assert check.value_faults(PROJECT) == []
     assert check.bundle_faults(PROJECT) == []
+
+
+def test_sync__the_etl_finds_its_default_profile_in_what_goes_along(tmp_path):
+    for path in check.read_bundle(FOLDER)["sync"]["paths"]:
+        folder = (FOLDER / path).resolve()
+        shutil.copytree(
+            folder, tmp_path / folder.relative_to(PROJECT), ignore=shutil.ignore_patterns("__pycache__")
+        )
+    code = (
+        "from etl.config import PROFILES, EtlConfig\n"
+        "print(PROFILES / f'{EtlConfig.model_fields[\"profile\"].default}.yaml')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    profile = Path(done.stdout.strip())
+    assert profile.is_relative_to(tmp_path)
+    assert profile.is_file()
 
 
 def test_hail_needs__are_what_the_etl_asks_for():
@@ -202,6 +230,52 @@ def test_etl_task__without_a_configuration():
         SystemExit, match=r"etl_task: found /code run, wanted SOURCE SCRATCH COMMAND CONF\.yaml"
     ):
         etl_task.main(["/code", "run"])
+
+
+def played_cluster(spark: str, java: str) -> SimpleNamespace:
+    """A SparkContext of a cluster, as far as the task asks it."""
+    system = SimpleNamespace(getProperty=lambda name: java)
+    jvm = SimpleNamespace(java=SimpleNamespace(lang=SimpleNamespace(System=system)))
+    return SimpleNamespace(version=spark, _jvm=jvm, addPyFile=lambda path: None)
+
+
+def play(monkeypatch, context: SimpleNamespace) -> list[str]:
+    """Let the task find a cluster and a Hail that only notes what it is asked."""
+    told: list[str] = []
+    session = SimpleNamespace(sparkContext=context)
+    builder = SimpleNamespace(getOrCreate=lambda: session)
+    backend = SimpleNamespace(validate_file=lambda uri: told.append(f"checked {uri}"))
+    hail = SimpleNamespace(init=lambda **settings: told.append("init"), current_backend=lambda: backend)
+    monkeypatch.setitem(
+        sys.modules, "pyspark.sql", SimpleNamespace(SparkSession=SimpleNamespace(builder=builder))
+    )
+    monkeypatch.setitem(sys.modules, "hail", hail)
+    monkeypatch.setattr(etl_task, "zip_packages", lambda source, folder: "packages.zip")
+    hail.validate = lambda uri: backend.validate_file(uri)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("spark", "java", "said"),
+    [
+        ("3.5.0", "1.8", "etl_task: the driver: Java: found 1.8, wanted Java 11 or 17: set JAVA_HOME"),
+        ("4.0.0", "17", r"etl_task: the cluster: Spark: found 4.0.0 \(Scala 2.12\), wanted .*3\.5"),
+    ],
+)
+def test_etl_task__a_cluster_that_hail_is_not_made_for(monkeypatch, spark, java, said):
+    told = play(monkeypatch, played_cluster(spark, java))
+    with pytest.raises(SystemExit, match=said) as ended:
+        etl_task.main([str(PROJECT), "/scratch", "run", "etl.yaml"])
+    assert "\n" not in str(ended.value)
+    assert told == []
+
+
+def test_start_hail__it_writes_where_java_can(monkeypatch, tmp_path):
+    told = play(monkeypatch, played_cluster("3.5.0", "17"))
+    etl_task.start_hail(PROJECT, "/scratch", str(tmp_path))
+    for uri in ("s3a://bucket/t.ht", "/scratch/t.ht"):
+        sys.modules["hail"].validate(uri)
+    assert told == ["init", "checked /scratch/t.ht"]
 
 
 def test_zip_packages__modules_of_the_etl_and_the_contract(tmp_path):

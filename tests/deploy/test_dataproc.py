@@ -12,6 +12,7 @@ import yaml
 
 from contract.example import write_example
 from deploy.check import dataproc as check
+from deploy.check.owner_values import unset, values_file
 from deploy.dataproc import job, render
 from tests.deploy.validators import validators
 from tests.etl.mini import MiniInputs
@@ -68,6 +69,14 @@ def test_create_cluster__names_every_value_that_is_unset(values):
     ]
 
 
+@pytest.mark.parametrize("line", ["", "REGION=' '\n"])
+def test_create_cluster__a_name_that_the_file_lacks_or_leaves_blank(values, line):
+    replace(values, "REGION=us-central1\n", line)
+    done = command("create_cluster.sh", "--dry-run", values=values)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"dataproc: {values}: REGION: found nothing, wanted a value of yours\n"
+
+
 def test_create_cluster__tells_what_it_would_run(values):
     done = command("create_cluster.sh", "--dry-run", values=values)
     assert done.returncode == 0, done.stderr
@@ -103,6 +112,21 @@ def test_submit_etl__serverless_takes_the_runtime_of_hails_scala(values):
     assert "gcloud dataproc batches submit pyspark" in done.stdout
     assert "--version=1.2" in done.stdout
     assert "--container-image=us-central1-docker.pkg.dev" in done.stdout
+
+
+def test_submit_etl__serverless_without_an_image(values):
+    image = check.EXAMPLES["CONTAINER_IMAGE"]
+    replace(values, f"CONTAINER_IMAGE={image}", "CONTAINER_IMAGE=none")
+    done = command("submit_etl.sh", "--serverless", "--dry-run", "conf/etl/demo.yaml", values=values)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"dataproc: {values}: CONTAINER_IMAGE: found none, wanted an image for --serverless\n"
+    )
+    assert command("submit_etl.sh", "--dry-run", "conf/etl/demo.yaml", values=values).returncode == 0
+
+
+def test_values__who_uses_a_cluster_need_not_name_an_image():
+    assert "CONTAINER_IMAGE" not in unset(values_file(PROJECT, "dataproc"))
 
 
 def test_submit_etl__no_such_configuration(values):
@@ -245,11 +269,12 @@ def test_init_environment__installs_the_lock_in_its_own_folder(tmp_path):
     assert pip.endswith(f"--require-hashes -r {home}/locks/bootstrap.lock")
     assert venv == f"uv venv --quiet --python 3.11 {home}/environment"
     assert f"--python {home}/environment/bin/python" in packages
-    assert packages.endswith(f"--extra train-arrow -c {home}/locks/local.lock")
+    assert packages.endswith(f"--extra train-arrow --extra gs --extra s3 -c {home}/locks/local.lock")
 
 
 def test_checks__all_is_well():
     assert check.value_faults(PROJECT) == []
+    assert check.client_faults(PROJECT) == []
 
 
 def test_checks__a_file_that_is_no_yaml_is_a_fault(checkout):
@@ -257,6 +282,14 @@ def test_checks__a_file_that_is_no_yaml_is_a_fault(checkout):
     messages = next(one for one in check.checks(checkout) if one.name == "files are messages of the API")
     (fault,) = messages.run()
     assert fault.startswith("deploy/dataproc: ParserError: while parsing")
+
+
+@pytest.mark.parametrize("extra", ["gs", "s3"])
+def test_client_faults__a_store_that_machines_could_not_open(checkout, extra):
+    assert check.client_faults(checkout) == []
+    path = checkout / "deploy/dataproc/init_environment.sh"
+    replace(path, f" --extra {extra}", "")
+    assert check.client_faults(checkout) == [f"{path}: found no --extra {extra}, wanted it"]
 
 
 def test_value_faults__a_name_without_a_line_and_a_line_without_a_reader(checkout):

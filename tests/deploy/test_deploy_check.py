@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.check import __main__ as command
-from deploy.check.owner_values import read_values, unset, unset_sentences
+from deploy.check.owner_values import read_values, unset, unset_sentences, used_names, values_file
 from deploy.check.runner import Check, LeftOutError, missing, outcome, table
 from tests.deploy.validators import validators
 
@@ -94,6 +94,42 @@ def test_read_values__quotes_and_comments_are_not_part_of_a_value(values):
 
 def test_unset__empty_and_placeholder_in_the_order_of_the_file(values):
     assert unset(values) == ["PROJECT", "REGION", "BUCKET"]
+
+
+def test_unset__blanks_in_quotes_are_no_value_and_none_is_one(values):
+    values.write_text("PROJECT=' '\nREGION=none\nBUCKET=\" mine \"\n")
+    assert unset(values) == ["PROJECT"]
+    assert read_values(values)["BUCKET"] == "mine"
+
+
+def test_unset__names_that_the_file_lacks_come_last(values):
+    assert unset(values, ["ZONE", "NODES", "REGION"]) == ["PROJECT", "REGION", "BUCKET", "ZONE"]
+
+
+@pytest.mark.parametrize("target", ["kubernetes", "dataproc", "databricks", "slurm"])
+def test_used_names__are_those_of_the_file_of_values(target):
+    path = values_file(PROJECT, target)
+    assert set(used_names(PROJECT, target)) == set(read_values(path))
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("kubernetes", "GPU_NODE_POOL"),
+        ("dataproc", "BUCKET"),
+        ("databricks", "TRAIN_GPUS"),
+        ("databricks", "HOST"),
+        ("slurm", "ETL_CPUS"),
+    ],
+)
+def test_report_unset__a_name_that_the_file_lacks(tmp_path, capsys, target, name):
+    shutil.copytree(PROJECT / "deploy" / target, tmp_path / "deploy" / target)
+    path = values_file(tmp_path, target)
+    left = {one: "mine" for one in read_values(path) if one != name}
+    path.write_text("".join(f"{one}={value}\n" for one, value in left.items()))
+    assert command.report_unset([target], tmp_path) == 2
+    said = f"deploy-check: {path}: {name}: found nothing, wanted a value of yours\n"
+    assert capsys.readouterr().err == said
 
 
 def test_unset_sentences__name_the_file_and_what_was_found(values):

@@ -99,6 +99,18 @@ def test_submit__values_of_the_other_half_may_be_unset(tmp_path):
     assert submit(tmp_path, "etl", "x.yaml", values=values).returncode == 2
 
 
+@pytest.mark.parametrize("line", ["", 'SCRATCH=" "\n'])
+def test_submit__a_name_that_the_file_lacks_or_leaves_blank(tmp_path, monkeypatch, line: str):
+    monkeypatch.setenv("SCRATCH", "/of/the/environment")
+    values = filled(tmp_path)
+    values.write_text(re.sub(r"(?m)^(SCRATCH=/shared|ETL_NODES=2)\n", "", values.read_text()) + line)
+    done = submit(tmp_path, "etl", "x.yaml", values=values)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"submit: {values}: SCRATCH ETL_NODES: found no value, wanted yours, or none\n"
+    done = submit(tmp_path, "train", "x.yaml", values=values)
+    assert done.stderr == f"submit: {values}: SCRATCH: found no value, wanted yours, or none\n"
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
