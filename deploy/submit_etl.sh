@@ -9,7 +9,7 @@
 # Options of its own:
 #   --environment FILE   a packed environment (deploy/pack_env.sh), a path or URL, that travels to the executors, in
 #                        cluster mode also to the driver; without it they need one at PYSPARK_PYTHON
-#   --log FILE           where what Spark prints goes, by default a file of this run in build/submit-etl
+#   --log FILE           where what Spark prints goes, by default a file of this run in build/submit-etl (or /tmp)
 #   --dry-run            print the command instead, once all places have been asked
 #   --help               show this
 #
@@ -29,7 +29,7 @@ python=${PYTHON:-$root/.venv/bin/python}
 die() { printf 'submit_etl: %s\n' "$*" >&2; exit 2; }
 usage() { sed -n '2,/^set -euo/{/^set -euo/!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; }
 
-options=() jars='' files='' archives='' mode=client master='' environment='' dry='' log=$root/build/submit-etl/$(date +%Y%m%d-%H%M%S)-$$.log work=''
+options=() jars='' files='' archives='' mode=client master='' environment='' dry='' log='' work=''
 value() { [ $# -ge 2 ] || die "found nothing after $1, wanted its value"; printf '%s' "$2"; }
 while [ $# -gt 0 ] && [[ $1 != *.yaml && $1 != *.yml ]]; do
     case $1 in
@@ -127,6 +127,11 @@ if [ -n "$dry" ]; then
     printf '%q ' "${command[@]}"
     printf '\n'
     exit 0
+fi
+if [ -z "$log" ]; then
+    log=$root/build/submit-etl
+    mkdir -p "$log" 2>/dev/null || log=${TMPDIR:-/tmp} # an image's code is not its user's
+    log+=/$(date +%Y%m%d-%H%M%S)-$$.log
 fi
 mkdir -p "$(dirname "$log")"
 exec "$python" -m deploy.submission run --mode "$mode" --told "$told" --log "$log" --away "$work" -- "${command[@]}"
