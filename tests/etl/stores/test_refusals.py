@@ -39,15 +39,17 @@ def test_run__second_on_one_out_is_refused_until_the_first_is_dead(
     out = f"{store.place}/out"
     words = [sys.executable, "-c", HOLDER, out]
     with subprocess.Popen(words, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as first:
-        assert first.stdout is not None
-        assert first.stdout.readline() == "taken\n"
-        text = run(config, tmp_path / "log", store.variables, status=2)
-        host = socket.gethostname()
-        assert re.search(
-            rf"{out}: out: found a run in progress \(process {first.pid} on {host}, since .* UTC\)", text
-        )
-        assert not exists(f"{out}/dataset")
-        first.kill()
+        try:
+            assert first.stdout is not None
+            assert first.stdout.readline() == "taken\n"
+            text = run(config, tmp_path / "log", store.variables, status=2)
+        finally:
+            first.kill()
+    host = socket.gethostname()
+    assert re.search(
+        rf"{out}: out: found a run in progress \(process {first.pid} on {host}, since .* UTC\)", text
+    )
+    assert not exists(f"{out}/dataset")
     lock = lock_of(out)
     lock.take()
     lock.release()
