@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 
@@ -26,10 +27,18 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = Path(given or tmp_path_factory.mktemp("stores"))
     state = minicluster.read_state(folder) if given else minicluster.start(folder, wanted)
     before = dict(os.environ)
+    _forget_clients()
     for store in ("hdfs", "s3a", "gcs"):
         os.environ.update(minicluster.environment(state, store))
     yield state
     os.environ.clear()
     os.environ.update(before)
+    _forget_clients()
     if not given:
         minicluster.stop(folder)
+
+
+def _forget_clients() -> None:
+    """fsspec keeps clients, with the addresses that the environment had when they were made."""
+    for name in ("s3", "gs"):
+        fsspec.get_filesystem_class(name).clear_instance_cache()
