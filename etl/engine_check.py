@@ -17,7 +17,7 @@ from typing import Any
 from contract.errors import InputError, fault
 from contract.refusals import refusal, without_secrets
 from contract.storage import hadoop_name
-from etl.executor_watch import watched_starts
+from etl.executor_watch import SETTING, watched_starts
 
 USABLE_JAVA = ("11", "17")
 NEEDED = ("numpy", "pandas", "pyarrow", "pydantic", "fsspec", "cyvcf2")
@@ -109,11 +109,11 @@ def _store_fault(context: Any, place: str) -> str | None:
 
 def _executor_faults(context: Any) -> list[str | None]:
     n = min(context.defaultParallelism, MOST_TASKS)
-    with watched_starts(context) as ends:
+    with watched_starts(context) as wait:
         try:
             seen = context.parallelize(range(n), n).mapPartitions(seen_by_a_task).collect()
         except Exception as error:  # noqa: BLE001 - of Spark or py4j
-            return [none_that_stays(ends.words) if ends.words else executor_failure(str(error))]
+            return [none_that_came(wait.seconds) if wait.seconds else executor_failure(str(error))]
     return [text for java, lacking in seen for text in executor_faults(java, lacking)]
 
 
@@ -128,10 +128,13 @@ def executor_faults(java: str | None, lacking: Sequence[str]) -> list[str | None
     return [java_fault("an executor", java), packages if lacking else None]
 
 
-def none_that_stays(words: Sequence[str]) -> str:
-    """A sentence on executors that each ended at once."""
-    found = f"{len(words)} that ended at their start ({words[-1]}), and none that stayed"
-    return fault("the executors", "processes", found=found, wanted=f"{STAYING} (app-*/*/stderr of a worker)")
+def none_that_came(seconds: int) -> str:
+    """A sentence on executors that were waited for in vain."""
+    wanted = (
+        f"free cores and memory there, {STAYING} (app-*/*/stderr of a worker), a way to the driver "
+        f"(spark.driver.host); {SETTING} is how long to wait"
+    )
+    return fault("the executors", "processes", found=f"none within {seconds} s", wanted=wanted)
 
 
 def executor_failure(text: str) -> str:

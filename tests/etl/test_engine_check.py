@@ -11,11 +11,10 @@ from etl.engine_check import (
     java_above,
     java_fault,
     java_release,
-    none_that_stays,
+    none_that_came,
     spark_fault,
     version_fault,
 )
-from etl.executor_watch import ends_told
 
 
 def spark_home(folder: Path, jar: str) -> Path:
@@ -143,15 +142,7 @@ def test_check_engine__a_store_that_java_can_not_reach():
     )
 
 
-def test_ends_told__why_each_executor_ended():
-    log = (
-        "Executor added: app-1/0 on worker-1 (10.0.0.1:1) with 1 core(s)\n"
-        "Executor updated: app-1/0 is now RUNNING\n"
-        "Executor updated: app-1/0 is now EXITED (Command exited with code 1)\n"
-        "Executor updated: app-1/1 is now LOST\n"
-    )
-    assert ends_told(log) == ["Command exited with code 1", "no reason given"]
-    assert none_that_stays(ends_told(log)).startswith(
-        "the executors: processes: found 2 that ended at their start (no reason given), "
-        "and none that stayed, wanted Java 11 or 17 there"
+def test_none_that_came__says_where_to_look():
+    assert none_that_came(20).startswith(
+        "the executors: processes: found none within 20 s, wanted free cores and memory there, Java 11 or 17"
     )
