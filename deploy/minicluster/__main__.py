@@ -1,4 +1,4 @@
-"""`python -m deploy.minicluster up|down|status`: real services on this machine."""
+"""`python -m deploy.minicluster up|fetch|down|status`: real services on this machine."""
 
 from __future__ import annotations
 
@@ -56,6 +56,15 @@ def up(  # noqa: PLR0913 - each is an option of the command line
 ) -> None:
     """Start HDFS, YARN, an S3 server and a GCS server, or some of them, and wait until they answer."""
     cluster.start(folder, chosen(only), Size(datanodes, nodemanagers, memory_mb, vcores), say)
+
+
+@app.command()
+@told
+def fetch(
+    only: Annotated[str | None, typer.Option(help="some of hdfs,yarn,s3,gcs; by default all")] = None,
+) -> None:
+    """Bring what the services need into the cache folder, and start nothing."""
+    cluster.fetch(chosen(only), say)
 
 
 @app.command()

@@ -27,6 +27,7 @@ __all__ = [
     "Size",
     "State",
     "environment",
+    "fetch",
     "kill",
     "read_state",
     "restart",
@@ -64,14 +65,9 @@ def start(
         if state_path(folder).exists():
             return _already_up(folder, say)
         _end_all(folder)  # of a start that was killed
-        tools, cache = find_tools(), store.cache_folder()
-        lacking = left_out(services, tools, store.cached_parts(cache))
-        for sentence in sentences(lacking):
-            say(sentence)
-        started = tuple(name for name in services if name not in lacking)
+        started, jars, tools, cache = _brought(services, say)
         if not started:
             raise ClusterError("Nothing can be started.")
-        jars = _fetch(cache, started, lacking, tools, say)
         cache.mkdir(parents=True, exist_ok=True)
         # Until they listen, another start would find the same ports free.
         with store.locked(cache / "ports.lock"), _stopped_on_failure(folder):
@@ -81,6 +77,27 @@ def start(
                 _await(state, service, say)
             write_state(state)
         return state
+
+
+def fetch(services: Sequence[str] = SERVICES, say: Say = print) -> None:
+    """Bring what services need into the cache, and start nothing; what lacks its tools is told and left out.
+
+    Raises
+    ------
+    ClusterError
+        Maven or Go failed, or brought something else than what is pinned.
+    """
+    _brought(services, say)
+
+
+def _brought(services: Sequence[str], say: Say) -> tuple[tuple[str, ...], Jars, Tools, Path]:
+    """Services for which all is in the cache now, their jars, the tools and the cache."""
+    tools, cache = find_tools(), store.cache_folder()
+    lacking = left_out(services, tools, store.cached_parts(cache))
+    for sentence in sentences(lacking):
+        say(sentence)
+    had = tuple(name for name in services if name not in lacking)
+    return had, _fetch(cache, had, lacking, tools, say) if had else Jars(), tools, cache
 
 
 def stop(folder: str | Path = FOLDER, *, keep: bool = False, say: Say = print) -> None:

@@ -74,6 +74,25 @@ def test_command__nothing_to_start_with(tmp_path: Path):
     assert done.stderr == "minicluster: Nothing can be started.\n"
 
 
+def test_command__what_can_not_be_fetched_is_left_out(tmp_path: Path):
+    done = run_command("fetch", "--only", "hdfs,s3", EXOSHARD_CACHE=str(tmp_path), PATH="/nowhere")
+    assert done.returncode == 0, done.stderr
+    assert "Go was not found on this machine: checks of the S3 server are left out." in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fetch__brings_what_is_lacking_and_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("EXOSHARD_CACHE", str(tmp_path))
+    monkeypatch.setattr(cluster, "find_tools", lambda: Tools(*[Path("/usr/bin/true")] * 3))
+    monkeypatch.setattr(store, "cached_parts", lambda _: {"jars/hadoop"})
+    brought: list[str] = []
+    monkeypatch.setattr(store, "fetch", lambda cache, part, tools: brought.append(part))
+    monkeypatch.setattr(store, "jars", lambda *_: [])
+    monkeypatch.setattr(cluster, "_launched", None)
+    cluster.fetch(("hdfs", "yarn", "s3"), lambda _: None)
+    assert brought == ["bin/s3", "jars/s3a"]
+
+
 # Parts and their sums
 
 
