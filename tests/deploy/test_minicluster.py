@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from contract.errors import InputError
-from deploy.minicluster import services, store
+from deploy.minicluster import cluster, services, store
 from deploy.minicluster.cluster import Size
 from deploy.minicluster.errors import ClusterError, FetchError, first_error, last_error
 from deploy.minicluster.services import Tools
