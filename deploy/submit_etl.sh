@@ -10,7 +10,7 @@
 #   --environment FILE   a packed environment (deploy/pack_env.sh), a path or URL, that travels to the executors, in
 #                        cluster mode also to the driver; without it they need one at PYSPARK_PYTHON
 #   --log FILE           where what Spark prints goes, by default a file of this run in build/submit-etl (or /tmp)
-#   --dry-run            print the command instead, once all places have been asked
+#   --dry-run            print the command instead, once the stores have been asked
 #   --help               show this
 #
 # PYTHON          the Python here with the etl extra, by default .venv/bin/python
@@ -73,7 +73,7 @@ export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 
 # Faults of the configuration, and of stores and a YARN that do not answer, are told before Spark starts.
 yarn=
-[[ $master != yarn && " ${options[*]-} " != *" spark.master=yarn "* ]] || yarn=${YARN_CONF_DIR:-$HADOOP_CONF_DIR}
+[[ -n $dry || $master != yarn && " ${options[*]-} " != *" spark.master=yarn "* ]] || yarn=${YARN_CONF_DIR:-${HADOOP_CONF_DIR:-}}
 told=$("$python" -m deploy.submission place --mode "$mode" --yarn "$yarn" -- "$conf" "$@") || exit $?
 
 # What executors have in their working folder: Hail's jar, and those of --jars.

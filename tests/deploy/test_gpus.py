@@ -236,6 +236,8 @@ def fake_build(tmp_path):
         for name in ("CMakeLists.txt", "horovod/torch/CMakeLists.txt"):
             executable(source / name, "set(CMAKE_CXX_STANDARD 14)\n")
         executable(source / "cmake/Modules/FindPytorch.cmake", "((torch.version.cuda is not None)")
+        spans = "third_party/flatbuffers/include/flatbuffers/stl_emulation.h"
+        executable(source / spans, "  const size_type count_;\n")
         nccl = tmp_path / "site" / "nvidia" / "nccl"
         executable(nccl / "include" / "nccl.h", "")
         executable(nccl / "lib" / "libnccl.so.2", "")
