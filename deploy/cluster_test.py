@@ -84,7 +84,7 @@ def main(
         raise typer.Exit(2)
     if short and not _can_start(names):
         return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the services are stopped
+    signal.signal(signal.SIGTERM, _end)
     cohort = _simulated(SHORT_COHORT if short else COHORT, FOLDER / ("short" if short else "long"))
     here = _attempt("this machine", lambda: _here(cohort, train=not short))
     if here is None:  # nothing to compare with
@@ -97,6 +97,12 @@ def main(
     if "slurm" in names:
         found |= _on_slurm(cohort)
     raise typer.Exit(_report(here, found, names))
+
+
+def _end(*_: object) -> None:
+    """Leave in order, so that the services are stopped; a launcher may say so twice."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(143)
 
 
 def _can_start(names: tuple[str, ...]) -> bool:
