@@ -68,20 +68,20 @@ def build_config(
         config = cls.model_validate(settings)
     except ValidationError as error:
         raise InputError([_sentence(where, item, within) for item in error.errors()]) from None
-    fields = dict.fromkeys(name for name, text in _texts(settings, within or "") if holds_key(text))
+    fields = dict.fromkeys(name for name, text in texts_of(settings, within or "") if holds_key(text))
     if fields:
         raise InputError([fault(where, name, found="a key in a URL", wanted=ELSEWHERE) for name in fields])
     return config
 
 
-def _texts(value: object, field: str) -> Iterator[tuple[str, str]]:
+def texts_of(value: object, field: str = "") -> Iterator[tuple[str, str]]:
     """Texts of nested settings, each with the name of its field."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from _texts(inner, f"{field}.{name}" if field else str(name))
+            yield from texts_of(inner, f"{field}.{name}" if field else str(name))
     elif isinstance(value, list):
         for inner in value:
-            yield from _texts(inner, field)
+            yield from texts_of(inner, field)
     elif isinstance(value, str):
         yield field, value
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 import socket
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from contract.config import texts_of
 from contract.errors import InputError, fault
 from contract.hdfs import named_namenode
 from contract.refusals import ELSEWHERE, refusal
@@ -67,20 +68,9 @@ def stores(config: EtlConfig) -> dict[str, bool]:
 def named_places(config: EtlConfig) -> Iterator[tuple[str, str]]:
     """Field and URL of whatever a configuration reads and writes, `out` last."""
     settings = config.model_dump(mode="json", exclude={"spark", "out"})
-    yield from _urls_in(settings, "")
+    yield from (named for named in texts_of(settings) if is_url(named[1]) and "://" in named[1])
     if is_url(config.out):
         yield "out", config.out
-
-
-def _urls_in(value: object, field: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from _urls_in(inner, f"{field}.{name}" if field else str(name))
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _urls_in(inner, field)
-    elif isinstance(value, str) and is_url(value) and "://" in value:
-        yield field, value
 
 
 def _place_fault(place: str, written: bool) -> str | None:

@@ -57,8 +57,10 @@ def test_timed__a_command_without_an_end_is_told_and_ended(tmp_path: Path, monke
 
 @pytest.mark.parametrize("settings", [cluster_test.COHORT, cluster_test.SHORT_COHORT])
 def test_settings__are_those_of_the_configurations(settings: list[str]):
-    load_config(SimulateConfig, "conf/simulate/demo.yaml", settings)
-    load_config(TrainConfig, "conf/train/demo.yaml", cluster_test.TRAINING)
+    cohort = load_config(SimulateConfig, "conf/simulate/demo.yaml", settings)
+    training = load_config(TrainConfig, "conf/train/demo.yaml", cluster_test.TRAINING)
+    assert settings[0] == f"people={cohort.people}"
+    assert (training.seed, training.stopping.max_epochs) == (1, 2)
 
 
 def test_can_start__without_tools_says_what_is_left_out(
