@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +33,7 @@ from contract.storage import StorageError, make_folder, open_storage, remove
 from deploy.console import write_figures
 from deploy.minicluster.cluster import start, stop
 from deploy.minicluster.errors import ClusterError
-from deploy.minicluster.services import chosen, find_tools, left_out, sentences
+from deploy.minicluster.services import find_tools, left_out, sentences
 from deploy.minicluster.spark import environment, root, spark_settings
 from deploy.minicluster.state import State
 from deploy.minicluster.store import cache_folder, cached_parts
@@ -45,6 +46,7 @@ SHORT_COHORT = ["people=300", "new_people=0", "genes.count=60", "genes.backbone_
 COHORT = ["people=600", "new_people=0", "genes.count=150", "genes.backbone_markers=1500"]
 TIMEOUT = 900
 STORES = {"yarn_client_hdfs": "hdfs", "yarn_cluster_hdfs": "hdfs", "s3a": "s3a", "gcs": "gcs"}
+SERVICES_OF = {"hdfs": ("hdfs", "yarn"), "s3a": ("s3",), "gcs": ("gcs",)}
 SHORT = ("yarn_client_hdfs", "yarn_cluster_hdfs", "s3a")
 CONTAINERS = [
     *("--num-executors", "1", "--executor-cores", "2", "--executor-memory", "1g", "--driver-memory", "1g"),
@@ -85,18 +87,27 @@ def main(
     if short and not _can_start(names):
         return
     signal.signal(signal.SIGTERM, _end)
+    with _fetched_meanwhile(names):
+        here, found = _run(names, short=short, keep=keep)
+    raise typer.Exit(_report(here, found, names))
+
+
+def _run(names: tuple[str, ...], *, short: bool, keep: bool) -> tuple[Outcome, dict[str, Outcome | None]]:
+    """What this machine gave, and by name what each place gave whose services could be started."""
     cohort = _simulated(SHORT_COHORT if short else COHORT, FOLDER / ("short" if short else "long"))
     here = _attempt("this machine", lambda: _here(cohort, train=not short))
     if here is None:  # nothing to compare with
         raise typer.Exit(1)
     found: dict[str, Outcome | None] = {}
-    with _services(names, keep=keep) as state:
-        for name in names:
-            if name in STORES and state is not None and _has(state, STORES[name]):
-                found[name] = _attempt(name, lambda n=name: _there(n, state, cohort, train=not short))  # type: ignore[misc]
+    for store in dict.fromkeys(STORES[name] for name in names if name in STORES):
+        with _services(store, keep=keep) as state:
+            if state is None:
+                continue
+            for name in (name for name in names if STORES.get(name) == store):
+                found[name] = _attempt(name, partial(_there, name, state, cohort, train=not short))
     if "slurm" in names:
         found |= _on_slurm(cohort)
-    raise typer.Exit(_report(here, found, names))
+    return here, found
 
 
 def _end(*_: object) -> None:
@@ -257,35 +268,55 @@ def _put(folder: Path, place: str) -> None:
 
 
 @contextmanager
-def _services(names: tuple[str, ...], *, keep: bool) -> Iterator[State | None]:
-    """The services that these places need, as far as this machine can play them."""
-    wanted = _service_names(names)
-    if not wanted:
-        yield None
-        return
-    folder = FOLDER / "services"
+def _services(store: str, *, keep: bool) -> Iterator[State | None]:
+    """The services of one store; None where this machine can't play them."""
+    folder = FOLDER / "services" / store
     try:
-        state = start(folder, chosen(",".join(wanted)), say=console.print)
+        state = start(folder, SERVICES_OF[store], say=console.print)
     except (ClusterError, InputError) as error:  # what needs no service goes on
-        console.print(f"left out: {', '.join(wanted)}: {error}")
+        console.print(f"left out: {store}: {error}")
         yield None
         return
     try:
-        yield state
+        yield state if _has(state, store) else None
     finally:
         if not keep:
             stop(folder, say=console.print)
 
 
+@contextmanager
+def _fetched_meanwhile(names: tuple[str, ...]) -> Iterator[None]:
+    """Compile the servers of the object stores while YARN, which needs none of them, has its turn.
+
+    It gets what the runs leave of the processors; what fails here is tried again, and told, by the start.
+    """
+    servers = [service for service in _service_names(names) if service in ("s3", "gcs")]
+    if not servers:
+        yield
+        return
+    command = [sys.executable, "-m", "deploy.minicluster", "fetch", "--only", ",".join(servers)]
+    quiet = subprocess.DEVNULL
+    fetching = subprocess.Popen(
+        ["nice", "-n", "19", *command], stdout=quiet, stderr=quiet, start_new_session=True
+    )
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(fetching.pid, signal.SIGTERM)
+        fetching.wait()
+
+
 def _service_names(names: tuple[str, ...]) -> list[str]:
-    stores = {STORES[name] for name in names if name in STORES}
-    needed = {"hdfs": "hdfs", "yarn": "hdfs", "s3": "s3a", "gcs": "gcs"}
-    return [service for service, store in needed.items() if store in stores]
+    stores = dict.fromkeys(STORES[name] for name in names if name in STORES)
+    return [service for store in stores for service in SERVICES_OF[store]]
 
 
 def _has(state: State, store: str) -> bool:
-    service = {"hdfs": state.hdfs and state.yarn, "s3a": state.s3, "gcs": state.gcs}[store]
-    return service is not None
+    """Whether the store's services run, and Spark has the connector that it needs for them."""
+    if store == "hdfs":
+        return state.hdfs is not None and state.yarn is not None
+    return bool((state.s3 and state.jars.s3a) if store == "s3a" else (state.gcs and state.jars.gcs))
 
 
 @contextmanager

@@ -56,7 +56,8 @@ def say(status: int, sentences: Sequence[str], *, of_its_own: bool = True) -> No
         if of_its_own:
             _tell_torchrun("\n".join(sentences))
     with contextlib.suppress(OSError):
-        print("\n".join(sentences), file=sys.stderr, flush=True)
+        # One write: ranks share a standard error, and unbuffered, `print` sends a line and its end apart.
+        print("".join(f"{text}\n" for text in sentences), end="", file=sys.stderr, flush=True)
 
 
 def _on_one_line(text: str) -> str:

@@ -68,7 +68,7 @@ def fetch(cache: Path, part: str, tools: Tools) -> None:
         A jar is not the pinned one.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    with locked(cache / ".lock"):
+    with locked(cache / f".{_mark(cache, part).stem}.lock"):
         if _mark(cache, part).exists():
             return
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache) as temporary:

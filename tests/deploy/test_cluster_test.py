@@ -7,7 +7,9 @@ import pytest
 from contract.config import load_config
 from deploy import cluster_test
 from deploy.cluster_test import Outcome
+from deploy.minicluster.ready import wait_for
 from deploy.minicluster.services import Tools
+from deploy.minicluster.state import S3, Jars, State
 from etl.simulate.config import SimulateConfig
 from train.config import TrainConfig
 
@@ -75,3 +77,34 @@ def test_can_start__without_tools_says_what_is_left_out(
 def test_service_names__of_the_places():
     assert cluster_test._service_names(("yarn_client_hdfs", "s3a")) == ["hdfs", "yarn", "s3"]
     assert cluster_test._service_names(("slurm",)) == []
+
+
+def test_fetched_meanwhile__compiles_the_servers_beside_yarn_and_ends_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    told = tmp_path / "told"
+    (tmp_path / "nice").write_text(
+        f'#!/bin/sh\necho "$@" > {told}.part\nmv {told}.part {told}\nexec sleep 60\n'
+    )
+    (tmp_path / "nice").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    before = set(psutil.Process().children())
+    with cluster_test._fetched_meanwhile(("yarn_client_hdfs", "gcs", "s3a", "slurm")):
+        (fetching,) = set(psutil.Process().children()) - before
+        assert wait_for(told.exists, 30, lambda: None)
+    assert told.read_text().endswith("-m deploy.minicluster fetch --only gcs,s3\n")
+    assert not fetching.is_running()
+
+
+def test_fetched_meanwhile__starts_nothing_where_no_server_is_wanted():
+    before = psutil.Process().children()
+    with cluster_test._fetched_meanwhile(("yarn_client_hdfs", "slurm")):
+        assert psutil.Process().children() == before
+
+
+@pytest.mark.parametrize(("jars", "has"), [(["hadoop-aws.jar"], True), ([], False)])
+def test_has__an_object_store_wants_its_connector(jars: list[str], has: bool):
+    s3 = S3(endpoint="http://127.0.0.1:1", access_key="a", secret_key="b", bucket="cohort")
+    state = State(folder="/nowhere", ports={}, jars=Jars(s3a=jars), s3=s3)
+    assert cluster_test._has(state, "s3a") is has
+    assert not cluster_test._has(state, "hdfs")

@@ -139,7 +139,7 @@ def test_fetch__an_unpinned_jar_leaves_nothing(tmp_path: Path):
     with pytest.raises(ClusterError, match=r"new\.jar: its SHA-256 is"):
         store.fetch(tmp_path / "cache", "jars/gcs", tools)
     assert store.cached_parts(tmp_path / "cache") == set()
-    assert [path.name for path in (tmp_path / "cache").iterdir()] == [".lock"]
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [".jars-gcs.lock"]
 
 
 def test_fetch__the_first_error_of_the_tool_is_told(tmp_path: Path):

@@ -64,7 +64,8 @@ def write():
 try:
     on_leader(comm, write)
 except Exception as error:
-    print(f"rank {comm.rank}: {type(error).__name__}: {error}", flush=True)
+    # Both ranks share one output; unbuffered, `print` would send the line and its end apart.
+    print(f"rank {comm.rank}: {type(error).__name__}: {error}\\n", end="", flush=True)
 comm.barrier()
 comm.close()
 """
