@@ -84,7 +84,7 @@ def test_fetched_meanwhile__compiles_the_servers_beside_yarn_and_ends_with_it(
 ):
     told = tmp_path / "told"
     (tmp_path / "nice").write_text(
-        f'#!/bin/sh\necho "$@" > {told}.part\nmv {told}.part {told}\nexec sleep 60\n'
+        f'#!/bin/sh\necho "called $@" > {told}.part\nmv {told}.part {told}\nexec sleep 60\n'
     )
     (tmp_path / "nice").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
