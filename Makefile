@@ -27,8 +27,8 @@ truth-evidence: setup ## judge models, intervals and audit on cohorts of known t
 paper: setup ## what each step of the published protocol's leak adds; table, build/figures/paper.json and paper.html
 	@$(PYTHON_IN_VENV) -m deploy.paper
 
-test: setup ## all tests but those marked slow
-	@$(PYTHON_IN_VENV) -m pytest
+test: setup ## all tests but those marked slow, in two processes
+	@$(PYTHON_IN_VENV) -m pytest -n 2 --dist loadgroup
 
 test-matrix: setup ## the tests with the newer locks (newest Hail; newest torch), weekly; environments stay in the cache folder
 	@$(PYTHON_IN_VENV) -m deploy.test_matrix

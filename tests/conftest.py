@@ -9,6 +9,21 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[1]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where two processes share the tests, one takes all of the ETL's, which share Hail and its cohorts.
+
+    It is the longest group and comes first; the other process takes the rest, file by file.
+    """
+    if config.getoption("dist", "no") != "loadgroup":
+        return
+    for item in items:
+        folder = item.path.relative_to(PROJECT / "tests").parts[0]
+        group = "etl" if folder == "etl" else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.path.relative_to(PROJECT / "tests").parts[0] != "etl")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of public data; `EXOSHARD_SHARED` names another place than `../shared/data`."""
