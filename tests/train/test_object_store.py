@@ -51,7 +51,11 @@ def python_m_train(*words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     ("reader", "fail_every"),
-    [("arrow", 5), ("petastorm", 0), pytest.param("petastorm", 5, marks=pytest.mark.slow)],
+    [
+        ("petastorm", 0),
+        pytest.param("arrow", 5, marks=pytest.mark.slow),
+        pytest.param("petastorm", 5, marks=pytest.mark.slow),
+    ],
 )
 def test_fit__dataset_in_a_store_that_sometimes_fails(
     monkeypatch: pytest.MonkeyPatch,

@@ -71,14 +71,8 @@ comm.close()
 """
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        {},
-        pytest.param({"members": 2}, marks=pytest.mark.slow),
-        pytest.param({"kind": "paper", "dense": 8, "members": 2}, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [{}, {"members": 2}, {"kind": "paper", "dense": 8, "members": 2}])
 def test_fit__same_curve_on_one_rank_and_on_two(
     make_config: ConfigMaker, tmp_path: Path, model: dict[str, object]
 ):

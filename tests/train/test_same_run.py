@@ -114,6 +114,7 @@ def test_fit__first_twenty_losses_on_two_and_three_ranks(
     np.testing.assert_allclose(loss_S[:20], PINNED, rtol=0, atol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", [torchrun(2), horovodrun(2)], ids=["ddp", "horovod"])
 def test_fit__gradients_as_float16_are_nearly_the_same_run(
     make_config: ConfigMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launcher: list[str]
