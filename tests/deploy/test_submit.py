@@ -160,6 +160,7 @@ def test_submit_train__the_reason_is_last_and_the_status_is_the_rank_s(
     assert done.returncode == status
 
 
+@pytest.mark.slow
 def test_submit_train__a_fault_through_horovodrun(tmp_path):
     conf = tmp_path / "conf.yaml"
     conf.write_text(f"data: {{dataset: {tmp_path}/absent}}\nrun: {{out: {tmp_path}/run}}\n")

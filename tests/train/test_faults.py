@@ -188,7 +188,7 @@ def test_fit__part_file_damaged_after_the_start(
     assert checkpoint_of(config) >= 12
 
 
-@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize("launcher", ["horovod", pytest.param("ddp", marks=pytest.mark.slow)])
 def test_fit__one_class_alone_in_a_fold(
     make_config: ConfigMaker, tmp_path: Path, dataset: str, launcher: str
 ):

@@ -182,6 +182,7 @@ def test_fit__a_rank_that_fails_ends_all_of_them(make_config: ConfigMaker, tmp_p
     assert "wanted a row group of the manifest" in done.stderr
 
 
+@pytest.mark.slow
 def test_fit__a_file_that_one_rank_finds_changed_ends_both(
     make_config: ConfigMaker, tmp_path: Path, dataset: str
 ):

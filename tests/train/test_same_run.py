@@ -101,7 +101,10 @@ def test_fit__first_twenty_losses(make_config: ConfigMaker, monkeypatch: pytest.
     np.testing.assert_allclose(losses[:20], PINNED, rtol=0, atol=2e-6)
 
 
-@pytest.mark.parametrize(("name", "launcher"), [("ddp", torchrun(2)), ("horovod", horovodrun(3))])
+@pytest.mark.parametrize(
+    ("name", "launcher"),
+    [pytest.param("ddp", torchrun(2), marks=pytest.mark.slow), ("horovod", horovodrun(3))],
+)
 def test_fit__first_twenty_losses_on_two_and_three_ranks(
     make_config: ConfigMaker,
     tmp_path: Path,
