@@ -299,6 +299,9 @@ def _fetched_meanwhile(names: tuple[str, ...]) -> Iterator[None]:
     fetching = subprocess.Popen(
         ["nice", "-n", "19", *command], stdout=quiet, stderr=quiet, start_new_session=True
     )
+    # Linux shares processors among sessions first: within its own, the niceness counts for nothing.
+    with suppress(OSError):
+        Path(f"/proc/{fetching.pid}/autogroup").write_text("19")
     try:
         yield
     finally:
