@@ -29,7 +29,7 @@ PROGRAMS = {"s3": "github.com/minio/minio", "gcs": "github.com/fsouza/fake-gcs-s
 PARTS = ("jars/hadoop", "jars/s3a", "jars/gcs", "bin/s3", "bin/gcs")
 FETCH_SECONDS = 1800
 UNOPTIMISED = ("-gcflags=all=-N -l -dwarf=false", "-ldflags=-s -w")
-"""Servers of a test have little to do. Like this, and with a compiler that rarely collects garbage (GOGC), MinIO
+"""Servers of a test have little to do. So, and with a compiler that rarely collects garbage (GOGC), MinIO
 takes 220 s of processor time to compile."""
 
 
