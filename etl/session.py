@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from etl.engine_check import USABLE_JAVA, check_engine
 from etl.hail_versions import start_hail_on, stop_hail_and_spark
 
 VALUES_PER_PARTITION = 50_000_000
+SHUFFLES_PER_CORE = 2
 SECONDS_TO_END = 10
 """How long Java may take to end when it is told to."""
 BRIEF_JAVA = "-XX:TieredStopAtLevel=1"
@@ -319,12 +320,36 @@ def _hail_jar() -> str:
 
 
 def _fit_shuffles(context: Any) -> None:
-    """Two shuffle partitions per core instead of Spark's 200, unless the configuration says otherwise."""
+    """Two shuffle partitions per core instead of Spark's 200, unless the settings say otherwise.
+
+    Spark unites small ones by itself, but not in a table that it keeps in memory, such as the features.
+    """
     from pyspark.sql import SparkSession
 
-    name = "spark.sql.shuffle.partitions"
-    if not context.getConf().contains(name) and not _submitted():
-        SparkSession(context).conf.set(name, str(2 * context.defaultParallelism))
+    name, settings = "spark.sql.shuffle.partitions", dict(context.getConf().getAll())
+    cores = expected_cores(settings) if _submitted() else context.defaultParallelism
+    if name not in settings and cores is not None:
+        SparkSession(context).conf.set(name, str(SHUFFLES_PER_CORE * cores))
+
+
+def expected_cores(settings: Mapping[str, str]) -> int | None:
+    """Cores of the executors that a submitted job asked for; None where their number is left to the cluster.
+
+    Executors may still be on their way when Spark has started, so what runs then tells little.
+
+    Parameters
+    ----------
+    settings
+        Spark's, by name. What is absent has Spark's default: on YARN and Kubernetes 2 executors of 1 core.
+    """
+    come_and_go = settings.get("spark.dynamicAllocation.enabled", "false").lower() == "true"
+    if come_and_go or not settings.get("spark.master", "").startswith(("yarn", "k8s")):
+        return None
+    executors, cores = (
+        settings.get("spark.executor.instances", "2"),
+        settings.get("spark.executor.cores", "1"),
+    )
+    return int(executors) * int(cores)
 
 
 def _end_java() -> None:

@@ -21,7 +21,7 @@ SMALLEST_RANGE, LARGEST_RANGE = 2**20, 64 * 2**20
 """As the ingest step cuts files (etl.steps.ingest, etl.ingest.ranges)."""
 
 SHUFFLES_PER_CORE = 2
-"""As an embedded Spark has them (etl.session); under spark-submit the setting is Spark's own, 200."""
+"""As the ETL asks Spark for them, unless it is told otherwise (etl.session)."""
 
 VALUES_PER_PARTITION = 50_000_000
 """Genotypes of a partition of the exported MatrixTable (etl.session)."""

@@ -12,7 +12,7 @@ import pytest
 from contract.config import load_config
 from etl.config import EtlConfig, SparkConfig
 from etl.pipeline import engine, has_work
-from etl.session import spark_settings
+from etl.session import expected_cores, spark_settings
 from tests.etl.mini import SAMPLES, MiniInputs
 from tests.etl.study import Study
 
@@ -81,6 +81,20 @@ def test_spark_settings__own_ones_are_added_to_hail_s_and_win():
 def test_spark_settings__leave_memory_and_master_to_spark_submit(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
     assert not {"spark.master", "spark.driver.memory", "spark.jars"} & spark_settings(SparkConfig()).keys()
+
+
+@pytest.mark.parametrize(
+    ("settings", "cores"),
+    [
+        ({"spark.master": "yarn"}, 2),
+        ({"spark.master": "yarn", "spark.executor.instances": "10", "spark.executor.cores": "4"}, 40),
+        ({"spark.master": "k8s://https://somewhere", "spark.executor.cores": "3"}, 6),
+        ({"spark.master": "spark://somewhere:7077", "spark.executor.cores": "3"}, None),
+        ({"spark.master": "yarn", "spark.dynamicAllocation.enabled": "true"}, None),
+    ],
+)
+def test_expected_cores__of_the_executors_that_were_asked_for(settings: dict[str, str], cores: int | None):
+    assert expected_cores(settings) == cores
 
 
 @pytest.mark.parametrize(("size", "brief"), [(100, True), (2 * 2**30, False)])
