@@ -345,11 +345,8 @@ def expected_cores(settings: Mapping[str, str]) -> int | None:
     come_and_go = settings.get("spark.dynamicAllocation.enabled", "false").lower() == "true"
     if come_and_go or not settings.get("spark.master", "").startswith(("yarn", "k8s")):
         return None
-    executors, cores = (
-        settings.get("spark.executor.instances", "2"),
-        settings.get("spark.executor.cores", "1"),
-    )
-    return int(executors) * int(cores)
+    executors = int(settings.get("spark.executor.instances", "2"))
+    return executors * int(settings.get("spark.executor.cores", "1"))
 
 
 def _end_java() -> None:
