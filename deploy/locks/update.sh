@@ -22,7 +22,8 @@ resolve() {
 resolve "$locks/bootstrap.in" --no-config -o "$locks/bootstrap.lock"
 resolve "$root/pyproject.toml" "$locks/local.in" --extra etl --extra train --extra dev \
     --config-file "$locks/resolve.toml" -o "$locks/local.lock" "$@"
-python=3.12 resolve "$root/pyproject.toml" "$locks/gpu.in" --extra train-arrow --no-config -o "$locks/gpu.lock" "$@"
+python=3.12 resolve "$root/pyproject.toml" "$locks/gpu.in" --extra train-arrow --extra s3 --extra gs --extra hdfs \
+    --no-config -o "$locks/gpu.lock" "$@"
 resolve "$root/pyproject.toml" "$locks/next.in" --extra etl --extra s3 --extra gs --extra hdfs --no-config \
     -o "$locks/next.lock" "$@"
 resolve "$locks/check.in" --no-config -o "$locks/check.lock" "$@"
