@@ -27,7 +27,7 @@ mkdir -p "$home"
 # The runtime brings a Spark of its own, with changes that its Java asks for.
 printf "pyspark ; python_version < '3'\n" >"$home/overrides.txt"
 UV_NO_CACHE=1 "$home/tools/bin/uv" pip install --quiet --python "$python" -r "$EXOSHARD_FILES/pyproject.toml" \
-    --extra "$EXOSHARD_EXTRA" -c "$EXOSHARD_FILES/$EXOSHARD_LOCK" --override "$home/overrides.txt"
+    --extra "$EXOSHARD_EXTRA" --extra s3 --extra gs -c "$EXOSHARD_FILES/$EXOSHARD_LOCK" --override "$home/overrides.txt"
 
 case "$EXOSHARD_EXTRA" in
     etl)

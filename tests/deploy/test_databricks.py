@@ -336,7 +336,7 @@ def test_install_environment__lock_without_spark_and_the_jar_at_its_path(tmp_pat
     jar.touch()
     done = install(tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "--extra etl -c " in done.stdout
+    assert "--extra etl --extra s3 --extra gs -c " in done.stdout
     assert (tmp_path / "home/overrides.txt").read_text() == "pyspark ; python_version < '3'\n"
     assert (tmp_path / "home/hail-all-spark.jar").resolve() == jar
 
