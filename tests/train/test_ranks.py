@@ -150,6 +150,7 @@ def test_fit__seven_ranks_share_two_row_groups(make_config: ConfigMaker, tmp_pat
     assert "8 people a step instead of 2: the nearest multiple of 2 streams" in done.stdout
 
 
+@pytest.mark.slow
 def test_fit__batch_that_cannot_be_had_ends_all_ranks(make_config: ConfigMaker, tmp_path: Path):
     root = str(tmp_path / "tiny")
     write_example(root, n_samples=20, n_genes=5, row_group_size=64, seed=1)

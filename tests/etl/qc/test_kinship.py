@@ -44,7 +44,7 @@ def test_king__nobody_heterozygous_is_no_estimate(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("hail_session")
-@pytest.mark.parametrize("at_once", [7, 512])
+@pytest.mark.parametrize("at_once", [7, pytest.param(512, marks=pytest.mark.slow)])
 def test_king_and_pc_relate__equal_hail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int):
     monkeypatch.setattr(kinship, "MARKERS_AT_ONCE", at_once)
     dosage = family(400, 25)
