@@ -26,7 +26,9 @@ from etl.engine_check import USABLE_JAVA, check_engine
 from etl.hail_versions import start_hail_on, stop_hail_and_spark
 
 VALUES_PER_PARTITION = 50_000_000
+"""Genotypes of a partition of the exported MatrixTable."""
 SHUFFLES_PER_CORE = 2
+"""Partitions of a shuffle, unless the settings say otherwise."""
 SECONDS_TO_END = 10
 """How long Java may take to end when it is told to."""
 BRIEF_JAVA = "-XX:TieredStopAtLevel=1"

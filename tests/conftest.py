@@ -17,11 +17,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     if config.getoption("dist", "no") != "loadgroup":
         return
+    items.sort(key=lambda item: not item.path.is_relative_to(PROJECT / "tests" / "etl"))
     for item in items:
-        folder = item.path.relative_to(PROJECT / "tests").parts[0]
-        group = "etl" if folder == "etl" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: item.path.relative_to(PROJECT / "tests").parts[0] != "etl")
+        is_etl = item.path.is_relative_to(PROJECT / "tests" / "etl")
+        item.add_marker(pytest.mark.xdist_group("etl" if is_etl else str(item.path)))
 
 
 @pytest.fixture(scope="session")

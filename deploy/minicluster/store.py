@@ -140,10 +140,10 @@ def _run_maven(profile: str, target: Path, tools: Tools) -> None:
 
 def _run_go(service: str, target: Path, tools: Tools) -> None:
     assert tools.go is not None
-    command = [str(tools.go), "build", "-mod=readonly", "-trimpath", *UNOPTIMISED, "-o", f"{target}/"]
+    command = [str(tools.go), "build", "-mod=readonly", "-trimpath", *UNOPTIMISED]
+    command += ["-o", f"{target}/", PROGRAMS[service]]
     # A workspace or flags of the user's own would choose other versions.
     settings = {"GOFLAGS": "-buildvcs=false", "GOWORK": "off", "CGO_ENABLED": "0", "GOGC": "800"}
-    command.append(PROGRAMS[service])
     _run("Go", command, settings, HERE / "go" / service)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from etl.session import SHUFFLES_PER_CORE, VALUES_PER_PARTITION
 from etl.sizing import costs
 from etl.sizing.costs import COSTS
 from etl.sizing.scale import Scale
@@ -19,12 +20,6 @@ TASK_SECONDS = 1_200
 RANGES_PER_CORE = 8
 SMALLEST_RANGE, LARGEST_RANGE = 2**20, 64 * 2**20
 """As the ingest step cuts files (etl.steps.ingest, etl.ingest.ranges)."""
-
-SHUFFLES_PER_CORE = 2
-"""As the ETL asks Spark for them, unless it is told otherwise (etl.session)."""
-
-VALUES_PER_PARTITION = 50_000_000
-"""Genotypes of a partition of the exported MatrixTable (etl.session)."""
 
 CLUSTER_START = 45.0
 """Seconds until YARN has started a driver and executors: assumed (30 to 60)."""
